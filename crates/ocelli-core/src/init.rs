@@ -1,0 +1,183 @@
+//! Initialisers: what parameters are before training.
+
+use ocelli_kernels::Element;
+use ocelli_kernels::random::{Key, Stream};
+use serde::{Deserialize, Serialize};
+
+use crate::setting::{SettingError, require};
+
+/// How to fill a range of parameters. Random ones follow from their key alone.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Init {
+    /// The same value everywhere.
+    Constant {
+        /// It.
+        value: f64,
+    },
+    /// U(−a/fan-in, a/fan-in): LeNet-5 with a = 2.4 (LeCun et al. 1998), which keeps scaled-tanh units out of saturation.
+    UniformFanIn {
+        /// a > 0.
+        a: f64,
+    },
+    /// Variance 2/(fan-in + fan-out), a compromise between the forward and the backward pass (Glorot and Bengio 2010).
+    Xavier {
+        /// Uniform, as in the paper, or normal.
+        #[serde(default = "yes")]
+        uniform: bool,
+    },
+    /// Variance 2/((1 + α²)·fan-in), which rectifiers pass on undiminished (He et al. 2015, equation 15).
+    He {
+        /// Uniform, or normal as in the paper.
+        #[serde(default)]
+        uniform: bool,
+        /// α, the rectifier's slope below 0.
+        #[serde(default)]
+        slope: f64,
+    },
+    /// N(0, std²).
+    Normal {
+        /// Standard deviation ≥ 0.
+        std: f64,
+    },
+    /// A random matrix with orthonormal rows (or columns, if there are fewer) times `gain` (Saxe, McClelland and Ganguli 2014).
+    /// Costs 2·rows·cols·min(rows, cols) multiply-adds and rows·cols f64 of memory for the while.
+    Orthogonal {
+        /// What it is multiplied by.
+        #[serde(default = "one")]
+        gain: f64,
+    },
+}
+
+/// How many values a unit sums up, and how many units a value goes into. For convolutions, channels (per
+/// group) times the area of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fan {
+    /// Fan-in.
+    pub inputs: usize,
+    /// Fan-out.
+    pub outputs: usize,
+}
+
+impl Init {
+    /// Its name, as configuration files write it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Init::Constant { .. } => "constant",
+            Init::UniformFanIn { .. } => "uniform_fan_in",
+            Init::Xavier { .. } => "xavier",
+            Init::He { .. } => "he",
+            Init::Normal { .. } => "normal",
+            Init::Orthogonal { .. } => "orthogonal",
+        }
+    }
+
+    /// Whether the settings make sense.
+    ///
+    /// # Errors
+    /// Names the setting and what it accepts.
+    pub fn check(&self) -> Result<(), SettingError> {
+        let finite = |field, x: f64| require(x.is_finite(), self.name(), field, x, "a finite number");
+        match *self {
+            Init::Constant { value } => finite("value", value),
+            Init::UniformFanIn { a } => {
+                require(a > 0.0 && a.is_finite(), self.name(), "a", a, "a finite number above 0")
+            }
+            Init::Xavier { .. } => Ok(()),
+            Init::He { slope, .. } => finite("slope", slope),
+            Init::Normal { std } => {
+                let wanted = "a finite number that is not negative";
+                require(std >= 0.0 && std.is_finite(), self.name(), "std", std, wanted)
+            }
+            Init::Orthogonal { gain } => finite("gain", gain),
+        }
+    }
+
+    /// Fills `out`, a matrix of `rows` rows (one per unit), from the stream of `key`.
+    ///
+    /// # Panics
+    /// If `out` does not divide into `rows`.
+    pub fn fill<T: Element>(&self, fan: Fan, rows: usize, key: Key, out: &mut [T]) {
+        let mut stream = key.stream();
+        let inputs = fan.inputs.max(1) as f64;
+        let both = (fan.inputs + fan.outputs).max(1) as f64;
+        match *self {
+            Init::Constant { value } => out.fill(T::of(value)),
+            Init::UniformFanIn { a } => uniform(a / inputs, &mut stream, out),
+            Init::Xavier { uniform } => centred(uniform, 2.0 / both, &mut stream, out),
+            Init::He { uniform, slope } => {
+                centred(uniform, 2.0 / ((1.0 + slope * slope) * inputs), &mut stream, out);
+            }
+            Init::Normal { std } => centred(false, std * std, &mut stream, out),
+            Init::Orthogonal { gain } => orthogonal(gain, rows, &mut stream, out),
+        }
+    }
+}
+
+/// Mean 0 and this variance.
+fn centred<T: Element>(is_uniform: bool, variance: f64, stream: &mut Stream, out: &mut [T]) {
+    if is_uniform {
+        // U(−b, b) has variance b²/3.
+        return uniform((3.0 * variance).sqrt(), stream, out);
+    }
+    let std = variance.sqrt();
+    out.fill_with(|| T::of(std * stream.normal()));
+}
+
+fn uniform<T: Element>(bound: f64, stream: &mut Stream, out: &mut [T]) {
+    out.fill_with(|| T::of(stream.range(-bound, bound)));
+}
+
+/// Orthonormalises Gaussian vectors along the shorter side. Gram–Schmidt leaves R's diagonal positive, so the result is
+/// uniform over all such matrices without a correction of signs (Mezzadri 2007).
+fn orthogonal<T: Element>(gain: f64, rows: usize, stream: &mut Stream, out: &mut [T]) {
+    if out.is_empty() {
+        return;
+    }
+    assert!(rows > 0 && out.len().is_multiple_of(rows), "a matrix divides into its rows");
+    let cols = out.len() / rows;
+    let (count, length) = (rows.min(cols), rows.max(cols));
+    let mut vectors = vec![0.0; count * length];
+    for i in 0..count {
+        let (done, rest) = vectors.split_at_mut(i * length);
+        draw_orthonormal(done, stream, &mut rest[..length]);
+    }
+    for (position, value) in out.iter_mut().enumerate() {
+        let (row, col) = (position / cols, position % cols);
+        let (vector, place) = if rows <= cols { (row, col) } else { (col, row) };
+        *value = T::of(gain * vectors[vector * length + place]);
+    }
+}
+
+/// A random unit vector orthogonal to those in `done`.
+fn draw_orthonormal(done: &[f64], stream: &mut Stream, vector: &mut [f64]) {
+    loop {
+        vector.fill_with(|| stream.normal());
+        let drawn = norm(vector);
+        // Twice is enough: the second pass removes what rounding left of the first (Giraud et al. 2005).
+        for _ in 0..2 {
+            for other in done.chunks_exact(vector.len()) {
+                let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+                vector.iter_mut().zip(other).for_each(|(a, b)| *a -= along * b);
+            }
+        }
+        let left = norm(vector);
+        // A draw that lay almost within the span of the others would be mostly rounding error.
+        if left > 1e-6 * drawn {
+            vector.iter_mut().for_each(|x| *x /= left);
+            return;
+        }
+    }
+}
+
+fn norm(vector: &[f64]) -> f64 {
+    vector.iter().map(|x| x * x).sum::<f64>().sqrt()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn one() -> f64 {
+    1.0
+}
