@@ -69,6 +69,8 @@ pub trait Element:
     fn min(self, other: Self) -> Self;
     /// Neither infinite nor NaN.
     fn is_finite(self) -> bool;
+    /// Not a number.
+    fn is_nan(self) -> bool;
 
     /// The kernels of this type for an instruction set.
     fn kernels(isa: Isa) -> &'static Kernels<Self>;
@@ -89,44 +91,61 @@ macro_rules! element {
             const NEG_INFINITY: Self = $t::NEG_INFINITY;
             const BYTES: usize = size_of::<$t>();
 
+            #[inline(always)]
             fn of(x: f64) -> Self {
                 x as $t
             }
+            #[inline(always)]
             fn f64(self) -> f64 {
                 self as f64
             }
+            #[inline(always)]
             fn abs(self) -> Self {
                 $t::abs(self)
             }
+            #[inline(always)]
             fn sqrt(self) -> Self {
                 $t::sqrt(self)
             }
+            #[inline(always)]
             fn exp(self) -> Self {
                 $t::exp(self)
             }
+            #[inline(always)]
             fn ln(self) -> Self {
                 $t::ln(self)
             }
+            #[inline(always)]
             fn ln_1p(self) -> Self {
                 $t::ln_1p(self)
             }
+            #[inline(always)]
             fn tanh(self) -> Self {
                 $t::tanh(self)
             }
+            #[inline(always)]
             fn powf(self, p: Self) -> Self {
                 $t::powf(self, p)
             }
+            #[inline(always)]
             fn mul_add(self, a: Self, b: Self) -> Self {
                 $t::mul_add(self, a, b)
             }
+            #[inline(always)]
             fn max(self, other: Self) -> Self {
                 $t::max(self, other)
             }
+            #[inline(always)]
             fn min(self, other: Self) -> Self {
                 $t::min(self, other)
             }
+            #[inline(always)]
             fn is_finite(self) -> bool {
                 $t::is_finite(self)
+            }
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                $t::is_nan(self)
             }
             fn kernels(isa: Isa) -> &'static Kernels<Self> {
                 $table(isa)

@@ -3,12 +3,28 @@
 //! No tensor, no graph: a kernel takes slices, a geometry and flags. Activations are N·H·W·C, convolution
 //! weights O·kh·kw·(I/groups). One table of kernels per instruction set and number type ([`Kernels`]),
 //! chosen once at start ([`Isa::detect`]); the scalar table is both the fallback and the specification.
+//!
+//! What holds for every kernel:
+//! - With [`Write::Set`] every element of the destination is overwritten and none is read.
+//! - Nothing is allocated; scratch comes from the caller, and what it holds does not matter.
+//! - The result depends on the arguments and the table alone: sums run in an order fixed by the sizes.
+//! - Slices of the wrong length are a bug of the caller; debug builds name it.
 
+mod common;
 mod element;
+mod geometry;
 mod isa;
 pub mod random;
+mod scalar;
 mod table;
+mod team;
+mod unary;
+mod update;
 
 pub use element::Element;
+pub use geometry::{Conv2d, Gemm, Pool2d, Write};
 pub use isa::Isa;
 pub use table::Kernels;
+pub use team::{Team, Worker};
+pub use unary::Unary;
+pub use update::{AdamStep, SgdStep};

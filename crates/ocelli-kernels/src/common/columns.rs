@@ -1,0 +1,173 @@
+//! Kernels over rows×channels matrices with contiguous channels: the channel's index picks a constant or a sum.
+//!
+//! Channels are walked in strips of up to [`SPAN`]. Where there are fewer, several rows make one strip, with
+//! each channel's constant repeated: so that even 6 channels fill vectors.
+
+use std::ops::Range;
+
+use super::multiply_add;
+use crate::{Element, Write};
+
+/// Most elements of a strip.
+const SPAN: usize = 256;
+
+/// Strips that are summed before the partial sums join the total, which keeps rounding errors small.
+const BATCH: usize = 32;
+
+/// A set of columns, read in chunks.
+struct Strip {
+    /// The first column.
+    column: usize,
+    /// Columns.
+    period: usize,
+    /// Elements of a chunk: `period`, or whole rows if a row is short.
+    width: usize,
+    /// Elements from one chunk to the next.
+    step: usize,
+}
+
+impl Strip {
+    /// The strips of a matrix with `channels` columns.
+    #[inline(always)]
+    fn all(channels: usize) -> impl Iterator<Item = Strip> {
+        (0..channels).step_by(SPAN).map(move |column| {
+            let period = SPAN.min(channels - column);
+            let width = if channels <= SPAN { SPAN / channels * channels } else { period };
+            Strip { column, period, width, step: width.max(channels) }
+        })
+    }
+
+    /// The columns' part of `row`, repeated over a chunk.
+    #[inline(always)]
+    fn repeat<T: Element>(&self, row: &[T]) -> [T; SPAN] {
+        let mut out = [T::ZERO; SPAN];
+        for repetition in out[..self.width].chunks_exact_mut(self.period) {
+            repetition.copy_from_slice(&row[self.column..][..self.period]);
+        }
+        out
+    }
+
+    /// The chunks of a matrix of `len` elements; the last one may hold fewer rows.
+    #[inline(always)]
+    fn chunks(&self, len: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (column, width) = (self.column, self.width);
+        (column..len).step_by(self.step).map(move |start| start..(start + width).min(len))
+    }
+
+    /// Sums `term(constant, i)` over the rows of each column, i being the element's index, and writes
+    /// `factor` times the sum.
+    #[inline(always)]
+    fn sum<T: Element>(
+        &self,
+        len: usize,
+        sums: &mut [T],
+        write: Write,
+        mut add_terms: impl FnMut(&mut [T], Range<usize>),
+    ) {
+        let mut total = [T::ZERO; SPAN];
+        let mut partial = [T::ZERO; SPAN];
+        for (i, chunk) in self.chunks(len).enumerate() {
+            if i % BATCH == BATCH - 1 {
+                flush(&mut partial, &mut total);
+            }
+            add_terms(&mut partial[..chunk.len()], chunk);
+        }
+        flush(&mut partial, &mut total);
+        let (columns, rest) = total[..self.width].split_at_mut(self.period);
+        for repetition in rest.chunks_exact(self.period) {
+            columns.iter_mut().zip(repetition).for_each(|(sum, &part)| *sum += part);
+        }
+        super::write_all(&mut sums[self.column..][..self.period], write, columns.iter().copied());
+    }
+}
+
+#[inline(always)]
+fn flush<T: Element>(partial: &mut [T; SPAN], total: &mut [T; SPAN]) {
+    for (partial, total) in partial.iter_mut().zip(total) {
+        *total += *partial;
+        *partial = T::ZERO;
+    }
+}
+
+/// y = x + bias of the channel.
+#[inline(always)]
+pub(crate) fn add_bias<T: Element>(bias: &[T], x: &[T], y: &mut [T]) {
+    check_rows("add_bias", bias.len(), x.len());
+    debug_assert_eq!(x.len(), y.len(), "add_bias: y is as long as x");
+    for strip in Strip::all(bias.len()) {
+        let bias = strip.repeat(bias);
+        for chunk in strip.chunks(x.len()) {
+            let terms = x[chunk.clone()].iter().zip(&bias);
+            y[chunk].iter_mut().zip(terms).for_each(|(y, (&x, &bias))| *y = x + bias);
+        }
+    }
+}
+
+/// Each channel's sum over the rows.
+#[inline(always)]
+pub(crate) fn column_sums<T: Element>(x: &[T], sums: &mut [T], write: Write) {
+    check_rows("column_sums", sums.len(), x.len());
+    for strip in Strip::all(sums.len()) {
+        strip.sum(x.len(), sums, write, |sums, chunk| {
+            sums.iter_mut().zip(&x[chunk]).for_each(|(sum, &x)| *sum += x);
+        });
+    }
+}
+
+/// Each channel's mean over the rows and its sum of squared deviations from that mean, in two passes.
+#[inline(always)]
+pub(crate) fn column_moments<T: Element, const FMA: bool>(x: &[T], mean: &mut [T], m2: &mut [T]) {
+    check_rows("column_moments", mean.len(), x.len());
+    debug_assert_eq!(mean.len(), m2.len(), "column_moments: as many means as sums of squares");
+    column_sums(x, mean, Write::Set);
+    let rows = T::of((x.len() / mean.len().max(1)).max(1) as f64);
+    mean.iter_mut().for_each(|mean| *mean /= rows);
+    for strip in Strip::all(mean.len()) {
+        let mean = strip.repeat(mean);
+        strip.sum(x.len(), m2, Write::Set, |sums, chunk| {
+            for ((sum, &x), &mean) in sums.iter_mut().zip(&x[chunk]).zip(&mean) {
+                let deviation = x - mean;
+                *sum = multiply_add::<T, FMA>(deviation, deviation, *sum);
+            }
+        });
+    }
+}
+
+/// y = scale·x + shift, both of the channel.
+#[inline(always)]
+pub(crate) fn column_affine<T: Element, const FMA: bool>(scale: &[T], shift: &[T], x: &[T], y: &mut [T]) {
+    check_rows("column_affine", scale.len(), x.len());
+    debug_assert_eq!(scale.len(), shift.len(), "column_affine: as many shifts as scales");
+    debug_assert_eq!(x.len(), y.len(), "column_affine: y is as long as x");
+    for strip in Strip::all(scale.len()) {
+        let (scale, shift) = (strip.repeat(scale), strip.repeat(shift));
+        for chunk in strip.chunks(x.len()) {
+            let constants = scale.iter().zip(&shift);
+            for ((y, &x), (&scale, &shift)) in y[chunk.clone()].iter_mut().zip(&x[chunk]).zip(constants) {
+                *y = multiply_add::<T, FMA>(scale, x, shift);
+            }
+        }
+    }
+}
+
+/// Each channel's sum of dy·x over the rows.
+#[inline(always)]
+pub(crate) fn column_dots<T: Element, const FMA: bool>(dy: &[T], x: &[T], sums: &mut [T], write: Write) {
+    check_rows("column_dots", sums.len(), x.len());
+    debug_assert_eq!(x.len(), dy.len(), "column_dots: dy is as long as x");
+    for strip in Strip::all(sums.len()) {
+        strip.sum(x.len(), sums, write, |sums, chunk| {
+            for ((sum, &dy), &x) in sums.iter_mut().zip(&dy[chunk.clone()]).zip(&x[chunk]) {
+                *sum = multiply_add::<T, FMA>(dy, x, *sum);
+            }
+        });
+    }
+}
+
+#[inline(always)]
+fn check_rows(kernel: &str, channels: usize, len: usize) {
+    debug_assert!(
+        len == 0 || (channels > 0 && len.is_multiple_of(channels)),
+        "{kernel}: {len} elements are not whole rows of {channels} channels"
+    );
+}

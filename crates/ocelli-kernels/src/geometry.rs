@@ -1,0 +1,255 @@
+//! The geometries that kernels are called with: plain sizes and strides, checked by whoever builds them.
+
+use std::ops::Range;
+
+use crate::Element;
+
+/// What a kernel does to its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Write {
+    /// Overwrite every element; what stood there is not read.
+    Set,
+    /// Add to what stands there.
+    Add,
+}
+
+/// A matrix product C = A·B or C += A·B with A m×k, B k×n and C m×n.
+///
+/// A and B are strided views, so that a transpose is a swap of two strides; a row of C is contiguous.
+/// Costs m·n·k multiply-adds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Gemm {
+    /// Rows of A and C.
+    pub m: usize,
+    /// Columns of B and C.
+    pub n: usize,
+    /// Columns of A, rows of B: the length of the sums.
+    pub k: usize,
+    /// Elements from one row of A to the next, and from one column to the next.
+    pub a: [usize; 2],
+    /// Elements from one row of B to the next, and from one column to the next.
+    pub b: [usize; 2],
+    /// Elements from one row of C to the next; at least `n`.
+    pub c_row: usize,
+    /// Whether C is overwritten or added to.
+    pub write: Write,
+}
+
+impl Gemm {
+    /// The elements of `a` that the product reaches over.
+    pub fn a_len(&self) -> usize {
+        reach([self.m, self.k], self.a)
+    }
+
+    /// The elements of `b` that the product reaches over.
+    pub fn b_len(&self) -> usize {
+        reach([self.k, self.n], self.b)
+    }
+
+    /// The elements of `c` that the product reaches over.
+    pub fn c_len(&self) -> usize {
+        reach([self.m, self.n], [self.c_row, 1])
+    }
+}
+
+/// Elements from the first to one past the last of a strided matrix.
+fn reach(size: [usize; 2], stride: [usize; 2]) -> usize {
+    if size[0] == 0 || size[1] == 0 {
+        return 0;
+    }
+    (size[0] - 1) * stride[0] + (size[1] - 1) * stride[1] + 1
+}
+
+/// A 2-D convolution (cross-correlation, as everywhere in this field) of N·H·W·C images with weights
+/// O·kh·kw·(I/groups):
+///
+/// y\[oy, ox, o\] = bias\[o\] + Σ x\[oy·sy + ky·dy − top, ox·sx + kx·dx − left, c\] · w\[o, ky, kx, c\]
+///
+/// where x is 0 outside the image and c runs over the channels of o's group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Conv2d {
+    /// Height, width and channels of a sample's input.
+    pub input: [usize; 3],
+    /// Height, width and channels of a sample's output.
+    pub output: [usize; 3],
+    /// Height and width of the kernel.
+    pub kernel: [usize; 2],
+    /// Input rows and columns from one output pixel to the next; at least 1.
+    pub stride: [usize; 2],
+    /// Rows of zeros above and columns of zeros left of the image; those below and right follow from `output`.
+    pub padding: [usize; 2],
+    /// Input rows and columns from one kernel tap to the next; at least 1.
+    pub dilation: [usize; 2],
+    /// Groups that input and output channels are split into; divides both.
+    pub groups: usize,
+}
+
+impl Conv2d {
+    /// Elements of a sample's input.
+    pub fn input_len(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// Elements of a sample's output.
+    pub fn output_len(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    /// Elements of the weights.
+    pub fn weight_len(&self) -> usize {
+        self.output[2] * self.filter_len()
+    }
+
+    /// Elements of one output channel's weights.
+    pub fn filter_len(&self) -> usize {
+        self.kernel[0] * self.kernel[1] * self.group_inputs()
+    }
+
+    /// Input channels of a group.
+    pub fn group_inputs(&self) -> usize {
+        self.input[2] / self.groups
+    }
+
+    /// Output channels of a group.
+    pub fn group_outputs(&self) -> usize {
+        self.output[2] / self.groups
+    }
+
+    /// Multiply-adds per sample of each of the three directions, padding counted as work.
+    pub fn macs(&self) -> usize {
+        self.output_len() * self.filter_len()
+    }
+
+    /// The output's height or width for an input of `input` rows or columns with `padding` zeros in total, before
+    /// and after; `None` where the kernel does not fit or a size is 0.
+    pub fn output_size(
+        input: usize,
+        kernel: usize,
+        stride: usize,
+        padding: usize,
+        dilation: usize,
+    ) -> Option<usize> {
+        if kernel == 0 || stride == 0 || dilation == 0 {
+            return None;
+        }
+        let extent = (kernel - 1).checked_mul(dilation)?.checked_add(1)?;
+        let room = input.checked_add(padding)?.checked_sub(extent)?;
+        Some(room / stride + 1)
+    }
+
+    /// Input row (`axis` 0) or column (`axis` 1) that tap `tap` of output row or column `out` reads, if it lies
+    /// in the image.
+    #[inline(always)]
+    pub fn source(&self, axis: usize, out: usize, tap: usize) -> Option<usize> {
+        let at = (out * self.stride[axis] + tap * self.dilation[axis]).wrapping_sub(self.padding[axis]);
+        (at < self.input[axis]).then_some(at)
+    }
+}
+
+/// Windows of a 2-D pooling over N·H·W·C images. Channels stay apart, so `input[2] == output[2]`.
+///
+/// Windows are clipped at the image's borders; every window must keep at least one pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pool2d {
+    /// Height, width and channels of a sample's input.
+    pub input: [usize; 3],
+    /// Height, width and channels of a sample's output.
+    pub output: [usize; 3],
+    /// Height and width of the window.
+    pub kernel: [usize; 2],
+    /// Input rows and columns from one window to the next; at least 1.
+    pub stride: [usize; 2],
+    /// Rows of padding above and columns left of the image, and as many below and right.
+    pub padding: [usize; 2],
+    /// What an average divides by: the pixels of the window inside the image (`false`), or inside the padded
+    /// image (`true`).
+    pub count_padding: bool,
+}
+
+impl Pool2d {
+    /// Elements of a sample's input.
+    pub fn input_len(&self) -> usize {
+        self.input.iter().product()
+    }
+
+    /// Elements of a sample's output.
+    pub fn output_len(&self) -> usize {
+        self.output.iter().product()
+    }
+
+    /// Taps along `axis` (0 rows, 1 columns) of output `out` that lie in the image.
+    #[inline(always)]
+    pub fn taps(&self, axis: usize, out: usize) -> Range<usize> {
+        let start = out * self.stride[axis];
+        let first = self.padding[axis].saturating_sub(start);
+        let last = (self.input[axis] + self.padding[axis]).saturating_sub(start).min(self.kernel[axis]);
+        first..last.max(first)
+    }
+
+    /// Input row or column under tap `tap` (one of [`Pool2d::taps`]) of output `out`.
+    #[inline(always)]
+    pub fn source(&self, axis: usize, out: usize, tap: usize) -> usize {
+        out * self.stride[axis] + tap - self.padding[axis]
+    }
+
+    /// What the average over output (`oy`, `ox`) divides by.
+    #[inline(always)]
+    pub fn divisor(&self, oy: usize, ox: usize) -> usize {
+        let along = |axis: usize, out: usize| {
+            if self.count_padding {
+                let end = self.input[axis] + 2 * self.padding[axis];
+                (end - out * self.stride[axis]).min(self.kernel[axis])
+            } else {
+                self.taps(axis, out).len()
+            }
+        };
+        along(0, oy) * along(1, ox)
+    }
+}
+
+/// Scratch sizes are upper bounds over all instruction sets, so that a plan does not depend on the machine.
+impl Gemm {
+    /// Elements of scratch that the product needs.
+    pub fn scratch<T: Element>(&self) -> usize {
+        0
+    }
+}
+
+impl Conv2d {
+    /// Elements of scratch that each of the three directions needs.
+    pub fn scratch<T: Element>(&self) -> usize {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_size_counts_positions_and_refuses_what_does_not_fit() {
+        assert_eq!(Conv2d::output_size(28, 5, 1, 4, 1), Some(28));
+        assert_eq!(Conv2d::output_size(224, 7, 2, 6, 1), Some(112));
+        assert_eq!(Conv2d::output_size(5, 3, 1, 0, 2), Some(1));
+        assert_eq!(Conv2d::output_size(4, 3, 1, 0, 2), None);
+        assert_eq!(Conv2d::output_size(4, 0, 1, 0, 1), None);
+        assert_eq!(Conv2d::output_size(4, 1, 0, 0, 1), None);
+        assert_eq!(Conv2d::output_size(usize::MAX, 2, 1, 2, 1), None);
+    }
+
+    #[test]
+    fn an_average_divides_by_the_clipped_or_by_the_padded_window() {
+        // ceil mode: the last window hangs over the padding too.
+        let mut pool = Pool2d {
+            input: [4, 4, 1],
+            output: [3, 3, 1],
+            kernel: [3, 3],
+            stride: [2, 2],
+            padding: [1, 1],
+            count_padding: false,
+        };
+        assert_eq!([pool.divisor(0, 0), pool.divisor(1, 1), pool.divisor(2, 2)], [4, 9, 1]);
+        pool.count_padding = true;
+        assert_eq!([pool.divisor(0, 0), pool.divisor(1, 1), pool.divisor(2, 2)], [9, 9, 4]);
+    }
+}

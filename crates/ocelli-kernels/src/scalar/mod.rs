@@ -1,0 +1,4 @@
+//! The reference of the products: the equations as loops, generic over the number type.
+
+pub(crate) mod convolution;
+pub(crate) mod gemm;
