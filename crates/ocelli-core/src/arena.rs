@@ -1,0 +1,144 @@
+//! Memory of the engine: aligned allocations, and the one place where parts of them are lent to workers.
+//!
+//! Architecture invariant: this is the only file of the crate with `unsafe`.
+//!
+//! A step of a plan is cut into parts that run at the same time. What a part reads and writes follows from
+//! the plan alone, and [`Plan::verify`](crate::Plan) proves for every plan, when it is made, that two parts which
+//! may run at the same time never touch the same element unless both only read it. [`Shared`] relies on that
+//! proof, and on nothing else.
+#![allow(unsafe_code)]
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut, Range};
+use std::ptr::NonNull;
+
+use ocelli_kernels::Element;
+
+use crate::Error;
+
+/// Bytes to which every allocation and every buffer inside one is aligned: a cache line, and a 512-bit vector.
+pub const ALIGNMENT: usize = 64;
+
+/// A fixed-length, zeroed allocation aligned to [`ALIGNMENT`].
+#[derive(Debug)]
+pub struct AlignedBuffer<T> {
+    start: NonNull<T>,
+    len: usize,
+}
+
+impl<T: Element> AlignedBuffer<T> {
+    /// `len` zeros.
+    ///
+    /// # Errors
+    /// [`Error::Memory`], which names `what`, where the system has no room for it.
+    pub fn zeroed(len: usize, what: &'static str) -> Result<AlignedBuffer<T>, Error> {
+        let failed = || Error::Memory { what, bytes: len as u128 * T::BYTES as u128 };
+        if len == 0 {
+            return Ok(AlignedBuffer { start: NonNull::dangling(), len });
+        }
+        let layout = Self::layout(len).ok_or_else(failed)?;
+        // SAFETY: the layout has a size above 0, as len > 0 and T is not zero-sized.
+        let start = unsafe { alloc_zeroed(layout) };
+        let start = NonNull::new(start.cast::<T>()).ok_or_else(failed)?;
+        Ok(AlignedBuffer { start, len })
+    }
+
+    fn layout(len: usize) -> Option<Layout> {
+        Layout::array::<T>(len).ok()?.align_to(ALIGNMENT).ok()
+    }
+}
+
+impl<T> Drop for AlignedBuffer<T> {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            let layout = Layout::array::<T>(self.len).and_then(|l| l.align_to(ALIGNMENT));
+            let layout = layout.expect("it was valid when this was allocated");
+            // SAFETY: `start` came from alloc_zeroed with this very layout. T is a number: nothing to drop.
+            unsafe { dealloc(self.start.as_ptr().cast(), layout) }
+        }
+    }
+}
+
+impl<T> Deref for AlignedBuffer<T> {
+    type Target = [T];
+    fn deref(&self) -> &[T] {
+        // SAFETY: `start` is aligned and owns `len` elements, initialised to zero; numbers have no invalid bits.
+        // With len 0 it dangles, which an empty slice may.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl<T> DerefMut for AlignedBuffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`, and `&mut self` makes the borrow exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+// SAFETY: it owns its elements, as a Vec does.
+unsafe impl<T: Send> Send for AlignedBuffer<T> {}
+// SAFETY: shared access only reads.
+unsafe impl<T: Sync> Sync for AlignedBuffer<T> {}
+
+/// A mutable slice that the parts of a step share, each using ranges of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a, T> {
+    start: *mut T,
+    len: usize,
+    lifetime: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a Shared hands out slices as `split_at_mut` would; the plan keeps them disjoint across threads.
+unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Send for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Shared<'a, T> {
+        Shared { start: slice.as_mut_ptr(), len: slice.len(), lifetime: PhantomData }
+    }
+
+    /// How many elements there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The elements of `range`, which no part that may run now writes.
+    pub(crate) fn read(&self, range: Range<usize>) -> &'a [T] {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {} elements", self.len);
+        // SAFETY: in bounds of the slice borrowed for 'a. No part that may run at the same time writes these
+        // elements: verified for every plan when it is made (see the head of this file).
+        unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
+    }
+
+    /// The elements of `range`, which no other part that may run now reads or writes.
+    #[allow(clippy::mut_from_ref)] // that is this type's purpose
+    pub(crate) fn write(&self, range: Range<usize>) -> &'a mut [T] {
+        assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {} elements", self.len);
+        // SAFETY: in bounds of the slice borrowed mutably for 'a. This part alone touches these elements until
+        // the next barrier: verified for every plan when it is made (see the head of this file).
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_is_zeroed_and_aligned() {
+        for len in [0, 1, 17, 4096] {
+            let buffer = AlignedBuffer::<f32>::zeroed(len, "test").unwrap();
+            assert_eq!(buffer.len(), len);
+            assert!(buffer.iter().all(|&x| x == 0.0));
+            assert!(len == 0 || buffer.as_ptr().addr() % ALIGNMENT == 0);
+        }
+    }
+
+    #[test]
+    fn a_buffer_beyond_all_memory_is_an_error_that_says_how_much_it_needs() {
+        let error = AlignedBuffer::<f64>::zeroed(usize::MAX / 4, "the test").unwrap_err();
+        assert!(error.to_string().contains("the test"), "{error}");
+    }
+}

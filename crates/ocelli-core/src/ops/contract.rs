@@ -1,0 +1,289 @@
+//! What an op declares, and what it is given.
+
+use std::ops::Range;
+
+use ocelli_kernels::{Element, Kernels, Write};
+
+use crate::arena::Shared;
+use crate::graph::Node;
+use crate::{Mode, ParamSpec, Shape};
+
+/// The most parameters that one op has.
+pub(crate) const MAX_PARAMS: usize = 4;
+
+/// The contract of an op: the three equations of a layer, and what the plan must know to lay them out.
+///
+/// An op owns nothing: no buffers, no weights, no mode. Each method works on a part of the batch, so that the
+/// parts can run at the same time; it reads the slices that it is given and overwrites every element of those that
+/// it is to write.
+pub(crate) trait Operation {
+    /// Checks the shapes of the inputs, and says what comes out and what is needed on the way.
+    fn infer(&self, inputs: &[Shape]) -> Result<Signature, String>;
+
+    /// x_i = F_i(x_{i−1}, W_i).
+    fn forward<T: Element>(&self, pass: Forward<'_, T>);
+
+    /// ∂C/∂x_{i−1} = ∂C/∂x_i · ∂F_i/∂x_{i−1}, for one of the inputs.
+    fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>);
+
+    /// ∂C/∂W_i = ∂C/∂x_i · ∂F_i/∂W_i, summed over the samples given. Never called on an op without trained parameters.
+    fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>);
+}
+
+/// The contract of an op through which second derivatives can be propagated, for diagonal
+/// Levenberg–Marquardt: h is the diagonal of the Gauss–Newton Hessian (LeCun, Bottou, Bengio, Haffner 1998, appendix C).
+///
+/// The passes are given h where the first-order ones are given the gradient, and every value of the forward pass.
+pub(crate) trait Curvature: Operation {
+    /// Elements of scratch memory that each worker needs.
+    fn curvature_scratch(&self, node: &Node) -> usize;
+
+    /// h of an input from h of the output: h_j = Σ_i (∂y_i/∂x_j)²·h_i.
+    fn curvature_input<T: Element>(&self, pass: BackwardInput<'_, T>);
+
+    /// h of the trained parameters from h of the output, summed over the samples given.
+    fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>);
+}
+
+/// What [`Operation::infer`] finds.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// The shape of the output.
+    pub output: Shape,
+    /// The parameters, trained ones first.
+    pub params: Vec<ParamSpec>,
+    /// Elements per sample that forward leaves for backward, besides input and output.
+    pub saved: usize,
+    /// What `backward_input` reads.
+    pub input_reads: Reads,
+    /// What `backward_params` reads.
+    pub param_reads: Reads,
+    /// Elements of scratch memory that each worker needs.
+    pub scratch: usize,
+    /// Multiply-adds of one sample, forward.
+    pub macs: u64,
+    /// Into how many equal runs of every trained parameter the work of `backward_params` can be cut
+    /// (output channels, say); 1 where it cannot be cut.
+    pub param_units: usize,
+    /// Elements of statistics that each part of a training batch contributes before forward; 0 for an op that
+    /// treats every sample alone.
+    pub statistics: usize,
+    /// The window through which an output element sees the input, for the receptive field.
+    pub window: Option<Window>,
+}
+
+impl Signature {
+    /// The signature of an op without parameters, scratch or cost, whose backward reads nothing but the gradient.
+    pub fn new(output: impl Into<Shape>) -> Signature {
+        Signature {
+            output: output.into(),
+            params: Vec::new(),
+            saved: 0,
+            input_reads: Reads::NOTHING,
+            param_reads: Reads::NOTHING,
+            scratch: 0,
+            macs: 0,
+            param_units: 1,
+            statistics: 0,
+            window: None,
+        }
+    }
+}
+
+/// Which of the values of the forward pass a backward pass reads. The plan keeps just those alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reads {
+    /// The inputs.
+    pub input: bool,
+    /// The output.
+    pub output: bool,
+    /// What forward saved, and the statistics.
+    pub saved: bool,
+    /// This op's own parameter gradients, so that they must come first.
+    pub param_gradients: bool,
+}
+
+impl Reads {
+    /// Nothing but the gradient of the output (and the parameters).
+    pub const NOTHING: Reads = Reads { input: false, output: false, saved: false, param_gradients: false };
+    /// The inputs.
+    pub const INPUT: Reads = Reads { input: true, ..Reads::NOTHING };
+    /// The output.
+    pub const OUTPUT: Reads = Reads { output: true, ..Reads::NOTHING };
+    /// What forward saved.
+    pub const SAVED: Reads = Reads { saved: true, ..Reads::NOTHING };
+}
+
+/// A sliding window over an image, in the two directions height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Extent, dilation included.
+    pub extent: [usize; 2],
+    /// Step.
+    pub stride: [usize; 2],
+    /// Padding before the first row and column.
+    pub padding: [usize; 2],
+}
+
+/// Where in the sequence of random numbers a step stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RandomState {
+    /// The seed of the run.
+    pub seed: u64,
+    /// Steps done before this one.
+    pub step: u64,
+}
+
+/// Where in memory a value of the batch lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the arena, from this element on.
+    Arena(usize),
+    /// In the caller's slice for the graph's input of this number.
+    External(usize),
+}
+
+/// The inputs of a node for some samples of the batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a, T> {
+    pub(crate) arena: Shared<'a, T>,
+    pub(crate) external: &'a [&'a [T]],
+    /// Where they lie; empty where the pass did not declare that it reads them.
+    pub(crate) places: &'a [Place],
+    pub(crate) shapes: &'a [Shape],
+    pub(crate) samples: (usize, usize),
+}
+
+impl<'a, T: Element> Inputs<'a, T> {
+    /// How many inputs the node has.
+    pub(crate) fn count(&self) -> usize {
+        self.shapes.len()
+    }
+
+    /// Input `i`: samples × its shape. Empty where the pass did not declare that it reads it.
+    pub(crate) fn get(&self, i: usize) -> &'a [T] {
+        let len = self.shapes[i].len();
+        let range = self.samples.0 * len..self.samples.1 * len;
+        match self.places.get(i) {
+            Some(Place::Arena(offset)) => self.arena.read(offset + range.start..offset + range.end),
+            Some(Place::External(input)) => &self.external[*input][range],
+            None => &[],
+        }
+    }
+}
+
+/// The parameters of a node.
+#[derive(Clone, Copy)]
+pub(crate) struct ParamViews<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) ranges: &'a [Range<usize>],
+}
+
+impl<'a, T> ParamViews<'a, T> {
+    /// Parameter `i`, whole.
+    pub(crate) fn get(&self, i: usize) -> &'a [T] {
+        &self.data[self.ranges[i].clone()]
+    }
+}
+
+/// What `forward` is given.
+pub(crate) struct Forward<'a, T: Element> {
+    /// The node: its shapes and signature.
+    pub(crate) node: &'a Node,
+    /// The kernels to use.
+    pub(crate) kernels: &'static Kernels<T>,
+    /// Training or evaluation.
+    pub(crate) mode: Mode,
+    /// Which samples of the batch these are.
+    pub(crate) samples: Range<usize>,
+    /// The inputs for these samples.
+    pub(crate) inputs: Inputs<'a, T>,
+    /// The parameters.
+    pub(crate) params: ParamViews<'a, T>,
+    /// The statistics that all parts contributed, one after the other; empty in evaluation.
+    pub(crate) statistics: &'a [T],
+    /// samples × output shape, to be overwritten.
+    pub(crate) output: &'a mut [T],
+    /// samples × saved elements, to be overwritten; empty in evaluation.
+    pub(crate) saved: &'a mut [T],
+    /// Memory to work in; its content is undefined.
+    pub(crate) scratch: &'a mut [T],
+    /// Seed and step, for random ops.
+    pub(crate) random: RandomState,
+}
+
+/// What `backward_input` is given.
+pub(crate) struct BackwardInput<'a, T: Element> {
+    /// The node: its shapes and signature.
+    pub(crate) node: &'a Node,
+    /// The kernels to use.
+    pub(crate) kernels: &'static Kernels<T>,
+    /// Training or evaluation.
+    pub(crate) mode: Mode,
+    /// Which samples of the batch these are.
+    pub(crate) samples: Range<usize>,
+    /// How many samples the whole batch has.
+    pub(crate) batch: usize,
+    /// Which input the gradient is wanted for.
+    pub(crate) index: usize,
+    /// The inputs for these samples, if declared.
+    pub(crate) inputs: Inputs<'a, T>,
+    /// The parameters.
+    pub(crate) params: ParamViews<'a, T>,
+    /// The output for these samples, if declared.
+    pub(crate) output: &'a [T],
+    /// What forward saved, if declared.
+    pub(crate) saved: &'a [T],
+    /// The statistics that all parts contributed, if declared.
+    pub(crate) statistics: &'a [T],
+    /// This node's parameter gradients, one copy per part, to be added up; if declared.
+    pub(crate) param_gradients: &'a [T],
+    /// ∂C/∂output for these samples.
+    pub(crate) output_gradient: &'a [T],
+    /// ∂C/∂input for these samples.
+    pub(crate) input_gradient: &'a mut [T],
+    /// Whether to overwrite the gradient or to add to it.
+    pub(crate) write: Write,
+    /// Memory to work in; its content is undefined.
+    pub(crate) scratch: &'a mut [T],
+    /// Seed and step, for random ops.
+    pub(crate) random: RandomState,
+}
+
+/// What `backward_params` is given.
+pub(crate) struct BackwardParams<'a, T: Element> {
+    /// The node: its shapes and signature.
+    pub(crate) node: &'a Node,
+    /// The kernels to use.
+    pub(crate) kernels: &'static Kernels<T>,
+    /// Training or evaluation.
+    pub(crate) mode: Mode,
+    /// Which units of the parameters the gradient is wanted for: all, or some of `param_units`.
+    pub(crate) units: Range<usize>,
+    /// The inputs for these samples, if declared.
+    pub(crate) inputs: Inputs<'a, T>,
+    /// The parameters, whole.
+    pub(crate) params: ParamViews<'a, T>,
+    /// The output for these samples, if declared.
+    pub(crate) output: &'a [T],
+    /// What forward saved for these samples, if declared.
+    pub(crate) saved: &'a [T],
+    /// The statistics that all parts contributed, if declared.
+    pub(crate) statistics: &'a [T],
+    /// ∂C/∂output for these samples.
+    pub(crate) output_gradient: &'a [T],
+    /// ∂C/∂(trained parameter i), the runs of `units` alone, to be overwritten with the sum over these samples.
+    pub(crate) gradients: [&'a mut [T]; MAX_PARAMS],
+    /// Memory to work in; its content is undefined.
+    pub(crate) scratch: &'a mut [T],
+}
+
+/// What an op that needs statistics of the batch is given before `forward`.
+pub(crate) struct Statistics<'a, T: Element> {
+    /// The kernels to use.
+    pub(crate) kernels: &'static Kernels<T>,
+    /// The inputs for this part's samples.
+    pub(crate) inputs: Inputs<'a, T>,
+    /// This part's contribution, to be overwritten.
+    pub(crate) contribution: &'a mut [T],
+}

@@ -1,0 +1,162 @@
+//! The linear layer: y = W·x + b.
+
+use ocelli_kernels::{Element, Gemm, Write};
+use serde::{Deserialize, Serialize};
+
+use super::defaults::{he, is_he, is_true, is_zero, yes, zero};
+use super::{
+    BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Signature, only_input, squares,
+};
+use crate::graph::Node;
+use crate::init::{Fan, Init};
+use crate::{ParamSpec, Role, Shape};
+
+/// y = W·x + b with x of length n, W m×n and y of length m (fully connected, dense).
+///
+/// Gradients: ∂C/∂x = Wᵀ·g, ∂C/∂W = g·xᵀ, ∂C/∂b = g. An image must be flattened first. Cost: m·n multiply-adds per
+/// sample and pass; backward reads x. W starts by `init` (He's normal unless told otherwise), b at 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Linear {
+    /// Output features, m.
+    pub features: usize,
+    /// Whether there is a b.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub bias: bool,
+    /// How W starts.
+    #[serde(default = "he", skip_serializing_if = "is_he")]
+    pub init: Init,
+    /// How b starts.
+    #[serde(default = "zero", skip_serializing_if = "is_zero")]
+    pub bias_init: Init,
+}
+
+impl Linear {
+    /// A linear layer with `features` outputs and a bias.
+    pub fn new(features: usize) -> Linear {
+        Linear { features, bias: true, init: he(), bias_init: zero() }
+    }
+
+    /// Without b.
+    pub fn without_bias(self) -> Linear {
+        Linear { bias: false, ..self }
+    }
+
+    /// With another start for W.
+    pub fn init(self, init: Init) -> Linear {
+        Linear { init, ..self }
+    }
+
+    /// The product with x (samples × n) on the left: C (samples × m) = x·Wᵀ.
+    fn product(&self, samples: usize, inputs: usize) -> Gemm {
+        let (m, n, k) = (samples, self.features, inputs);
+        Gemm { m, n, k, a: [k, 1], b: [1, k], c_row: n, write: Write::Set }
+    }
+
+    /// ∂C/∂x (samples × n) = g·W, or the same with squared weights.
+    fn product_to_input(&self, samples: usize, inputs: usize, write: Write) -> Gemm {
+        let (m, n, k) = (samples, inputs, self.features);
+        Gemm { m, n, k, a: [k, 1], b: [n, 1], c_row: n, write }
+    }
+
+    /// ∂C/∂W (some of its rows × n) = gᵀ·x.
+    fn product_to_weights(&self, samples: usize, inputs: usize, rows: usize) -> Gemm {
+        Gemm { m: rows, n: inputs, k: samples, a: [1, self.features], b: [inputs, 1], c_row: inputs, write: Write::Set }
+    }
+}
+
+impl Operation for Linear {
+    fn infer(&self, inputs: &[Shape]) -> Result<Signature, String> {
+        let shape = only_input(inputs)?;
+        let (m, n) = (self.features, shape.vector().ok_or_else(|| not_flat(shape))?);
+        let output = Shape::try_new(&[m]).ok_or("it needs at least one output feature")?;
+        let weight = Shape::try_new(&[m, n]).ok_or_else(|| format!("a weight matrix of {m}×{n} is too large"))?;
+        let fan = Fan { inputs: n, outputs: m };
+        let mut params = vec![ParamSpec { name: "weight", shape: weight, role: Role::Weight, init: self.init.clone(), fan }];
+        if self.bias {
+            let init = self.bias_init.clone();
+            params.push(ParamSpec { name: "bias", shape: output, role: Role::Bias, init, fan });
+        }
+        let passes = |samples| {
+            [self.product(samples, n), self.product_to_input(samples, n, Write::Set), self.product_to_weights(samples, n, m)]
+        };
+        // Scratch does not grow with the number of samples beyond the blocking of the kernel.
+        let scratch = passes(1 << 12).iter().map(Gemm::scratch::<f32>).max().unwrap_or(0);
+        Ok(Signature {
+            params,
+            param_reads: Reads::INPUT,
+            scratch,
+            macs: (m * n) as u64,
+            param_units: m,
+            ..Signature::new(output)
+        })
+    }
+
+    fn forward<T: Element>(&self, pass: Forward<'_, T>) {
+        let (x, kernels) = (pass.inputs.get(0), pass.kernels);
+        let mut product = self.product(pass.samples.len(), pass.node.input_shapes()[0].len());
+        if self.bias {
+            let bias = pass.params.get(1);
+            pass.output.chunks_exact_mut(self.features).for_each(|y| y.copy_from_slice(bias));
+            product.write = Write::Add;
+        }
+        (kernels.gemm)(&product, x, pass.params.get(0), pass.output, pass.scratch);
+    }
+
+    fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        let product = self.product_to_input(pass.samples.len(), pass.node.input_shapes()[0].len(), pass.write);
+        (pass.kernels.gemm)(&product, pass.output_gradient, pass.params.get(0), pass.input_gradient, pass.scratch);
+    }
+
+    fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
+        let (n, kernels) = (pass.node.input_shapes()[0].len(), pass.kernels);
+        let samples = pass.output_gradient.len() / self.features;
+        let [weight, bias, ..] = pass.gradients;
+        let product = self.product_to_weights(samples, n, pass.units.len());
+        (kernels.gemm)(&product, &pass.output_gradient[pass.units.start..], pass.inputs.get(0), weight, pass.scratch);
+        if self.bias {
+            sum_columns(pass.output_gradient, self.features, pass.units.start, bias);
+        }
+    }
+}
+
+impl Curvature for Linear {
+    fn curvature_scratch(&self, node: &Node) -> usize {
+        node.signature().scratch + self.features * node.input_shapes()[0].len()
+    }
+
+    fn curvature_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        let n = pass.node.input_shapes()[0].len();
+        let (squared, scratch) = pass.scratch.split_at_mut(n * self.features);
+        squares(pass.params.get(0), squared);
+        let product = self.product_to_input(pass.samples.len(), n, pass.write);
+        (pass.kernels.gemm)(&product, pass.output_gradient, squared, pass.input_gradient, scratch);
+    }
+
+    fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
+        let n = pass.node.input_shapes()[0].len();
+        let [weight, bias, ..] = pass.gradients;
+        weight.fill(T::ZERO);
+        for (x, h) in pass.inputs.get(0).chunks_exact(n).zip(pass.output_gradient.chunks_exact(self.features)) {
+            for (row, &h) in weight.chunks_exact_mut(n).zip(&h[pass.units.clone()]) {
+                row.iter_mut().zip(x).for_each(|(w, &x)| *w += h * x * x);
+            }
+        }
+        if self.bias {
+            sum_columns(pass.output_gradient, self.features, pass.units.start, bias);
+        }
+    }
+}
+
+/// sums_j = Σ_rows matrix[row][first + j].
+fn sum_columns<T: Element>(matrix: &[T], width: usize, first: usize, sums: &mut [T]) {
+    sums.fill(T::ZERO);
+    for row in matrix.chunks_exact(width) {
+        let row = &row[first..first + sums.len()];
+        sums.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);
+    }
+}
+
+fn not_flat(shape: Shape) -> String {
+    format!("a linear layer takes a vector, not an image of {shape}; put a flatten layer before it")
+}

@@ -1,0 +1,137 @@
+//! The ops: each in one file with the lecture's three equations, and one line in the list below.
+
+mod contract;
+mod defaults;
+
+pub(crate) use contract::{
+    BackwardInput, BackwardParams, Curvature, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, Place,
+    Statistics,
+};
+pub use contract::{RandomState, Reads, Signature, Window};
+
+use ocelli_kernels::Element;
+use serde::{Deserialize, Serialize};
+
+use crate::Shape;
+use crate::graph::Node;
+
+/// Declares the modules, the enum and its dispatch. The string is the op's name in files and messages.
+macro_rules! ops {
+    ($($module:ident { $($op:ident = $name:literal),* $(,)? })*) => {
+        $(mod $module;)*
+        $(pub use $module::{$($op),*};)*
+
+        /// An op: an enum for identity, so that whoever must know all ops is told by the compiler of a new one.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "op")]
+        pub enum Op {
+            $($(#[doc = concat!("`", $name, "`: [`", stringify!($op), "`](struct@", stringify!($op), ").")]
+              #[serde(rename = $name)]
+              $op($op),)*)*
+        }
+
+        $($(impl From<$op> for Op {
+            fn from(op: $op) -> Op {
+                Op::$op(op)
+            }
+        })*)*
+
+        impl Op {
+            /// The names of all ops, as files write them.
+            pub const NAMES: &'static [&'static str] = &[$($($name),*),*];
+
+            /// Its name, as files write it.
+            pub fn name(&self) -> &'static str {
+                match self { $($(Op::$op(_) => $name),*),* }
+            }
+        }
+
+        impl Operation for Op {
+            fn infer(&self, inputs: &[Shape]) -> Result<Signature, String> {
+                match self { $($(Op::$op(op) => op.infer(inputs)),*),* }
+            }
+            fn forward<T: Element>(&self, pass: Forward<'_, T>) {
+                match self { $($(Op::$op(op) => op.forward(pass)),*),* }
+            }
+            fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+                match self { $($(Op::$op(op) => op.backward_input(pass)),*),* }
+            }
+            fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
+                match self { $($(Op::$op(op) => op.backward_params(pass)),*),* }
+            }
+        }
+    };
+}
+
+ops! {
+    linear { Linear = "linear" }
+    activation {
+        Sigmoid = "sigmoid", Tanh = "tanh", ScaledTanh = "scaled_tanh",
+        Relu = "relu", LeakyRelu = "leaky_relu", Relu6 = "relu6",
+    }
+}
+
+/// Declares the ops through which second derivatives can be propagated.
+macro_rules! with_curvature {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// Scratch for second derivatives; `None` where the op does not give any.
+            pub(crate) fn curvature_scratch(&self, node: &Node) -> Option<usize> {
+                match self {
+                    $(Op::$op(op) => Some(op.curvature_scratch(node)),)*
+                    #[allow(unreachable_patterns)]
+                    _ => None,
+                }
+            }
+            pub(crate) fn curvature_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+                match self {
+                    $(Op::$op(op) => op.curvature_input(pass),)*
+                    #[allow(unreachable_patterns)]
+                    _ => unreachable!("invariant: the plan refuses ops without second derivatives"),
+                }
+            }
+            pub(crate) fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
+                match self {
+                    $(Op::$op(op) => op.curvature_params(pass),)*
+                    #[allow(unreachable_patterns)]
+                    _ => unreachable!("invariant: the plan refuses ops without second derivatives"),
+                }
+            }
+        }
+    };
+}
+
+with_curvature!(Linear, Sigmoid, Tanh, ScaledTanh, Relu, LeakyRelu, Relu6);
+
+/// The ops that look at the whole batch.
+impl Op {
+    /// This part's contribution to the batch statistics.
+    pub(crate) fn statistics<T: Element>(&self, pass: Statistics<'_, T>) {
+        let _ = pass;
+        unreachable!("invariant: only ops that declare statistics are asked for them")
+    }
+
+    /// Folds the statistics of a batch into the parameters that keep a running average of them.
+    pub(crate) fn fold_statistics<'a, T: Element>(
+        &self,
+        statistics: &[T],
+        param: impl Fn(usize) -> &'a mut [T],
+    ) {
+        let _ = (statistics, param);
+    }
+}
+
+/// The one input's shape, or an error that says how many there were.
+fn only_input(inputs: &[Shape]) -> Result<Shape, String> {
+    match inputs {
+        [shape] => Ok(*shape),
+        _ => Err(format!("it takes one input, not {}", inputs.len())),
+    }
+}
+
+/// Squares into `to`, for second derivatives: what is linear with coefficients w is so with coefficients w².
+fn squares<T: Element>(from: &[T], to: &mut [T]) {
+    for (to, &x) in to.iter_mut().zip(from) {
+        *to = x * x;
+    }
+}

@@ -1,0 +1,162 @@
+//! The parameters of a network: one aligned arena with a table of names.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ocelli_kernels::Element;
+use ocelli_kernels::random::Key;
+
+use crate::arena::{ALIGNMENT, AlignedBuffer};
+use crate::init::{Fan, Init};
+use crate::tensor::{to_channels_first, to_channels_last};
+use crate::{Error, Role, Shape, Tensor};
+
+/// What an op says of one of its parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamSpec {
+    /// Its name within the layer: "weight", "bias", ….
+    pub name: &'static str,
+    /// Its shape in the field's order: O×I for linear, O×I/groups×kh×kw for convolution.
+    pub shape: Shape,
+    /// What it is for: decides weight decay and whether it is trained.
+    pub role: Role,
+    /// How it starts.
+    pub init: Init,
+    /// Inputs and outputs of one unit, for initialisers that scale by them.
+    pub fan: Fan,
+}
+
+/// One line of the table of names.
+#[derive(Clone, Debug)]
+pub struct ParamEntry {
+    /// `layer.weight`, as PyTorch names it.
+    pub name: String,
+    /// What the op said of it.
+    pub spec: ParamSpec,
+    /// Where it stands in the arena, in elements.
+    pub range: Range<usize>,
+}
+
+/// Where every parameter stands. Gradients and optimiser slots share this layout.
+#[derive(Clone, Debug, Default)]
+pub struct ParamLayout {
+    entries: Vec<ParamEntry>,
+    len: usize,
+}
+
+impl ParamLayout {
+    pub(crate) fn push(&mut self, layer: &str, spec: ParamSpec) -> usize {
+        // A step that suits any element type: 64 bytes are 16 f32 or 8 f64.
+        let align = ALIGNMENT / 4;
+        let range = self.len..self.len + spec.shape.len();
+        self.len = range.end.next_multiple_of(align);
+        self.entries.push(ParamEntry { name: format!("{layer}.{}", spec.name), spec, range });
+        self.entries.len() - 1
+    }
+
+    /// The parameters in the order of their layers.
+    pub fn entries(&self) -> &[ParamEntry] {
+        &self.entries
+    }
+
+    /// Elements of an arena with this layout, padding for alignment included.
+    pub fn arena_len(&self) -> usize {
+        self.len
+    }
+
+    /// How many numbers the network has that training sets, running statistics and fixed prototypes not counted.
+    pub fn trainable(&self) -> usize {
+        self.entries.iter().filter(|e| e.spec.role.trainable()).map(|e| e.range.len()).sum()
+    }
+
+    /// The entry of that name.
+    pub fn find(&self, name: &str) -> Option<&ParamEntry> {
+        self.entries.iter().find(|e| e.name == name)
+    }
+}
+
+/// The parameters themselves, or anything with their layout (gradients, optimiser slots).
+#[derive(Debug)]
+pub struct Params<T> {
+    layout: Arc<ParamLayout>,
+    data: AlignedBuffer<T>,
+}
+
+impl<T: Element> Params<T> {
+    /// All zeros.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn zeroed(layout: &Arc<ParamLayout>) -> Result<Params<T>, Error> {
+        let data = AlignedBuffer::zeroed(layout.arena_len(), "the parameters")?;
+        Ok(Params { layout: Arc::clone(layout), data })
+    }
+
+    /// Each parameter as its initialiser says; the same seed gives the same bits.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn initialised(layout: &Arc<ParamLayout>, seed: u64) -> Result<Params<T>, Error> {
+        const PURPOSE: u64 = 0x0069_6e69_74; // "init"
+        let mut params = Params::zeroed(layout)?;
+        for (index, entry) in layout.entries().iter().enumerate() {
+            let spec = &entry.spec;
+            let key = Key::new(seed, &[PURPOSE, index as u64]);
+            let mut values = vec![T::ZERO; spec.shape.len()];
+            spec.init.fill(spec.fan, spec.shape.sizes()[0], key, &mut values);
+            params.set(entry, &values);
+        }
+        Ok(params)
+    }
+
+    /// Where each stands.
+    pub fn layout(&self) -> &Arc<ParamLayout> {
+        &self.layout
+    }
+
+    /// The arena, as it lies in memory.
+    pub fn data(&self) -> &[T] {
+        &self.data
+    }
+
+    /// The arena, to be changed.
+    pub fn data_mut(&mut self) -> &mut [T] {
+        &mut self.data
+    }
+
+    /// One parameter in the field's order (convolution weights O×I×kh×kw).
+    pub fn get(&self, entry: &ParamEntry) -> Tensor<T> {
+        let from = &self.data[entry.range.clone()];
+        let mut data = vec![T::ZERO; from.len()];
+        let (count, channels, inner) = blocks(entry.spec.shape);
+        to_channels_first(count, channels, inner, from, &mut data);
+        Tensor::new(entry.spec.shape, data)
+    }
+
+    /// Sets one parameter from the field's order.
+    ///
+    /// # Panics
+    /// If `values` has another length than the parameter.
+    pub fn set(&mut self, entry: &ParamEntry, values: &[T]) {
+        let (count, channels, inner) = blocks(entry.spec.shape);
+        to_channels_last(count, channels, inner, values, &mut self.data[entry.range.clone()]);
+    }
+
+    /// A copy.
+    ///
+    /// # Errors
+    /// [`Error::Memory`].
+    pub fn try_clone(&self) -> Result<Params<T>, Error> {
+        let mut copy = Params::zeroed(&self.layout)?;
+        copy.data.copy_from_slice(&self.data);
+        Ok(copy)
+    }
+}
+
+/// A parameter of four sizes lies channels last (O·kh·kw·I); others as they are written.
+fn blocks(shape: Shape) -> (usize, usize, usize) {
+    match *shape.sizes() {
+        [outputs, inputs, height, width] => (outputs, inputs, height * width),
+        _ => (1, 1, shape.len()),
+    }
+}

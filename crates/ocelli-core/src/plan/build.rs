@@ -1,0 +1,378 @@
+//! From a graph to the steps of a plan.
+
+use std::sync::Arc;
+
+use super::memory::place;
+use super::{Access, Buffer, BufferKind, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
+use crate::ops::{Place, Reads};
+use crate::{Error, Graph, Value};
+
+/// A batch is cut into at most this many parts. More would let more threads work at once, but make each matrix
+/// product thinner and each layer's partial gradients more.
+const MAX_PARTS: usize = 8;
+
+/// Multiply-adds that make a part worth having.
+const MACS_PER_PART: u64 = 1 << 20;
+
+/// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more
+/// is cut by its output units instead, so that each part writes its own rows once.
+const MAX_PARTIAL_LEN: usize = 1 << 16;
+
+/// Elements of the parameter arena that one piece of an update has at most.
+const PIECE_LEN: usize = 1 << 13;
+
+/// Makes a plan.
+pub(crate) struct Builder {
+    plan: Plan,
+    /// Whether a value reaches the output.
+    used: Vec<bool>,
+    /// Whether the gradient of a value is wanted.
+    wants_gradient: Vec<bool>,
+    /// Whether a value's gradient has been set already.
+    has_gradient: Vec<bool>,
+}
+
+impl Builder {
+    pub(crate) fn new(graph: &Arc<Graph>, options: PlanOptions) -> Result<Builder, Error> {
+        let output = graph.output()?;
+        if options.batch == 0 {
+            return Err(Error::Options("a batch has at least one image; --batch 0 has none".to_string()));
+        }
+        let used = reaching(graph, output);
+        let macs: u64 = graph.values().filter(|v| used[v.0]).map(|v| graph.node(v).signature().macs).sum();
+        let parts = macs.saturating_mul(options.batch as u64) / MACS_PER_PART;
+        let parts = if options.poison { 1 } else { (parts as usize).clamp(1, MAX_PARTS.min(options.batch)) };
+        // Every part has at least one sample of a full batch: 9 samples in 8 parts are 5 parts of 2.
+        let parts = options.batch.div_ceil(options.batch.div_ceil(parts));
+        let wants_gradient = wanting_gradient(graph, &options);
+        let plan = Plan {
+            graph: Arc::clone(graph),
+            options,
+            output,
+            parts,
+            steps: Vec::new(),
+            buffers: Vec::new(),
+            nodes: vec![NodePlan::default(); graph.nodes().len()],
+            pieces: Vec::new(),
+            arena_len: 0,
+            scratch_len: 0,
+        };
+        let has_gradient = vec![false; graph.nodes().len()];
+        Ok(Builder { plan, used, wants_gradient, has_gradient })
+    }
+
+    pub(crate) fn build(mut self) -> Result<Plan, Error> {
+        let graph = Arc::clone(&self.plan.graph);
+        for (number, input) in graph.inputs().enumerate() {
+            self.plan.nodes[input.0].inputs = vec![Place::External(number)];
+        }
+        for value in graph.values().filter(|v| graph.node(*v).op().is_some()) {
+            let entries = graph.layout().entries();
+            let ranges = graph.node(value).params().iter().map(|&p| entries[p].range.clone());
+            self.plan.nodes[value.0].params = ranges.collect();
+            if self.used[value.0] {
+                self.forward(value)?;
+            }
+        }
+        self.loss()?;
+        if self.plan.options.mode.has_backward() {
+            for value in graph.values().rev().filter(|v| graph.node(*v).op().is_some()) {
+                if self.has_gradient[value.0] {
+                    self.backward(value)?;
+                }
+            }
+        }
+        self.finish()
+    }
+
+    fn forward(&mut self, value: Value) -> Result<(), Error> {
+        let graph = Arc::clone(&self.plan.graph);
+        let node = graph.node(value);
+        let signature = node.signature();
+        let training = self.plan.options.mode == Mode::Train;
+        self.plan.scratch_len = self.plan.scratch_len.max(signature.scratch);
+        if self.plan.options.curvature {
+            let op = node.op().expect("forward is planned for ops");
+            let scratch = op.curvature_scratch(node).ok_or_else(|| no_curvature(node.name(), op.name()))?;
+            self.plan.scratch_len = self.plan.scratch_len.max(scratch);
+        }
+        if training && signature.statistics > 0 {
+            let len = signature.statistics * self.plan.parts;
+            let buffer = self.buffer(BufferKind::Statistics(value), len)?;
+            self.plan.nodes[value.0].statistics = Some(buffer);
+            let mut accesses = self.input_accesses(value, true);
+            accesses.push(Access { buffer, write: true, own_share: true });
+            self.step(Work::Statistics(value), Cut::Samples, accesses, false);
+        }
+        let mut accesses = self.input_accesses(value, true);
+        accesses.extend(self.read(self.plan.nodes[value.0].statistics, false));
+        let output = self.per_sample(BufferKind::Output(value), node.shape().len())?;
+        self.plan.nodes[value.0].output = Some(output);
+        accesses.push(Access { buffer: output, write: true, own_share: true });
+        if self.plan.options.mode.has_backward() && signature.saved > 0 {
+            let saved = self.per_sample(BufferKind::Saved(value), signature.saved)?;
+            self.plan.nodes[value.0].saved = Some(saved);
+            accesses.push(Access { buffer: saved, write: true, own_share: true });
+        }
+        self.plan.nodes[value.0].inputs = node.inputs().iter().map(|v| self.place_of(*v)).collect();
+        self.step(Work::Forward(value), Cut::Samples, accesses, false);
+        Ok(())
+    }
+
+    fn loss(&mut self) -> Result<(), Error> {
+        let output = self.plan.output;
+        let mut accesses: Vec<Access> =
+            self.read(self.plan.nodes[output.0].output, true).into_iter().collect();
+        if self.plan.options.mode.has_backward() && self.wants_gradient[output.0] {
+            let gradient = self.gradient_of(output)?;
+            accesses.push(Access { buffer: gradient, write: true, own_share: true });
+            self.has_gradient[output.0] = true;
+        }
+        self.step(Work::Loss, Cut::Samples, accesses, false);
+        Ok(())
+    }
+
+    fn backward(&mut self, value: Value) -> Result<(), Error> {
+        let graph = Arc::clone(&self.plan.graph);
+        let node = graph.node(value);
+        if node.trained_len() > 0 {
+            self.backward_params(value)?;
+        }
+        for (index, &input) in node.inputs().iter().enumerate() {
+            if self.wants_gradient[input.0] {
+                let mut accesses = self.backward_accesses(value, node.signature().input_reads, true);
+                let buffer = self.gradient_of(input)?;
+                accesses.push(Access { buffer, write: true, own_share: true });
+                let accumulate = std::mem::replace(&mut self.has_gradient[input.0], true);
+                self.step(Work::BackwardInput(value, index), Cut::Samples, accesses, accumulate);
+            }
+        }
+        Ok(())
+    }
+
+    fn backward_params(&mut self, value: Value) -> Result<(), Error> {
+        let graph = Arc::clone(&self.plan.graph);
+        let (node, parts) = (graph.node(value), self.plan.parts);
+        let signature = node.signature();
+        let len = node.trained_len();
+        let by_units = parts > 1 && signature.param_units > 1 && len * parts > MAX_PARTIAL_LEN;
+        let cut = if by_units { Cut::Units(signature.param_units) } else { Cut::Samples };
+        let mut accesses = self.backward_accesses(value, signature.param_reads, !by_units);
+        let copies = if by_units { 1 } else { parts };
+        let shared = graph.values().any(|v| v != value && graph.node(v).params() == node.params());
+        if copies > 1 || shared || signature.input_reads.param_gradients {
+            let buffer = self.buffer(BufferKind::ParamGradient(value), len * copies)?;
+            self.plan.nodes[value.0].param_gradient = Some(buffer);
+            accesses.push(Access { buffer, write: true, own_share: true });
+        }
+        self.step(Work::BackwardParams(value), cut, accesses, false);
+        if let Cut::Units(units) = cut {
+            self.plan.steps.last_mut().expect("just pushed").parts = units.min(parts);
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Plan, Error> {
+        let mode = self.plan.options.mode;
+        if mode.has_backward() {
+            self.update_step();
+        }
+        let last_step = self.plan.steps.len() - 1;
+        for (index, step) in self.plan.steps.iter().enumerate() {
+            for access in &step.accesses {
+                let buffer = &mut self.plan.buffers[access.buffer];
+                buffer.first = buffer.first.min(index);
+                buffer.last = buffer.last.max(index);
+            }
+        }
+        let keep = |kind: BufferKind| match kind {
+            // The caller reads the output after the step.
+            BufferKind::Output(v) => v == self.plan.output,
+            BufferKind::Gradient(v) => self.plan.graph.node(v).op().is_none(),
+            _ => false,
+        };
+        for buffer in &mut self.plan.buffers {
+            if keep(buffer.kind) {
+                buffer.last = last_step;
+            }
+        }
+        self.plan.arena_len =
+            place(&mut self.plan.buffers, self.plan.options.reuse && !self.plan.options.poison)?;
+        self.resolve_places();
+        self.collect_pieces();
+        set_barriers(&mut self.plan);
+        Ok(self.plan)
+    }
+
+    fn update_step(&mut self) {
+        let gradients = self.plan.buffers.iter().enumerate();
+        let reads = gradients
+            .filter(|(_, b)| matches!(b.kind, BufferKind::ParamGradient(_) | BufferKind::Statistics(_)));
+        let accesses = reads.map(|(buffer, _)| Access { buffer, write: false, own_share: false }).collect();
+        self.step(Work::Update, Cut::Pieces, accesses, false);
+    }
+
+    /// Inputs were noted by buffer number while building; now that buffers have places, notes become places.
+    fn resolve_places(&mut self) {
+        for node in &mut self.plan.nodes {
+            for place in &mut node.inputs {
+                if let Place::Arena(buffer) = *place {
+                    *place = Place::Arena(self.plan.buffers[buffer].offset);
+                }
+            }
+        }
+    }
+
+    fn collect_pieces(&mut self) {
+        let graph = Arc::clone(&self.plan.graph);
+        for (number, entry) in graph.layout().entries().iter().enumerate() {
+            if !entry.spec.role.trainable() {
+                continue;
+            }
+            let sources: Vec<Source> = graph.values().filter_map(|v| self.source(v, number)).collect();
+            for start in entry.range.clone().step_by(PIECE_LEN) {
+                let range = start..(start + PIECE_LEN).min(entry.range.end);
+                let offset = start - entry.range.start;
+                let sources = sources.iter().map(|s| Source { offset: s.offset + offset, ..*s }).collect();
+                self.plan.pieces.push(Piece { range, decays: entry.spec.role.decays(), sources });
+            }
+        }
+        if let Some(step) = self.plan.steps.last_mut().filter(|s| s.work == Work::Update) {
+            step.parts = self.plan.pieces.len().max(1);
+        }
+    }
+
+    /// Where node `value` left its partial gradients of parameter `entry`, if it did.
+    fn source(&self, value: Value, entry: usize) -> Option<Source> {
+        let buffer = self.plan.buffer(self.plan.nodes[value.0].param_gradient)?;
+        let node = self.plan.graph.node(value);
+        let place = node.params().iter().position(|&p| p == entry)?;
+        let before: usize = node.trained().take(place).map(|spec| spec.shape.len()).sum();
+        let stride = node.trained_len();
+        Some(Source { offset: buffer.offset + before, stride, count: buffer.len / stride })
+    }
+
+    fn step(&mut self, work: Work, cut: Cut, accesses: Vec<Access>, accumulate: bool) {
+        let parts = self.plan.parts;
+        self.plan.steps.push(Step { work, cut, parts, barrier: false, accumulate, accesses });
+    }
+
+    fn per_sample(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {
+        let total = len.checked_mul(self.plan.options.batch);
+        self.buffer(kind, total.ok_or_else(|| too_large(len as u128 * self.plan.options.batch as u128))?)
+    }
+
+    fn buffer(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {
+        self.plan.buffers.push(Buffer { kind, len, first: usize::MAX, last: 0, offset: 0 });
+        Ok(self.plan.buffers.len() - 1)
+    }
+
+    fn gradient_of(&mut self, value: Value) -> Result<usize, Error> {
+        if let Some(buffer) = self.plan.nodes[value.0].gradient {
+            return Ok(buffer);
+        }
+        let len = self.plan.graph.node(value).shape().len();
+        let buffer = self.per_sample(BufferKind::Gradient(value), len)?;
+        self.plan.nodes[value.0].gradient = Some(buffer);
+        Ok(buffer)
+    }
+
+    /// The place of a value, by buffer number for now.
+    fn place_of(&self, value: Value) -> Place {
+        let node = &self.plan.nodes[value.0];
+        match node.output {
+            Some(buffer) => Place::Arena(buffer),
+            None => node.inputs[0],
+        }
+    }
+
+    fn read(&self, buffer: Option<usize>, own_share: bool) -> Option<Access> {
+        buffer.map(|buffer| Access { buffer, write: false, own_share })
+    }
+
+    fn input_accesses(&self, value: Value, own_share: bool) -> Vec<Access> {
+        let inputs = self.plan.graph.node(value).inputs().iter();
+        inputs.filter_map(|v| self.read(self.plan.nodes[v.0].output, own_share)).collect()
+    }
+
+    fn backward_accesses(&self, value: Value, reads: Reads, own_share: bool) -> Vec<Access> {
+        let reads =
+            if self.plan.options.curvature { Reads { input: true, output: true, ..reads } } else { reads };
+        let node = &self.plan.nodes[value.0];
+        let mut accesses = if reads.input { self.input_accesses(value, own_share) } else { Vec::new() };
+        accesses.extend(self.read(node.gradient, own_share));
+        if reads.output {
+            accesses.extend(self.read(node.output, own_share));
+        }
+        if reads.saved {
+            accesses.extend(self.read(node.saved, own_share));
+            accesses.extend(self.read(node.statistics, false));
+        }
+        if reads.param_gradients {
+            accesses.extend(self.read(node.param_gradient, false));
+        }
+        accesses
+    }
+}
+
+/// Which values the output is computed from.
+fn reaching(graph: &Graph, output: Value) -> Vec<bool> {
+    let mut used = vec![false; graph.nodes().len()];
+    used[output.0] = true;
+    for value in graph.values().rev().filter(|v| v.0 <= output.0) {
+        if used[value.0] {
+            graph.node(value).inputs().iter().for_each(|v| used[v.0] = true);
+        }
+    }
+    used
+}
+
+/// Which values depend on something whose gradient is wanted.
+fn wanting_gradient(graph: &Graph, options: &PlanOptions) -> Vec<bool> {
+    let mut wants = vec![false; graph.nodes().len()];
+    for value in graph.values() {
+        let node = graph.node(value);
+        wants[value.0] = match node.op() {
+            None => options.input_gradients,
+            Some(_) => node.trained_len() > 0 || node.inputs().iter().any(|v| wants[v.0]),
+        };
+    }
+    wants
+}
+
+/// A barrier goes before each step that touches what an earlier step since the last barrier touches, unless both
+/// only read it or each part keeps to its own share. The update always waits for everything.
+fn set_barriers(plan: &mut Plan) {
+    let mut since: Vec<(Cut, Access)> = Vec::new();
+    for index in 0..plan.steps.len() {
+        let step = &plan.steps[index];
+        let conflict =
+            |a: &(Cut, Access)| step.accesses.iter().any(|b| conflicts(&plan.buffers, *a, (step.cut, *b)));
+        let barrier = index > 0 && (step.work == Work::Update || since.iter().any(conflict));
+        if barrier {
+            since.clear();
+        }
+        since.extend(step.accesses.iter().map(|a| (step.cut, *a)));
+        plan.steps[index].barrier = barrier;
+    }
+}
+
+/// Whether two accesses of different steps need a barrier between them.
+pub(super) fn conflicts(buffers: &[Buffer], a: (Cut, Access), b: (Cut, Access)) -> bool {
+    let (first, second) = (buffers[a.1.buffer].range(), buffers[b.1.buffer].range());
+    let overlap = first.start < second.end && second.start < first.end;
+    let same_share = a.1.buffer == b.1.buffer && a.1.own_share && b.1.own_share;
+    let same_cut = a.0 == Cut::Samples && b.0 == Cut::Samples;
+    overlap && (a.1.write || b.1.write) && !(same_share && same_cut)
+}
+
+fn no_curvature(layer: &str, op: &str) -> Error {
+    Error::Options(format!(
+        "diagonal Levenberg–Marquardt cannot propagate second derivatives through layer '{layer}' ({op}); \
+         use another optimizer, or a network of LeNet's layers"
+    ))
+}
+
+fn too_large(elements: u128) -> Error {
+    Error::Memory { what: "the activations", bytes: elements * 4 }
+}

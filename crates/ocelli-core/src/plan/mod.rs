@@ -1,0 +1,282 @@
+//! The plan: in which order, where in memory and in how many parts a graph is computed.
+//!
+//! A plan is immutable and knows everything beforehand. It is a list of steps; each step is one pass of one op,
+//! cut into parts by sample (or, for large parameter gradients, by output unit). How a step is cut depends on the
+//! graph and the batch alone, never on the number of threads: that is why any number of threads computes the same
+//! bits.
+//!
+//! Architecture invariant: two parts that may run at the same time never touch the same element, unless both
+//! only read it. [`Plan::new`] checks every plan for it ([`verify`]), and the arena relies on it.
+
+mod build;
+mod memory;
+mod verify;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+pub(crate) use build::*;
+
+use crate::ops::Place;
+use crate::{Error, Graph, Value};
+
+/// What a plan is for. It belongs to the plan: ops have no mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Forward, backward and update; dropout drops, batch normalisation uses the batch's statistics.
+    Train,
+    /// Forward alone; dropout passes on, batch normalisation uses the running statistics.
+    Evaluate,
+    /// Forward as in evaluation, and the gradients of that: for saliency, and for checking ops as they are used.
+    EvaluateWithGradients,
+}
+
+impl Mode {
+    /// Whether gradients are computed.
+    pub fn has_backward(self) -> bool {
+        self != Mode::Evaluate
+    }
+}
+
+/// How to plan.
+#[derive(Clone, Debug)]
+pub struct PlanOptions {
+    /// Training or evaluation.
+    pub mode: Mode,
+    /// Samples of a full batch; a step may have fewer.
+    pub batch: usize,
+    /// Whether buffers whose values are dead give their memory to others. Without it every value of the
+    /// network can be read after the step; the results are the same bits.
+    pub reuse: bool,
+    /// Whether the gradient of the graph's inputs is wanted.
+    pub input_gradients: bool,
+    /// Whether second derivatives will be propagated too ([`Executor::curvature`](crate::Executor::curvature)).
+    pub curvature: bool,
+    /// Whether values that no later step declared to read are overwritten with NaN, to find a step that reads
+    /// what it did not declare. For tests: it runs on one thread and without reuse.
+    pub poison: bool,
+}
+
+impl PlanOptions {
+    /// Options to train with batches of this size.
+    pub fn train(batch: usize) -> PlanOptions {
+        PlanOptions {
+            mode: Mode::Train,
+            batch,
+            reuse: true,
+            input_gradients: false,
+            curvature: false,
+            poison: false,
+        }
+    }
+
+    /// Options to evaluate with batches of this size.
+    pub fn evaluate(batch: usize) -> PlanOptions {
+        PlanOptions { mode: Mode::Evaluate, ..PlanOptions::train(batch) }
+    }
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A part's contribution to the batch statistics of a node.
+    Statistics(Value),
+    /// A node's output.
+    Forward(Value),
+    /// The cost of each sample, and in training the gradient of the output.
+    Loss,
+    /// A node's parameter gradients.
+    BackwardParams(Value),
+    /// The gradient of one input of a node.
+    BackwardInput(Value, usize),
+    /// Adds up parameter gradients, and updates the parameters if asked to.
+    Update,
+}
+
+/// How a step is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// By samples: part p of every such step has the same samples and the same worker.
+    Samples,
+    /// By runs of this many units of the parameters in total, all samples each.
+    Units(usize),
+    /// By pieces of the parameter arena.
+    Pieces,
+}
+
+/// One step.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) work: Work,
+    pub(crate) cut: Cut,
+    pub(crate) parts: usize,
+    /// Whether all workers must have finished the steps before it.
+    pub(crate) barrier: bool,
+    /// Whether a gradient is added to what is there: the first one sets, the next ones add.
+    pub(crate) accumulate: bool,
+    /// What it touches.
+    pub(crate) accesses: Vec<Access>,
+}
+
+/// A buffer that a step touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Access {
+    pub(crate) buffer: usize,
+    pub(crate) write: bool,
+    /// Whether part p touches its own share of the buffer alone (its samples, or its slot).
+    pub(crate) own_share: bool,
+}
+
+/// What a buffer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BufferKind {
+    /// A node's output.
+    Output(Value),
+    /// What a node's forward saved for backward.
+    Saved(Value),
+    /// The contributions to a node's batch statistics.
+    Statistics(Value),
+    /// ∂C/∂output of a node.
+    Gradient(Value),
+    /// A node's parameter gradients, one copy per part.
+    ParamGradient(Value),
+}
+
+/// A range of the arena, and from which step to which it is in use.
+#[derive(Clone, Debug)]
+pub struct Buffer {
+    /// What it holds.
+    pub kind: BufferKind,
+    /// Elements.
+    pub len: usize,
+    /// The first step that touches it.
+    pub first: usize,
+    /// The last step that touches it.
+    pub last: usize,
+    /// Where it starts, in elements.
+    pub offset: usize,
+}
+
+impl Buffer {
+    /// Its elements in the arena.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.len
+    }
+}
+
+/// Where what belongs to a node lies.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NodePlan {
+    pub(crate) inputs: Vec<Place>,
+    pub(crate) output: Option<usize>,
+    pub(crate) saved: Option<usize>,
+    pub(crate) statistics: Option<usize>,
+    pub(crate) gradient: Option<usize>,
+    /// The buffer of partial parameter gradients; without one they go straight to the gradient arena.
+    pub(crate) param_gradient: Option<usize>,
+    /// Ranges in the parameter arena.
+    pub(crate) params: Vec<Range<usize>>,
+}
+
+/// A run of the parameter arena that one worker updates, and the partial gradients to add up for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) range: Range<usize>,
+    pub(crate) decays: bool,
+    pub(crate) sources: Vec<Source>,
+}
+
+/// Copies of a gradient: `count` of them, `stride` elements apart, the first at `offset` in the arena.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source {
+    pub(crate) offset: usize,
+    pub(crate) stride: usize,
+    pub(crate) count: usize,
+}
+
+/// In which order, where in memory and in how many parts a graph is computed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) options: PlanOptions,
+    pub(crate) output: Value,
+    pub(crate) parts: usize,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) buffers: Vec<Buffer>,
+    pub(crate) nodes: Vec<NodePlan>,
+    pub(crate) pieces: Vec<Piece>,
+    pub(crate) arena_len: usize,
+    pub(crate) scratch_len: usize,
+}
+
+impl Plan {
+    /// Plans `graph`.
+    ///
+    /// # Errors
+    /// A graph without output, a batch of 0, or sizes beyond what can be addressed.
+    pub fn new(graph: &Arc<Graph>, options: PlanOptions) -> Result<Plan, Error> {
+        let plan = Builder::new(graph, options)?.build()?;
+        verify::verify(&plan);
+        Ok(plan)
+    }
+
+    /// The graph.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
+    }
+
+    /// How it was planned.
+    pub fn options(&self) -> &PlanOptions {
+        &self.options
+    }
+
+    /// The network's output.
+    pub fn output(&self) -> Value {
+        self.output
+    }
+
+    /// Into how many parts a batch is cut: the most threads that can work at once.
+    pub fn parts(&self) -> usize {
+        self.parts
+    }
+
+    /// The buffers, with their lifetimes and places.
+    pub fn buffers(&self) -> &[Buffer] {
+        &self.buffers
+    }
+
+    /// Elements of the arena for activations, gradients and what is saved.
+    pub fn arena_len(&self) -> usize {
+        self.arena_len
+    }
+
+    /// Elements of scratch memory for each worker.
+    pub fn scratch_len(&self) -> usize {
+        self.scratch_len
+    }
+
+    /// How many steps there are.
+    pub fn step_count(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// How often all workers wait for each other in a pass over the plan.
+    pub fn barriers(&self) -> usize {
+        self.steps.iter().filter(|s| s.barrier).count()
+    }
+
+    /// The buffer of that kind.
+    pub fn node_buffer(&self, kind: BufferKind) -> Option<&Buffer> {
+        self.buffers.iter().find(|b| b.kind == kind)
+    }
+
+    /// The samples of part `part` in a batch of `n`.
+    pub(crate) fn samples_of(&self, part: usize, n: usize) -> Range<usize> {
+        let chunk = self.options.batch.div_ceil(self.parts);
+        (part * chunk).min(n)..((part + 1) * chunk).min(n)
+    }
+
+    pub(crate) fn buffer(&self, index: Option<usize>) -> Option<&Buffer> {
+        index.map(|i| &self.buffers[i])
+    }
+}
