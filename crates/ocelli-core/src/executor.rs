@@ -341,6 +341,9 @@ impl<'a, T: Element> Run<'a, T> {
                 worker.barrier();
             }
             for part in step.parts * index / count..step.parts * (index + 1) / count {
+                if self.plan.options.poison {
+                    self.scratch(index).fill(T::NAN);
+                }
                 self.part(step, part, index);
             }
             if self.plan.options.poison {
