@@ -23,7 +23,7 @@ impl Ranking {
         match (self, a.partial_cmp(&b)) {
             (Ranking::Lowest, Some(order)) => order,
             (Ranking::Highest, Some(order)) => order.reverse(),
-            (_, None) => a.f64().is_nan().cmp(&b.f64().is_nan()),
+            (_, None) => a.is_nan().cmp(&b.is_nan()),
         }
     }
 }

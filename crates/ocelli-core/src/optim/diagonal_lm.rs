@@ -7,7 +7,8 @@
 
 use ocelli_kernels::Element;
 
-pub(super) fn apply<T: Element>(rate: T, mu: T, params: &mut [T], grads: &[T], curvature: &[T]) {
+pub(super) fn update<T: Element>(mu: f64, rate: T, params: &mut [T], grads: &[T], curvature: &[T]) {
+    let mu = T::of(mu);
     for ((w, &g), &h) in params.iter_mut().zip(grads).zip(curvature) {
         *w -= rate / (mu + h) * g;
     }

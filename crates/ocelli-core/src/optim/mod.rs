@@ -8,7 +8,7 @@ mod adam;
 mod diagonal_lm;
 mod sgd;
 
-use ocelli_kernels::Element;
+use ocelli_kernels::{Element, Kernels};
 use serde::{Deserialize, Serialize};
 
 pub use diagonal_lm::average_curvature;
@@ -78,14 +78,16 @@ pub enum Optimizer {
 }
 
 /// What one update needs to know beside the slices.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Update<T> {
+#[derive(Clone, Copy, Debug)]
+pub struct Update<T: Element> {
     /// η.
     pub rate: T,
     /// Which step of training this is; the first is 1.
     pub step: u64,
     /// Whether weight decay applies to this range.
     pub decay: bool,
+    /// What does the arithmetic.
+    pub kernels: &'static Kernels<T>,
 }
 
 impl Optimizer {
@@ -120,10 +122,12 @@ impl Optimizer {
     /// Names the setting and what it accepts.
     pub fn check(&self) -> Result<(), SettingError> {
         let fraction = |field, x: f64| {
-            require((0.0..1.0).contains(&x), self.name(), field, x, "a number from 0 to below 1")
+            // Below 1 in f32 too, or the bias correction would divide by 0.
+            require(x >= 0.0 && (x as f32) < 1.0, self.name(), field, x, "a number from 0 to below 1")
         };
         let positive = |field, x: f64| {
-            require(x > 0.0 && x.is_finite(), self.name(), field, x, "a finite number above 0")
+            let representable = x as f32 > 0.0 && (x as f32).is_finite();
+            require(representable, self.name(), field, x, "a number above 0 within the range of f32")
         };
         let decay = |x: f64| {
             let wanted = "a finite number that is not negative";
@@ -171,30 +175,28 @@ impl Optimizer {
                 "slots have the parameters' layout"
             );
         }
-        let decay = |weight_decay: f64| if how.decay { T::of(weight_decay) } else { T::ZERO };
         let [first, second] = slots;
         match *self {
             Optimizer::Sgd { momentum, nesterov, weight_decay } => {
-                let step = sgd::SgdStep {
-                    rate: how.rate,
-                    momentum: T::of(momentum),
-                    nesterov,
-                    decay: decay(weight_decay),
-                };
-                step.apply(params, grads, first);
+                sgd::update(momentum, nesterov, weight_decay, how, params, grads, first);
             }
             Optimizer::Adam { beta1, beta2, epsilon, weight_decay } => {
-                let step = adam::AdamStep::new(how, [beta1, beta2], epsilon, decay(weight_decay), false);
-                step.apply(params, grads, first, second);
+                let adam = adam::Adam { beta1, beta2, epsilon, weight_decay, decoupled: false };
+                adam.update(how, params, grads, first, second);
             }
             Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                let step = adam::AdamStep::new(how, [beta1, beta2], epsilon, decay(weight_decay), true);
-                step.apply(params, grads, first, second);
+                let adam = adam::Adam { beta1, beta2, epsilon, weight_decay, decoupled: true };
+                adam.update(how, params, grads, first, second);
             }
-            Optimizer::DiagonalLm { mu, .. } => {
-                diagonal_lm::apply(how.rate, T::of(mu), params, grads, first);
-            }
+            Optimizer::DiagonalLm { mu, .. } => diagonal_lm::update(mu, how.rate, params, grads, first),
         }
+    }
+}
+
+impl<T: Element> Update<T> {
+    /// The weight decay that this range gets.
+    fn decay(&self, weight_decay: f64) -> T {
+        if self.decay { T::of(weight_decay) } else { T::ZERO }
     }
 }
 
