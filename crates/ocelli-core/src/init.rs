@@ -15,12 +15,14 @@ pub enum Init {
         /// It.
         value: f64,
     },
-    /// U(−a/fan-in, a/fan-in): LeNet-5 with a = 2.4 (LeCun et al. 1998), which keeps scaled-tanh units out of saturation.
+    /// U(−a/fan-in, a/fan-in): LeNet-5 with a = 2.4 (LeCun et al. 1998), which keeps scaled-tanh units out of
+    /// saturation.
     UniformFanIn {
         /// a > 0.
         a: f64,
     },
-    /// Variance 2/(fan-in + fan-out), a compromise between the forward and the backward pass (Glorot and Bengio 2010).
+    /// Variance 2/(fan-in + fan-out), a compromise between the forward and the backward pass (Glorot and
+    /// Bengio 2010).
     Xavier {
         /// Uniform, as in the paper, or normal.
         #[serde(default = "yes")]
@@ -40,8 +42,9 @@ pub enum Init {
         /// Standard deviation ≥ 0.
         std: f64,
     },
-    /// A random matrix with orthonormal rows (or columns, if there are fewer) times `gain` (Saxe, McClelland and Ganguli 2014).
-    /// Costs 2·rows·cols·min(rows, cols) multiply-adds and rows·cols f64 of memory for the while.
+    /// A random matrix with orthonormal rows (or columns, if there are fewer) times `gain` (Saxe, McClelland
+    /// and Ganguli 2014). Costs 2·rows·cols·min(rows, cols) multiply-adds and rows·cols f64 of memory for the
+    /// while.
     Orthogonal {
         /// What it is multiplied by.
         #[serde(default = "one")]
@@ -128,8 +131,8 @@ fn uniform<T: Element>(bound: f64, stream: &mut Stream, out: &mut [T]) {
     out.fill_with(|| T::of(stream.range(-bound, bound)));
 }
 
-/// Orthonormalises Gaussian vectors along the shorter side. Gram–Schmidt leaves R's diagonal positive, so the result is
-/// uniform over all such matrices without a correction of signs (Mezzadri 2007).
+/// Orthonormalises Gaussian vectors along the shorter side. Gram–Schmidt leaves R's diagonal positive, so the
+/// result is uniform over all such matrices without a correction of signs (Mezzadri 2007).
 fn orthogonal<T: Element>(gain: f64, rows: usize, stream: &mut Stream, out: &mut [T]) {
     if out.is_empty() {
         return;

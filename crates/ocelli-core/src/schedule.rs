@@ -17,8 +17,8 @@ pub struct Schedule {
     pub warmup: Option<Warmup>,
 }
 
-/// The curve of a learning rate. `base` is the rate that training was given, p the epochs done (a fraction within an epoch),
-/// P those in total.
+/// The curve of a learning rate. `base` is the rate that training was given, p the epochs done (a fraction
+/// within an epoch), P those in total.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Curve {
@@ -52,8 +52,9 @@ pub enum Curve {
         #[serde(default)]
         to: f64,
     },
-    /// Up from base/`start_divisor` to base at `peak_at`·P, then down to base/(`start_divisor`·`end_divisor`), both along half
-    /// cosine waves (Smith and Topin 2019, in PyTorch's two-phase form; momentum stays as it is).
+    /// Up from base/`start_divisor` to base at `peak_at`·P, then down to
+    /// base/(`start_divisor`·`end_divisor`), both along half cosine waves (Smith and Topin 2019, in PyTorch's
+    /// two-phase form; momentum stays as it is).
     OneCycle {
         /// The share of training in which the rate rises.
         #[serde(default = "default_peak_at")]
@@ -65,8 +66,8 @@ pub enum Curve {
         #[serde(default = "default_end_divisor")]
         end_divisor: f64,
     },
-    /// Rates one after another, each for so many epochs; the last stays. They stand for themselves: base is not
-    /// used ([`Schedule::base`]).
+    /// Rates one after another, each for so many epochs; the last stays. They stand for themselves: base is
+    /// not used ([`Schedule::base`]).
     List {
         /// In order.
         pieces: Vec<Piece>,
@@ -83,8 +84,8 @@ pub struct Piece {
     pub rate: f64,
 }
 
-/// A linear rise that multiplies any curve: the factor goes from `from` to 1 over the first `epochs` (Goyal et al. 2017).
-/// The curve's own clock is not delayed by it.
+/// A linear rise that multiplies any curve: the factor goes from `from` to 1 over the first `epochs` (Goyal
+/// et al. 2017). The curve's own clock is not delayed by it.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct Warmup {
@@ -99,8 +100,8 @@ impl Schedule {
     /// The same rate all the time.
     pub const CONSTANT: Schedule = Schedule { curve: Curve::Constant, warmup: None };
 
-    /// The recipe of LeNet-5 (LeCun et al. 1998): 5e-4 for two passes, 2e-4 for three, 1e-4 for three, 5e-5 for four,
-    /// then 1e-5, as global rates of diagonal Levenberg–Marquardt.
+    /// The recipe of LeNet-5 (LeCun et al. 1998): 5e-4 for two passes, 2e-4 for three, 1e-4 for three, 5e-5
+    /// for four, then 1e-5, as global rates of diagonal Levenberg–Marquardt.
     pub fn lenet5() -> Schedule {
         let pieces = [(2.0, 5e-4), (3.0, 2e-4), (3.0, 1e-4), (4.0, 5e-5), (8.0, 1e-5)];
         Curve::List { pieces: pieces.map(|(epochs, rate)| Piece { epochs, rate }).to_vec() }.into()
@@ -111,7 +112,8 @@ impl Schedule {
         Schedule { warmup: Some(Warmup { epochs, from: hundredth() }), ..self }
     }
 
-    /// η after `epochs_done` of `total_epochs`. Before the start it is the first rate, after the end the last one.
+    /// η after `epochs_done` of `total_epochs`. Before the start it is the first rate, after the end the last
+    /// one.
     pub fn rate(&self, base: f64, epochs_done: f64, total_epochs: f64) -> f64 {
         let factor = self.warmup.map_or(1.0, |warmup| warmup.factor(epochs_done));
         factor * self.curve.rate(base, epochs_done.max(0.0), total_epochs)

@@ -329,7 +329,8 @@ fn outputs_that_do_not_fit_the_classes_are_refused_with_the_number_needed() {
     let cross_entropy = Loss::CrossEntropy { label_smoothing: 0.0 };
     assert_eq!(
         message(cross_entropy.clone(), 10, Some(100)),
-        "loss cross_entropy: 10 outputs tell 10 classes apart, and the data have 100; give the last layer 100 outputs"
+        "loss cross_entropy: 10 outputs tell 10 classes apart, and the data have 100; \
+         give the last layer 100 outputs"
     );
     assert!(message(Loss::BinaryLogistic, 1, Some(3)).ends_with("3 outputs"));
     assert!(message(Loss::BinaryLogistic, 3, Some(2)).ends_with("1 or 2 outputs"));

@@ -35,8 +35,8 @@ impl Adam {
     }
 }
 
-/// 1 − βᵗ of the β that T can hold: in f32, 1 − 0.999 is off by 1e-5 of itself, which cancels against the same error in
-/// the moment only if both start from the same β.
+/// 1 − βᵗ of the β that T can hold: in f32, 1 − 0.999 is off by 1e-5 of itself, which cancels against the
+/// same error in the moment only if both start from the same β.
 fn correction<T: Element>(beta: f64, step: u64) -> T {
     assert!(step > 0, "steps count from 1: the bias correction of step 0 divides by 0");
     // From exponents beyond i32 on, βᵗ is 0 for every β that differs from 1 in f32.

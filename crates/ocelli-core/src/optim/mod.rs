@@ -1,8 +1,8 @@
 //! Optimisers: how a gradient moves the parameters.
 //!
-//! An optimiser is a function over flat slices. What it remembers lies in slots, arenas with the layout of the parameters,
-//! which the caller owns. Every element moves on its own, so a range may be updated in pieces with the same result.
-//! The rate η comes from a [`crate::schedule::Schedule`]. One file per rule.
+//! An optimiser is a function over flat slices. What it remembers lies in slots, arenas with the layout of
+//! the parameters, which the caller owns. Every element moves on its own, so a range may be updated in pieces
+//! with the same result. The rate η comes from a [`crate::schedule::Schedule`]. One file per rule.
 
 mod adam;
 mod diagonal_lm;
@@ -49,7 +49,8 @@ pub enum Optimizer {
         #[serde(default)]
         weight_decay: f64,
     },
-    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019): w ← w − ηλw, then Adam's step without λ.
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019): w ← w − ηλw, then Adam's step without
+    /// λ.
     #[serde(rename = "adamw")]
     AdamW {
         /// β₁ in [0, 1).
@@ -65,8 +66,8 @@ pub enum Optimizer {
         #[serde(default = "default_decoupled_decay")]
         weight_decay: f64,
     },
-    /// Stochastic diagonal Levenberg–Marquardt (LeCun et al. 1998, appendix C): w ← w − η/(μ + h)·g, where h is an
-    /// estimate of ∂²E/∂w² ≥ 0 for each parameter, renewed before every pass over the data.
+    /// Stochastic diagonal Levenberg–Marquardt (LeCun et al. 1998, appendix C): w ← w − η/(μ + h)·g, where h
+    /// is an estimate of ∂²E/∂w² ≥ 0 for each parameter, renewed before every pass over the data.
     DiagonalLm {
         /// μ > 0 keeps steps finite where the cost is flat.
         #[serde(default = "default_mu")]
@@ -161,8 +162,8 @@ impl Optimizer {
 
     /// Moves `params` one step along `grads`.
     ///
-    /// Slots that the optimiser has are as long as `params`, the others empty. [`Optimizer::DiagonalLm`] only reads its slot;
-    /// the trainer fills it ([`average_curvature`]).
+    /// Slots that the optimiser has are as long as `params`, the others empty. [`Optimizer::DiagonalLm`] only
+    /// reads its slot; the trainer fills it ([`average_curvature`]).
     ///
     /// # Panics
     /// If lengths do not fit together, or the step is 0.

@@ -37,8 +37,8 @@ impl<T: Element> State<T> {
     }
 }
 
-/// The published rule for one parameter over a sequence of gradients, written from the papers without slots or
-/// slices: moments are sums over the whole past.
+/// The published rule for one parameter over a sequence of gradients, written from the papers without slots
+/// or slices: moments are sums over the whole past.
 fn reference(optimizer: &Optimizer, mut w: f64, h: f64, rates: &[f64], grads: &[f64], decay: bool) -> f64 {
     let lambda = |weight_decay: f64| if decay { weight_decay } else { 0.0 };
     let mut past: Vec<f64> = Vec::new();
