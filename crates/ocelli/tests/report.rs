@@ -43,7 +43,6 @@ fn checked_tags(html: &str) -> Vec<(String, String)> {
     tags
 }
 
-
 /// A number in [0, 1) that depends on nothing but its arguments (SplitMix64's last step).
 fn noise(stream: u64, index: u64) -> f64 {
     let mut z = (stream << 32 | index).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -43,8 +43,8 @@ const PLOTS: [Plot; 3] = [
         goal: Goal::Highest,
         lines: &[
             ("training", "train", |r| r.train_top1),
-            ("held-out, top-5", "extra", |r| r.val_top5),
             ("held-out", "held", |r| r.val_top1),
+            ("held-out, top-5", "extra", |r| r.val_top5),
         ],
         scale: accuracy_scale,
         show: |v| percent(v, 2),
@@ -62,7 +62,7 @@ const PLOTS: [Plot; 3] = [
     },
 ];
 
-/// The three charts and the table of epochs.
+/// The charts and the table of epochs.
 pub(super) fn curves(page: &mut Page, report: &Report) {
     let epochs: Vec<f64> = report.curves.iter().map(|row| row.epoch).collect();
     writeln!(page, "<div class=\"charts\">");
@@ -84,8 +84,38 @@ pub(super) fn curves(page: &mut Page, report: &Report) {
             Chart { id, title, unit: &unit, epochs: &epochs, series, best, scale, goal, show, show_tick };
         line_chart(page, &chart);
     }
+    gradient_norm(page, report);
     writeln!(page, "</div>");
     table(page, report);
+}
+
+/// The norm of the whole gradient, from those of the layers: the root of the sum of their squares.
+fn gradient_norm(page: &mut Page, report: &Report) {
+    let Some(first) = report.health.first() else { return };
+    let epochs: Vec<f64> = first.epochs.iter().map(|row| row.epoch).collect();
+    let norm = |i: usize| {
+        let layers = report.health.iter().filter_map(|layer| layer.epochs.get(i)?.gradient_norm);
+        layers.map(|norm| norm * norm).reduce(|sum, square| sum + square).map(f64::sqrt)
+    };
+    let values: Vec<_> = (0..epochs.len()).map(norm).collect();
+    if values.iter().all(Option::is_none) {
+        return;
+    }
+    let scale = Scale::fitting(&values.iter().flatten().copied().collect::<Vec<_>>(), RATIO, 5);
+    let unit = if scale.is_logarithmic() { "all layers, logarithmic axis" } else { "all layers" };
+    let chart = Chart {
+        id: "gradient",
+        title: "Gradient norm",
+        unit,
+        epochs: &epochs,
+        series: vec![Series { name: "gradient norm", class: "train", values }],
+        best: report.best_epoch,
+        scale,
+        goal: Goal::Neither,
+        show: |v| significant(v, 4),
+        show_tick: tick,
+    };
+    line_chart(page, &chart);
 }
 
 /// An axis for fractions of 1, which never shows more than 100%.
