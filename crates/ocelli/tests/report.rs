@@ -43,7 +43,6 @@ fn checked_tags(html: &str) -> Vec<(String, String)> {
     tags
 }
 
-
 /// A number in [0, 1) that depends on nothing but its arguments (SplitMix64's last step).
 fn noise(stream: u64, index: u64) -> f64 {
     let mut z = (stream << 32 | index).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -228,11 +227,178 @@ fn keep(name: &str, html: &str) {
 }
 
 #[test]
-fn pages_are_well_formed_for_two_to_many_classes() {
+fn pages_are_well_formed_from_two_to_many_classes() {
     for (classes, epochs, channels) in [(2, 1, 1), (10, 30, 1), (35, 120, 3), (100, 1000, 3), (130, 3, 2)] {
         let html = render(&sample(names(classes), epochs, channels));
         keep(&format!("report-{classes}"), &html);
         checked_tags(&html);
         assert!(!html.contains("NaN"), "{classes} classes");
     }
+}
+
+#[test]
+fn every_part_of_a_run_is_in_its_page() {
+    let report = sample(names(12), 30, 3);
+    let html = render(&report);
+    let parts = [
+        "curves",
+        "confusion",
+        "classes",
+        "mistakes",
+        "filters",
+        "network",
+        "health",
+        "configuration",
+        "reproduce",
+    ];
+    for part in parts {
+        assert!(html.contains(&format!("<section id=\"{part}\"")), "{part}");
+        assert!(html.contains(&format!("href=\"#{part}\"")), "{part}");
+    }
+    for text in [&report.run, &report.command, &report.summary.weights_sha256, &report.mistakes[5].name] {
+        assert!(html.contains(&format!(">{text}<")), "{text}");
+    }
+    for text in report.classes.iter().chain(report.layers.iter().map(|layer| &layer.op)) {
+        assert!(html.contains(&format!(">{text}<")), "{text}");
+    }
+    // 64 filters, 16 mistakes.
+    assert_eq!(html.matches("<img ").count(), 80);
+    assert!(html.contains("optimizer.momentum</th><td>0.9</td>"));
+}
+
+#[test]
+fn nothing_is_fetched() {
+    let html = render(&sample(names(130), 30, 3));
+    assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("url("));
+    for (name, attributes) in checked_tags(&html) {
+        assert!(!["link", "iframe", "object", "embed", "base", "use"].contains(&name.as_str()), "<{name}>");
+        for (kind, inside) in [(" src=\"", "data:image/png;base64,"), (" href=\"", "#")] {
+            if let Some((_, value)) = format!(" {attributes}").split_once(kind) {
+                assert!(value.starts_with(inside), "<{name} {attributes:.60}>");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_policy_allows_no_script_but_the_pages_own() {
+    let html = render(&sample(names(3), 2, 1));
+    assert!(
+        html.contains("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-")
+    );
+    let tags = checked_tags(&html);
+    assert_eq!(tags.iter().filter(|(name, _)| name == "script").count(), 1);
+    assert!(tags.iter().all(|(_, attributes)| !format!(" {attributes}").contains(" on")), "an event handler");
+}
+
+#[test]
+fn text_from_outside_is_shown_and_not_obeyed() {
+    const HOSTILE: &str =
+        "</title></script><script>alert(1)</script><img src=x onerror=\"alert(2)\" a='b'>&lt;\0";
+    let hostile = || HOSTILE.to_owned();
+    // As a table, as a drawing and as a picture.
+    for classes in [3, 30, 101] {
+        let mut report = sample(vec![hostile(); classes], 3, 1);
+        (report.run, report.net, report.data, report.command) = (hostile(), hostile(), hostile(), hostile());
+        (report.started, report.summary.weights_sha256) = (hostile(), hostile());
+        (report.environment.version, report.environment.isa) = (hostile(), hostile());
+        let toml = HOSTILE.replace('\0', "");
+        report.config_toml = format!("\"{}\" = '''{toml}'''\n", toml.replace('"', "'"));
+        report.mistakes.iter_mut().for_each(|mistake| mistake.name = hostile());
+        report.layers.iter_mut().for_each(|layer| (layer.name, layer.op) = (hostile(), hostile()));
+        report.health.iter_mut().for_each(|layer| layer.layer = hostile());
+        report.filters.as_mut().unwrap().layer = hostile();
+        let html = render(&report);
+        let plain = render(&sample(vec!["cat".to_owned(); classes], 3, 1));
+        let count = |html: &str, name: &str| checked_tags(html).iter().filter(|(tag, _)| tag == name).count();
+        for name in ["script", "img", "title"] {
+            assert_eq!(count(&html, name), count(&plain, name), "<{name}>");
+        }
+        assert!(html.contains("&lt;script&gt;alert(1)&lt;/script&gt;") && !html.contains('\0'));
+    }
+}
+
+#[test]
+fn values_that_are_no_numbers_are_named_and_never_drawn() {
+    let mut report = sample(names(10), 30, 1);
+    report.curves[3].train_loss = Some(f64::NAN);
+    report.curves[12].val_loss = Some(f64::INFINITY);
+    report.curves[20].val_loss = Some(1e300);
+    report.curves[21].learning_rate = Some(f64::NEG_INFINITY);
+    report.curves[25].epoch = f64::NAN;
+    report.health[0].epochs[29].gradient_norm = Some(f64::NAN);
+    report.summary.loss = Some(f64::NAN);
+    report.mistakes[0].loss = f32::INFINITY;
+    report.filters.as_mut().unwrap().values[7] = f32::NAN;
+    (report.seconds, report.summary.images_per_second) = (f64::NAN, f64::NAN);
+    let html = render(&report);
+    keep("report-not-finite", &html);
+    for (name, attributes) in checked_tags(&html) {
+        let odd = ["NaN", "inf", "e300"].iter().any(|odd| attributes.contains(odd));
+        assert!(
+            !["path", "circle", "rect", "text"].contains(&name.as_str()) || !odd,
+            "<{name} {attributes}>"
+        );
+    }
+    assert!(html.contains("training: not a finite number at 1 of 29 points, first at epoch 4."));
+    assert!(html.contains("held-out: not a finite number at 2 of 29 points, first at epoch 13."));
+    assert!(html.contains("1 weights are not finite"));
+}
+
+#[test]
+fn a_run_that_diverged_at_once_still_has_a_page() {
+    let mut report = sample(names(2), 4, 1);
+    for row in &mut report.curves {
+        (row.train_loss, row.val_loss) = (Some(f64::NAN), Some(f64::NAN));
+        (row.train_top1, row.val_top1, row.val_top5, row.learning_rate) = (None, None, None, None);
+    }
+    let html = render(&report);
+    checked_tags(&html);
+    assert!(html.contains("held-out: not a finite number at 4 of 4 points, first at epoch 1."));
+    assert!(!html.contains("Accuracy over epochs"));
+}
+
+#[test]
+fn an_empty_report_is_a_page_of_few_words() {
+    let html = render(&Report::default());
+    checked_tags(&html);
+    assert!(html.contains("No mistakes were kept."));
+    assert_eq!(html.matches("<section").count(), 2);
+}
+
+#[test]
+fn parts_that_contradict_each_other_are_named() {
+    let mut report = sample(names(10), 3, 1);
+    report.confusion.pop();
+    report.filters.as_mut().unwrap().values.pop();
+    report.mistakes[0].picture.pixels.pop();
+    report.mistakes[1].truth = 99;
+    report.config_toml = "not = = toml".to_owned();
+    let html = render(&report);
+    checked_tags(&html);
+    assert!(html.contains("10 classes need a matrix of 10×10 counts, and there are 99."));
+    assert!(html.contains("6×5×5×1 weights were announced, and there are 149."));
+    assert!(html.contains("no picture") && html.contains("class 99") && html.contains("not = = toml"));
+}
+
+#[test]
+fn many_epochs_are_thinned_with_their_spikes_and_long_names_kept_whole() {
+    let name = "a class whose name goes on ".repeat(20);
+    let mut report = sample(vec![name.clone(), "other".to_owned()], 20_000, 1);
+    report.curves[7_777].val_loss = Some(9.876e9);
+    let html = render(&report);
+    keep("report-long", &html);
+    checked_tags(&html);
+    assert!(html.contains(&name));
+    assert!(html.contains("of 20,000 rows are shown"));
+    assert!(html.contains("9.876e9"));
+    assert!(html.len() < 400_000, "{} bytes", html.len());
+}
+
+#[test]
+fn a_report_survives_json() {
+    let report = sample(names(12), 5, 3);
+    let json = serde_json::to_string(&report).unwrap();
+    // Decimals may cost the last bit of a number, but nothing that shows.
+    assert_eq!(render(&serde_json::from_str(&json).unwrap()), render(&report));
 }

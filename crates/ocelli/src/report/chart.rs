@@ -15,7 +15,7 @@ pub(super) struct Chart<'a> {
     pub(super) unit: &'a str,
     /// Positions of the points, ascending.
     pub(super) epochs: &'a [f64],
-    /// The lines; the last one that has values gets its extreme value marked.
+    /// The lines.
     pub(super) series: Vec<Series<'a>>,
     /// The epoch of the best checkpoint.
     pub(super) best: Option<f64>,
@@ -38,7 +38,7 @@ pub(super) type ShowTick = fn(f64, f64) -> String;
 pub(super) struct Series<'a> {
     /// Name in the legend.
     pub(super) name: &'a str,
-    /// Style class: `train`, `held` or `extra`.
+    /// Style class: `train`, `held` or `extra`; the extreme value is marked on the line `held`.
     pub(super) class: &'a str,
     /// One value per epoch.
     pub(super) values: Vec<Option<f64>>,
@@ -98,9 +98,9 @@ pub(super) fn line_chart(page: &mut Page, chart: &Chart<'_>) {
 
 /// A line without axes, for a table cell; `label` says in words what it shows.
 pub(super) fn sparkline(page: &mut Page, values: &[Option<f64>], scale: &Scale, label: &str) {
-    const WIDTH: f64 = 120.0;
-    const HEIGHT: f64 = 26.0;
-    let kept = thin(values.len(), 120, &[&|i| values[i]]);
+    const WIDTH: f64 = 140.0;
+    const HEIGHT: f64 = 34.0;
+    let kept = thin(values.len(), 140, &[&|i| values[i]]);
     let last = values.len().saturating_sub(1).max(1) as f64;
     let at = |i: usize| Some((3.0 + i as f64 / last * (WIDTH - 6.0), values[i].filter(|&v| drawable(v))?));
     let points: Vec<_> = kept
@@ -228,17 +228,18 @@ fn marks(points: &[Option<(f64, f64)>]) -> String {
     format!("<path d=\"{path}\"/>{dots}")
 }
 
-/// A dot and a number at the best value of the last series that has one.
+/// A dot and a number at the best held-out value, or where there is none at the best of the first line.
 fn extreme_mark(page: &mut Page, chart: &Chart<'_>, across: &Across) {
-    let Some((series, (epoch, value))) =
-        chart.series.iter().rev().find_map(|series| Some((series, extreme(chart, series)?)))
-    else {
+    let with_extreme = |series| Some((series, extreme(chart, series)?));
+    let held = chart.series.iter().filter(|series| series.class == "held").find_map(with_extreme);
+    let Some((series, (epoch, value))) = held.or_else(|| chart.series.iter().find_map(with_extreme)) else {
         return;
     };
     let (x, y) = (across.x(epoch), y(chart, value));
-    // Beyond the curve, on the side it never reaches, unless the frame ends there.
-    let beyond = if chart.goal == Goal::Lowest { y + 17.0 } else { y - 9.0 };
-    let label = if beyond > BOTTOM - 3.0 { y - 9.0 } else { beyond.max(TOP + 12.0) };
+    // On the worse side: on the better one runs the training line. Unless the frame ends there.
+    let (above, below) = (y - 9.0, y + 19.0);
+    let above_fits = above > TOP + 12.0;
+    let label = if chart.goal == Goal::Lowest && above_fits || below > BOTTOM - 3.0 { above } else { below };
     writeln!(
         page,
         "<g class=\"extreme {}\"><circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>\

@@ -11,6 +11,8 @@ const TABLE: usize = 20;
 const DRAWING: usize = 100;
 /// From this strength of colour on, text on it takes the colour of the page.
 const STRONG: f64 = 0.73;
+/// Width of a letter in em; over a word it is rarely more.
+const LETTER: f64 = 0.6;
 /// Entries in the list of the most frequent confusions.
 const PAIRS: usize = 10;
 
@@ -96,12 +98,14 @@ pub(super) fn confusion(page: &mut Page, report: &Report) {
          <span class=\"swatch miss\"></span> wrong answers, the darker the larger their share of the row; \
          an empty cell is zero.</p>"
     );
+    writeln!(page, "<div class=\"beside\">");
     match matrix.n {
         n if n <= TABLE => table(page, report, &matrix),
         n if n <= DRAWING => drawing(page, report, &matrix),
         _ => picture(page, &matrix),
     }
     pairs(page, report, &matrix);
+    writeln!(page, "</div>");
 }
 
 /// The figures of every class.
@@ -169,7 +173,7 @@ fn table(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
     write!(
         page,
         "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Confusion matrix\"><table class=\"{}\">\
-         <thead><tr><td class=\"corner\">true ↓ predicted →</td>",
+         <thead><tr><td class=\"corner\">predicted →<br>true ↓</td>",
         // Long names stand upright over narrow columns.
         if report.classes.iter().any(|name| name.chars().count() > 7) { "matrix upright" } else { "matrix" },
     );
@@ -205,34 +209,38 @@ fn table(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
 
 /// Half as large cells for twice as many classes; counts and names where they can be read.
 fn drawing(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
-    const NAMES: f64 = 120.0;
     let cell = (960.0 / matrix.n as f64).floor().clamp(9.0, 30.0);
     let side = cell * matrix.n as f64;
     let font = (cell - 1.0).min(11.0);
+    let letters = report.classes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let names = (letters as f64 * LETTER * font).clamp(20.0, 120.0).ceil() + 6.0;
+    let digits = matrix.counts.iter().max().map_or(0, |most| most.to_string().len());
+    let counts_fit = (digits + 1) as f64 * LETTER * font <= cell;
     write!(
         page,
         "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Confusion matrix\">\
          <svg class=\"matrix\" width=\"{0}\" height=\"{0}\" viewBox=\"0 0 {0} {0}\" font-size=\"{font}\" role=\"img\" \
          aria-labelledby=\"matrix-t matrix-d\">\n<title id=\"matrix-t\">Confusion matrix of {1} classes</title>\n\
          <desc id=\"matrix-d\">The tables below give the most frequent confusions and the figures of every class.</desc>\n\
-         <rect class=\"frame\" x=\"{NAMES}\" y=\"{NAMES}\" width=\"{side}\" height=\"{side}\"/>\n",
-        NAMES + side + 2.0,
+         <rect class=\"frame\" x=\"{names}\" y=\"{names}\" width=\"{side}\" height=\"{side}\"/>\n",
+        names + side + 2.0,
         matrix.n,
     );
     for (class, name) in report.classes.iter().enumerate() {
-        let along = NAMES + (class as f64 + 0.5) * cell;
+        let along = names + (class as f64 + 0.5) * cell;
         // A column's name reads upwards.
-        for turn in ["", " rotate(90)"] {
-            let (x, y) = if turn.is_empty() { (NAMES - 5.0, along) } else { (along, NAMES - 5.0) };
+        for (x, y, turn, anchor) in
+            [(names - 5.0, along, "", "end"), (along, names - 5.0, " rotate(-90)", "start")]
+        {
             writeln!(
                 page,
-                "<text transform=\"translate({x} {y}){turn}\" text-anchor=\"end\" dy=\"0.35em\">{}</text>",
-                text(&shortened(name, NAMES - 5.0, font)),
+                "<text transform=\"translate({x} {y}){turn}\" text-anchor=\"{anchor}\" dy=\"0.35em\">{}</text>",
+                text(&shortened(name, names - 5.0, font)),
             );
         }
     }
     for (truth, predicted, images) in matrix.entries() {
-        let (x, y) = (NAMES + predicted as f64 * cell, NAMES + truth as f64 * cell);
+        let (x, y) = (names + predicted as f64 * cell, names + truth as f64 * cell);
         let strength = matrix.strength(truth, predicted);
         write!(
             page,
@@ -244,10 +252,9 @@ fn drawing(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
             count(images),
             0.08 + 0.92 * strength,
         );
-        let digits = images.to_string();
-        if digits.len() as f64 * 6.0 < cell {
+        if counts_fit {
             let (x, y) = (x + cell / 2.0, y + cell / 2.0);
-            write!(page, "<text x=\"{x}\" y=\"{y}\" dy=\"0.35em\" text-anchor=\"middle\">{digits}</text>");
+            write!(page, "<text x=\"{x}\" y=\"{y}\" dy=\"0.35em\" text-anchor=\"middle\">{images}</text>");
         }
         writeln!(page, "</g>");
     }
@@ -289,9 +296,9 @@ fn pairs(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
     pairs.sort_by_key(|&(.., images)| std::cmp::Reverse(images));
     write!(
         page,
-        "<h3>Most frequent confusions</h3>\n<p>{} of {} held-out images were taken for another class.</p>\n\
+        "<div class=\"pairs\"><h3>Most frequent confusions</h3>\n<p>{} of {} held-out images were taken for another class.</p>\n\
          <div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Most frequent confusions\">\
-         <table class=\"numbers pairs\"><thead><tr><th scope=\"col\">True class</th>\
+         <table class=\"numbers\"><thead><tr><th scope=\"col\">True class</th>\
          <th scope=\"col\" class=\"words\">Taken for</th><th scope=\"col\">Images</th>\
          <th scope=\"col\">Of the class</th></tr></thead><tbody>\n",
         count(wrong),
@@ -307,7 +314,7 @@ fn pairs(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
             percent(matrix.share(truth, predicted), 1),
         );
     }
-    writeln!(page, "</tbody></table></div>");
+    writeln!(page, "</tbody></table></div></div>");
 }
 
 fn answer(report: &Report, truth: usize, predicted: usize) -> String {
@@ -317,8 +324,7 @@ fn answer(report: &Report, truth: usize, predicted: usize) -> String {
 
 /// As much of a name as fits into `width` at the given font size.
 fn shortened(name: &str, width: f64, font: f64) -> String {
-    // Letters of a text face are about 0.55 em wide on average, and rarely wider than 0.62 over a word.
-    let room = (width / (0.6 * font)) as usize;
+    let room = (width / (LETTER * font)) as usize;
     if name.chars().count() <= room {
         name.to_owned()
     } else {

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Goal, Series, Show, ShowTick, epoch, line_chart};
 use super::html::{Page, text};
-use super::number::{or_nothing, percent, significant};
+use super::number::{count, or_nothing, percent, significant};
 use super::scale::{Scale, drawable, thin};
 use super::{EpochRow, Report};
 
@@ -43,8 +43,8 @@ const PLOTS: [Plot; 3] = [
         goal: Goal::Highest,
         lines: &[
             ("training", "train", |r| r.train_top1),
-            ("held-out, top-5", "extra", |r| r.val_top5),
             ("held-out", "held", |r| r.val_top1),
+            ("held-out, top-5", "extra", |r| r.val_top5),
         ],
         scale: accuracy_scale,
         show: |v| percent(v, 2),
@@ -62,13 +62,15 @@ const PLOTS: [Plot; 3] = [
     },
 ];
 
-/// The three charts and the table of epochs.
+/// The charts and the table of epochs.
 pub(super) fn curves(page: &mut Page, report: &Report) {
-    let epochs: Vec<f64> = report.curves.iter().map(|row| row.epoch).collect();
+    // A row at no place in time has none on paper.
+    let rows: Vec<&EpochRow> = report.curves.iter().filter(|row| drawable(row.epoch)).collect();
+    let epochs: Vec<f64> = rows.iter().map(|row| row.epoch).collect();
     writeln!(page, "<div class=\"charts\">");
     for plot in &PLOTS {
         let series = plot.lines.iter().map(|&(name, class, column)| {
-            let values: Vec<_> = report.curves.iter().map(column).collect();
+            let values: Vec<_> = rows.iter().copied().map(column).collect();
             Series { name, class, values }
         });
         let series: Vec<_> = series.filter(|s| s.values.iter().any(Option::is_some)).collect();
@@ -84,8 +86,39 @@ pub(super) fn curves(page: &mut Page, report: &Report) {
             Chart { id, title, unit: &unit, epochs: &epochs, series, best, scale, goal, show, show_tick };
         line_chart(page, &chart);
     }
+    gradient_norm(page, report);
     writeln!(page, "</div>");
-    table(page, report);
+    table(page, &rows, report.best_epoch);
+}
+
+/// The norm of the whole gradient, from those of the layers: the root of the sum of their squares.
+fn gradient_norm(page: &mut Page, report: &Report) {
+    let Some(first) = report.health.first() else { return };
+    let rows = first.epochs.iter().enumerate().filter(|(_, row)| drawable(row.epoch));
+    let (places, epochs): (Vec<usize>, Vec<f64>) = rows.map(|(i, row)| (i, row.epoch)).unzip();
+    let norm = |i: usize| {
+        let layers = report.health.iter().filter_map(|layer| layer.epochs.get(i)?.gradient_norm);
+        layers.map(|norm| norm * norm).reduce(|sum, square| sum + square).map(f64::sqrt)
+    };
+    let values: Vec<_> = places.into_iter().map(norm).collect();
+    if values.iter().all(Option::is_none) {
+        return;
+    }
+    let scale = Scale::fitting(&values.iter().flatten().copied().collect::<Vec<_>>(), RATIO, 5);
+    let unit = if scale.is_logarithmic() { "all layers, logarithmic axis" } else { "all layers" };
+    let chart = Chart {
+        id: "gradient",
+        title: "Gradient norm",
+        unit,
+        epochs: &epochs,
+        series: vec![Series { name: "gradient norm", class: "train", values }],
+        best: report.best_epoch,
+        scale,
+        goal: Goal::Neither,
+        show: |v| significant(v, 4),
+        show_tick: tick,
+    };
+    line_chart(page, &chart);
 }
 
 /// An axis for fractions of 1, which never shows more than 100%.
@@ -126,8 +159,7 @@ const COLUMNS: [(&str, Column, Show); 6] = [
 ];
 
 /// The figures behind the charts, folded away.
-fn table(page: &mut Page, report: &Report) {
-    let rows = &report.curves;
+fn table(page: &mut Page, rows: &[&EpochRow], best_epoch: Option<f64>) {
     let columns: Vec<_> =
         COLUMNS.iter().filter(|(_, column, _)| rows.iter().any(|r| column(r).is_some())).collect();
     let kept = thin(rows.len(), ROWS, &[&|i| rows[i].val_loss.filter(|&v| drawable(v))]);
@@ -140,8 +172,8 @@ fn table(page: &mut Page, report: &Report) {
         write!(page, "<th scope=\"col\">{heading}</th>");
     }
     writeln!(page, "</tr></thead><tbody>");
-    for row in kept.iter().map(|&i| &rows[i]) {
-        let best = report.best_epoch == Some(row.epoch);
+    for row in kept.iter().map(|&i| rows[i]) {
+        let best = best_epoch == Some(row.epoch);
         let (class, mark) = if best { (" class=\"best\"", " <b>best</b>") } else { ("", "") };
         write!(page, "<tr{class}><th scope=\"row\">{}{mark}</th>", epoch(row.epoch));
         for (_, column, show) in &columns {
@@ -151,7 +183,8 @@ fn table(page: &mut Page, report: &Report) {
     }
     writeln!(page, "</tbody></table></div>");
     if kept.len() < rows.len() {
-        writeln!(page, "<p class=\"note\">{} of {} rows are shown.</p>", kept.len(), rows.len());
+        let (kept, all) = (count(kept.len() as u64), count(rows.len() as u64));
+        writeln!(page, "<p class=\"note\">{kept} of {all} rows are shown.</p>");
     }
     writeln!(page, "</details>");
 }

@@ -72,13 +72,13 @@ fn legend(page: &mut Page, filters: &Filters, largest: f32) {
     if filters.channels == 3 {
         writeln!(
             page,
-            "<p class=\"note\">A channel at {end} is fully lit, at −{end} dark; zero is mid-grey. All filters share this scale.</p>"
+            "<p class=\"note\">A channel at +{end} is fully lit, at −{end} dark; zero is mid-grey. All filters share this scale.</p>"
         );
     } else {
         writeln!(
             page,
             "<p class=\"ramp\"><span>−{end}</span><span class=\"greys\" role=\"img\" \
-             aria-label=\"black is negative, mid-grey zero, white positive\"></span><span>{end}</span> \
+             aria-label=\"black is negative, mid-grey zero, white positive\"></span><span>+{end}</span> \
              <small>all filters share this scale</small></p>"
         );
     }

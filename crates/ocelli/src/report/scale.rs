@@ -31,7 +31,10 @@ impl Scale {
 
     /// An axis of epochs: ends where the data ends, ticks on whole epochs where there are enough of them.
     pub(super) fn epochs(values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
-        let (low, high) = widened(span(values).unwrap_or((0.0, 1.0)));
+        let (low, high) = span(values).unwrap_or((0.0, 1.0));
+        if widened((low, high)) != (low, high) {
+            return Self { low: low - 1.0, high: low + 1.0, logarithmic: false, ticks: vec![low] };
+        }
         let mut step = round_step((high - low) / wanted as f64);
         if high - low >= 2.0 {
             step = step.max(1.0).ceil();
@@ -123,8 +126,7 @@ fn widened((low, high): (f64, f64)) -> (f64, f64) {
     if high - low > (1e-9 * magnitude).max(1e-30) {
         (low, high)
     } else {
-        let room = if magnitude > 1e-30 { magnitude / 2.0 } else { 1.0 };
-        (low - room, high + room)
+        if magnitude > 1e-30 { (low - magnitude / 2.0, high + magnitude / 2.0) } else { (0.0, 1.0) }
     }
 }
 
@@ -161,6 +163,8 @@ mod tests {
     fn epoch_ticks_are_whole_numbers_inside_the_data() {
         assert_eq!(Scale::epochs((1..=30).map(f64::from), 6).ticks, [5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
         assert_eq!(Scale::epochs([1.0, 2.0, 3.0], 6).ticks, [1.0, 2.0, 3.0]);
+        let single = Scale::epochs([7.0], 6);
+        assert_eq!((single.place(7.0), single.ticks), (0.5, vec![7.0]));
     }
 
     #[test]

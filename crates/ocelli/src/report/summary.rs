@@ -57,7 +57,7 @@ fn tiles(page: &mut Page, report: &Report) {
     );
     tile("Parameters", number::si(summary.parameters), &number::count(summary.parameters));
     tile("Time", number::duration(report.seconds), "wall clock, the whole run");
-    tile("Images per second", rate(summary.images_per_second), "training throughput");
+    tile("Images/s", rate(summary.images_per_second), "training throughput");
     let sha: String = summary.weights_sha256.chars().take(SHORT_SHA).collect();
     if !sha.is_empty() {
         writeln!(
