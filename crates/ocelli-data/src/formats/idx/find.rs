@@ -115,8 +115,16 @@ fn pair(images: &Path) -> Result<Pair, DataError> {
     let file = images.file_name().unwrap_or_default().to_string_lossy();
     let plain = file.strip_suffix(".gz").unwrap_or(&file);
     let labels = plain.replace("images", "labels").replace("idx3", "idx1");
+    if labels == plain {
+        return Err(DataError::malformed(
+            images.display().to_string(),
+            "a name with \"images\" or \"idx3\" in it, which leads to its labels",
+            format!("{file}"),
+            "rename it to images-idx3-ubyte and its labels to labels-idx1-ubyte",
+        ));
+    }
     let candidates = [labels.clone(), format!("{labels}.gz")].map(|name| images.with_file_name(name));
-    match candidates.into_iter().find(|path| labels != plain && path.is_file()) {
+    match candidates.into_iter().find(|path| path.is_file()) {
         Some(labels) => Ok(Pair { images: images.to_owned(), labels }),
         None => Err(DataError::malformed(
             images.display().to_string(),
