@@ -99,7 +99,7 @@ pub struct OpenOptions {
 }
 
 /// Opens `spec`, the name of a built-in data set or a path, for training: finds or makes the
-/// validation images.
+/// validation images. A folder that is called like a built-in data set is meant by `./digits`.
 ///
 /// # Errors
 /// [`DataError`] of kind usage where there is no such data set, of kind bad data where its contents
@@ -150,4 +150,19 @@ fn refusal(spec: &Path) -> DataError {
         Err(e) => return DataError::io(spec, "open", e),
     };
     DataError::UnknownFormat { path: spec.to_owned(), found, known }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_have_names_of_their_own_and_none_takes_what_is_not_there() {
+        let refusal = refusal(Path::new("no such thing")).to_string();
+        for (i, format) in FORMATS.iter().enumerate() {
+            assert!(FORMATS[..i].iter().all(|other| other.name != format.name), "{}", format.name);
+            assert!(refusal.contains(format.holds), "{refusal}");
+            assert!(!(format.recognises)(Path::new("no such thing")), "{}", format.name);
+        }
+    }
 }

@@ -83,6 +83,10 @@ impl Name {
     /// Of "emnist-letters-train-images-idx3-ubyte.gz": set "emnist-letters", role train.
     fn of_images(path: &Path) -> Option<Name> {
         let file = path.file_name()?.to_str()?.to_owned();
+        if file.starts_with('.') {
+            // Hidden files, such as what macOS leaves beside unpacked ones, are nobody's data.
+            return None;
+        }
         let stem = file.strip_suffix(".gz").unwrap_or(&file);
         let stem = stem.strip_suffix("idx3-ubyte")?.strip_suffix(['-', '.'])?.strip_suffix("images")?;
         let stem = stem.trim_end_matches(['-', '.', '_']);
@@ -173,6 +177,7 @@ mod tests {
         );
         assert_eq!(name("digits-images-idx3-ubyte"), Some(("digits".into(), Role::All)));
         assert_eq!(name("train-labels-idx1-ubyte"), None);
+        assert_eq!(name("._train-images-idx3-ubyte"), None);
     }
 
     #[test]
