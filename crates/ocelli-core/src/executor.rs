@@ -8,7 +8,7 @@ use ocelli_kernels::{Element, Isa, Kernels, Team, Worker, Write};
 use crate::arena::{ALIGNMENT, AlignedBuffer, Shared};
 use crate::loss::{Loss, Reduction, Targets};
 use crate::ops::{
-    BackwardInput, BackwardParams, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, RandomState,
+    BackwardInput, BackwardParams, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, RandomState, Reads,
     Statistics,
 };
 use crate::optim::{self, Optimizer};
@@ -337,6 +337,9 @@ impl<'a, T: Element> Run<'a, T> {
             }
             let finite = step.work != Work::Update || self.costs_are_finite();
             for part in step.parts * index / count..step.parts * (index + 1) / count {
+                if self.plan.options.poison {
+                    self.scratch(index).fill(T::NAN);
+                }
                 self.part(step, part, index, finite);
             }
             if self.plan.options.poison {
@@ -417,7 +420,7 @@ impl<'a, T: Element> Run<'a, T> {
 
     fn backward_params(&self, step: &Step, value: Value, part: usize, samples: Range<usize>, worker: usize) {
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
-        let (signature, reads) = (node.signature(), node.signature().param_reads);
+        let (signature, reads) = (node.signature(), self.reads(node.signature().param_reads));
         let units = match step.cut {
             Cut::Units(all) => part * all / step.parts..(part + 1) * all / step.parts,
             _ => 0..signature.param_units,
@@ -480,7 +483,7 @@ impl<'a, T: Element> Run<'a, T> {
             return;
         }
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
-        let (signature, reads) = (node.signature(), node.signature().input_reads);
+        let (signature, reads) = (node.signature(), self.reads(node.signature().input_reads));
         let input = node.inputs()[index];
         let destination = self.plan.nodes[input.0].gradient;
         let pass = BackwardInput {
@@ -558,6 +561,14 @@ impl<'a, T: Element> Run<'a, T> {
                 let statistics = self.whole(places.statistics, true);
                 op.fold_statistics(statistics, |i| params.write(places.params[i].clone()));
             }
+        }
+    }
+
+    /// What a backward pass is given: second derivatives get every value, whatever the first-order pass reads.
+    fn reads(&self, declared: Reads) -> Reads {
+        match self.goal {
+            Goal::Curvature => Reads { input: true, output: true, ..declared },
+            _ => declared,
         }
     }
 
