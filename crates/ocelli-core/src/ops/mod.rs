@@ -2,12 +2,14 @@
 
 mod contract;
 mod defaults;
+mod sides;
 
 pub(crate) use contract::{
     BackwardInput, BackwardParams, Curvature, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, Place,
     Statistics,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
+pub use sides::Sides;
 
 use ocelli_kernels::Element;
 use serde::{Deserialize, Serialize};
@@ -65,6 +67,9 @@ macro_rules! ops {
 
 ops! {
     linear { Linear = "linear" }
+    conv2d { Conv2d = "conv2d" }
+    pool { MaxPool2d = "max_pool2d", AvgPool2d = "avg_pool2d" }
+    adaptive_pool { GlobalAvgPool = "global_avg_pool", AdaptiveAvgPool2d = "adaptive_avg_pool2d" }
     activation {
         Sigmoid = "sigmoid", Tanh = "tanh", ScaledTanh = "scaled_tanh",
         Relu = "relu", LeakyRelu = "leaky_relu", Relu6 = "relu6",
@@ -101,7 +106,20 @@ macro_rules! with_curvature {
     };
 }
 
-with_curvature!(Linear, Sigmoid, Tanh, ScaledTanh, Relu, LeakyRelu, Relu6);
+with_curvature!(
+    Linear,
+    Conv2d,
+    MaxPool2d,
+    AvgPool2d,
+    GlobalAvgPool,
+    AdaptiveAvgPool2d,
+    Sigmoid,
+    Tanh,
+    ScaledTanh,
+    Relu,
+    LeakyRelu,
+    Relu6,
+);
 
 /// The ops that look at the whole batch.
 impl Op {
@@ -127,6 +145,14 @@ fn only_input(inputs: &[Shape]) -> Result<Shape, String> {
         [shape] => Ok(*shape),
         _ => Err(format!("it takes one input, not {}", inputs.len())),
     }
+}
+
+/// Channels, height and width of the one input.
+fn only_image(inputs: &[Shape]) -> Result<[usize; 3], String> {
+    let shape = only_input(inputs)?;
+    shape.image().ok_or_else(|| {
+        format!("it takes an image of channels×height×width, not {shape}; put it before the flatten layer")
+    })
 }
 
 /// Squares into `to`, for second derivatives: what is linear with coefficients w is so with coefficients w².
