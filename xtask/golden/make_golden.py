@@ -58,7 +58,7 @@ CONV2D = [
     op("dilated", conv(2, [3, 3], padding=[2, 2], dilation=[2, 2]), [3, 5, 6]),
     op("every setting different along rows and columns",
        conv(3, [3, 2], stride=[1, 2], padding=[2, 1], dilation=[2, 3]), [2, 6, 7]),
-    op("two groups", conv(6, [3, 3], padding=[1, 1], groups=2), [4, 4, 5]),
+    op("two groups", conv(6, [3, 3], padding=[1, 1], groups=2), [4, 4, 3]),
     op("depthwise", conv(5, [3, 3], padding=[1, 1], groups=5), [5, 5, 4]),
     op("depthwise with two filters per channel", conv(6, [3, 3], stride=[2, 2], groups=3), [3, 7, 5]),
     op("a row kernel", conv(3, [1, 5], padding=[0, 2]), [2, 4, 6]),
@@ -117,7 +117,8 @@ def adaptive(size):
 
 
 ADAPTIVE_AVG_POOL2D = [
-    op("global", adaptive([1, 1]), [3, 4, 5]),
+    op("to one pixel", adaptive([1, 1]), [3, 4, 5]),
+    op("global", {"op": "global_avg_pool"}, [2, 3, 4]),
     op("even", adaptive([2, 3]), [2, 4, 6]),
     op("uneven: windows overlap", adaptive([3, 4]), [2, 5, 7]),
     op("larger than the image: pixels repeat", adaptive([4, 5]), [2, 3, 2]),
@@ -253,6 +254,8 @@ def module(layer, shape):
             return nn.AvgPool2d(given.pop("kernel"), count_include_pad=counted, **given)
         case "adaptive_avg_pool2d":
             return nn.AdaptiveAvgPool2d(given.pop("size"))
+        case "global_avg_pool":
+            return nn.AdaptiveAvgPool2d(1)
         case "local_response_norm":
             return nn.LocalResponseNorm(**given)
         case "batch_norm":
