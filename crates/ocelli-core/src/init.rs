@@ -4,7 +4,11 @@ use ocelli_kernels::Element;
 use ocelli_kernels::random::{Key, Stream};
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, require};
+use crate::setting::{SettingError, no_fields, require};
+
+mod digits;
+
+pub(crate) use digits::{BITMAP_LEN, DIGITS};
 
 /// How to fill a range of parameters. Random ones follow from their key alone.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -47,6 +51,13 @@ pub enum Init {
         #[serde(default = "one")]
         gain: f64,
     },
+    /// −1 or 1, each as likely: random codes.
+    #[serde(deserialize_with = "no_fields")]
+    Signs,
+    /// Row i is digit i as a bitmap of 7×12 pixels, 1 for ink and −1 for paper (LeCun et al. 1998, figure 3). Rows
+    /// beyond ten and columns beyond 84 begin again.
+    #[serde(deserialize_with = "no_fields")]
+    Digits,
 }
 
 /// How many values a unit sums up, and how many units a value goes into. For convolutions, channels (per
@@ -69,6 +80,8 @@ impl Init {
             Init::He { .. } => "he",
             Init::Normal { .. } => "normal",
             Init::Orthogonal { .. } => "orthogonal",
+            Init::Signs => "signs",
+            Init::Digits => "digits",
         }
     }
 
@@ -83,7 +96,7 @@ impl Init {
             Init::UniformFanIn { a } => {
                 require(a > 0.0 && a.is_finite(), self.name(), "a", a, "a finite number above 0")
             }
-            Init::Xavier { .. } => Ok(()),
+            Init::Xavier { .. } | Init::Signs | Init::Digits => Ok(()),
             Init::He { slope, .. } => finite("slope", slope),
             Init::Normal { std } => {
                 let wanted = "a finite number that is not negative";
@@ -110,6 +123,21 @@ impl Init {
             }
             Init::Normal { std } => centred(false, std * std, &mut stream, out),
             Init::Orthogonal { gain } => orthogonal(gain, rows, &mut stream, out),
+            Init::Signs => out.fill_with(|| sign(stream.next_u32() & 1 == 1)),
+            Init::Digits => bitmaps(rows, out),
+        }
+    }
+}
+
+fn sign<T: Element>(positive: bool) -> T {
+    if positive { T::ONE } else { -T::ONE }
+}
+
+fn bitmaps<T: Element>(rows: usize, out: &mut [T]) {
+    let cols = (out.len() / rows.max(1)).max(1);
+    for (digit, row) in out.chunks_mut(cols).enumerate() {
+        for (pixel, value) in row.iter_mut().enumerate() {
+            *value = sign(digits::is_ink(digit % DIGITS, pixel % BITMAP_LEN));
         }
     }
 }
