@@ -1,12 +1,11 @@
 //! Second derivatives of single layers against the Gauss–Newton diagonal, worked out naively.
 
-mod single;
-
 use ocelli_core::ops::{
     AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalAvgPool, Linear, MaxPool2d, ScaledTanh, Subsample,
 };
 use ocelli_core::{Loss, Op, Shape};
-use single::{Single, assert_close, random};
+
+use crate::single::{Single, assert_close, random};
 
 #[test]
 fn a_linear_layer_with_squared_error_has_twice_the_squared_input() {
