@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ocelli_core::ops::Add;
 use ocelli_core::{
     Batch, Criterion, Executor, Graph, Loss, Mode, Op, Params, Plan, PlanOptions, RandomState, Reduction,
     Shape, Targets, Value, to_channels_first, to_channels_last,
@@ -31,12 +32,26 @@ impl Single {
         let mut graph = Graph::new();
         let input = graph.input("x", shape).unwrap();
         let layer = graph.add("layer", op, [input]).unwrap();
-        let graph = Arc::new(graph);
+        Single::of(graph, input, layer)
+    }
+
+    /// The sum of the layer and the same layer again, with the same parameters: the input is read twice.
+    #[track_caller]
+    pub(crate) fn twice(shape: impl Into<Shape>, op: impl Into<Op>) -> Single {
+        let mut graph = Graph::new();
+        let input = graph.input("x", shape).unwrap();
+        let layer = graph.add("layer", op, [input]).unwrap();
+        let again = graph.add_shared("again", layer, [input]).unwrap();
+        let sum = graph.add("sum", Add {}, [layer, again]).unwrap();
+        Single::of(graph, input, sum)
+    }
+
+    fn of(graph: Graph, input: Value, layer: Value) -> Single {
         let mut params = Params::zeroed(graph.layout()).unwrap();
         for (i, entry) in graph.layout().entries().iter().enumerate() {
             params.set(entry, &random(entry.range.len(), 100 + i as u64));
         }
-        Single { graph, input, layer, params }
+        Single { graph: Arc::new(graph), input, layer, params }
     }
 
     /// Sets parameter `i`.
@@ -97,8 +112,10 @@ impl Single {
     }
 
     fn with_gradients(&self, x: &[f64]) -> PlanOptions {
-        let options = PlanOptions::train(self.count(x));
-        PlanOptions { mode: Mode::EvaluateWithGradients, input_gradients: true, ..options }
+        let count = self.count(x);
+        // One sample cannot be cut into parts, so nothing is lost by looking for undeclared reads.
+        let (mode, poison) = (Mode::EvaluateWithGradients, count == 1);
+        PlanOptions { mode, poison, input_gradients: true, ..PlanOptions::train(count) }
     }
 
     fn executor(&self, options: PlanOptions) -> Executor<f64> {
