@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ocelli_core::ops::Add;
 use ocelli_core::{
     Batch, Criterion, Executor, Graph, Loss, Mode, Op, Params, Plan, PlanOptions, RandomState, Reduction,
     Shape, Targets, Value, to_channels_first, to_channels_last,
@@ -10,48 +11,62 @@ use ocelli_kernels::random::Key;
 use ocelli_kernels::{Isa, Team};
 
 /// A graph of one input and one layer, with parameters.
-pub struct Single {
-    pub graph: Arc<Graph>,
+pub(crate) struct Single {
+    pub(crate) graph: Arc<Graph>,
     input: Value,
     layer: Value,
-    pub params: Params<f64>,
+    pub(crate) params: Params<f64>,
 }
 
 /// Derivatives of the input and of each parameter.
 #[derive(Clone, Debug)]
-pub struct Derivatives {
-    pub input: Vec<f64>,
-    pub params: Vec<Vec<f64>>,
+pub(crate) struct Derivatives {
+    pub(crate) input: Vec<f64>,
+    pub(crate) params: Vec<Vec<f64>>,
 }
 
 impl Single {
     /// The layer on an input of this shape, with random parameters and biases.
     #[track_caller]
-    pub fn new(shape: impl Into<Shape>, op: impl Into<Op>) -> Single {
+    pub(crate) fn new(shape: impl Into<Shape>, op: impl Into<Op>) -> Single {
         let mut graph = Graph::new();
         let input = graph.input("x", shape).unwrap();
         let layer = graph.add("layer", op, [input]).unwrap();
-        let graph = Arc::new(graph);
+        Single::of(graph, input, layer)
+    }
+
+    /// The sum of the layer and the same layer again, with the same parameters: the input is read twice.
+    #[track_caller]
+    pub(crate) fn twice(shape: impl Into<Shape>, op: impl Into<Op>) -> Single {
+        let mut graph = Graph::new();
+        let input = graph.input("x", shape).unwrap();
+        let layer = graph.add("layer", op, [input]).unwrap();
+        let again = graph.add_shared("again", layer, [input]).unwrap();
+        let sum = graph.add("sum", Add {}, [layer, again]).unwrap();
+        Single::of(graph, input, sum)
+    }
+
+    fn of(graph: Graph, input: Value, layer: Value) -> Single {
         let mut params = Params::zeroed(graph.layout()).unwrap();
         for (i, entry) in graph.layout().entries().iter().enumerate() {
             params.set(entry, &random(entry.range.len(), 100 + i as u64));
         }
-        Single { graph, input, layer, params }
+        Single { graph: Arc::new(graph), input, layer, params }
     }
 
     /// Sets parameter `i`.
-    pub fn set(mut self, i: usize, values: &[f64]) -> Single {
+    pub(crate) fn set(mut self, i: usize, values: &[f64]) -> Single {
         self.params.set(&self.graph.layout().entries()[i], values);
         self
     }
 
     /// The shape of the output.
-    pub fn shape(&self) -> Vec<usize> {
+    pub(crate) fn shape(&self) -> Vec<usize> {
         self.graph.node(self.layer).shape().sizes().to_vec()
     }
 
     /// The output for as many samples as `x` holds.
-    pub fn forward(&self, x: &[f64]) -> Vec<f64> {
+    pub(crate) fn forward(&self, x: &[f64]) -> Vec<f64> {
         let count = self.count(x);
         let mut executor = self.executor(PlanOptions::evaluate(count));
         let y =
@@ -60,7 +75,7 @@ impl Single {
     }
 
     /// The gradients where ∂E/∂output is `g`: those of E = ½‖y − t‖² with t = y − g.
-    pub fn gradients(&self, x: &[f64], g: &[f64]) -> Derivatives {
+    pub(crate) fn gradients(&self, x: &[f64], g: &[f64]) -> Derivatives {
         let targets: Vec<f64> = self.forward(x).iter().zip(g).map(|(y, g)| y - g).collect();
         let mut executor = self.executor(self.with_gradients(x));
         self.run(&mut executor, x, &targets, |executor, batch| {
@@ -69,7 +84,7 @@ impl Single {
     }
 
     /// The diagonal of the Gauss–Newton Hessian of E = Σ `loss`(y, `targets`).
-    pub fn curvature(&self, x: &[f64], loss: Loss, targets: &[f64]) -> Derivatives {
+    pub(crate) fn curvature(&self, x: &[f64], loss: Loss, targets: &[f64]) -> Derivatives {
         let mut executor = self.executor(PlanOptions { curvature: true, ..self.with_gradients(x) });
         self.run(&mut executor, x, targets, |executor, batch| {
             executor.curvature(&self.params, batch, &sum(loss.clone()), RandomState::default()).unwrap();
@@ -97,8 +112,10 @@ impl Single {
     }
 
     fn with_gradients(&self, x: &[f64]) -> PlanOptions {
-        let options = PlanOptions::train(self.count(x));
-        PlanOptions { mode: Mode::EvaluateWithGradients, input_gradients: true, ..options }
+        let count = self.count(x);
+        // One sample cannot be cut into parts, so nothing is lost by looking for undeclared reads.
+        let (mode, poison) = (Mode::EvaluateWithGradients, count == 1);
+        PlanOptions { mode, poison, input_gradients: true, ..PlanOptions::train(count) }
     }
 
     fn executor(&self, options: PlanOptions) -> Executor<f64> {
@@ -114,26 +131,26 @@ impl Single {
 }
 
 /// What the graph says to a layer on an input of this shape that does not fit.
-pub fn refusal(shape: impl Into<Shape>, op: impl Into<Op>) -> String {
+pub(crate) fn refusal(shape: impl Into<Shape>, op: impl Into<Op>) -> String {
     let mut graph = Graph::new();
     let input = graph.input("image", shape).unwrap();
     graph.add("layer", op, [input]).expect_err("it does not fit").to_string()
 }
 
 /// Numbers from a normal distribution.
-pub fn random(len: usize, seed: u64) -> Vec<f64> {
+pub(crate) fn random(len: usize, seed: u64) -> Vec<f64> {
     let mut stream = Key::new(seed, &[]).stream();
     (0..len).map(|_| stream.normal()).collect()
 }
 
 /// 1, 2, 3, …
-pub fn counting(len: usize) -> Vec<f64> {
+pub(crate) fn counting(len: usize) -> Vec<f64> {
     (1..=len).map(|i| i as f64).collect()
 }
 
 /// Whether the numbers agree to 1e-9 of the largest.
 #[track_caller]
-pub fn assert_close(found: &[f64], expected: &[f64]) {
+pub(crate) fn assert_close(found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
     let scale = expected.iter().fold(1.0f64, |scale, e| scale.max(e.abs()));
     for (i, (found, expected)) in found.iter().zip(expected).enumerate() {

@@ -1,12 +1,11 @@
-//! Second derivatives of single layers against the Gauss–Newton diagonal, worked out naively.
-
-mod single;
+//! Second derivatives of single layers against the Gauss–Newton diagonal, worked out naively, and derivatives that add up.
 
 use ocelli_core::ops::{
     AdaptiveAvgPool2d, AvgPool2d, Conv2d, GlobalAvgPool, Linear, MaxPool2d, ScaledTanh, Subsample,
 };
 use ocelli_core::{Loss, Op, Shape};
-use single::{Single, assert_close, random};
+
+use crate::single::{Derivatives, Single, assert_close, random};
 
 #[test]
 fn a_linear_layer_with_squared_error_has_twice_the_squared_input() {
@@ -19,7 +18,32 @@ fn a_linear_layer_with_squared_error_has_twice_the_squared_input() {
 
 #[test]
 fn every_layer_of_lenet_and_its_kin_has_the_gauss_newton_diagonal() {
-    let ops: [(&[usize], Op); 14] = [
+    for (seed, (shape, op)) in ops().into_iter().enumerate() {
+        check(Shape::try_new(shape).unwrap(), op, seed as u64);
+    }
+}
+
+#[test]
+fn an_input_that_two_layers_read_gets_the_derivatives_of_both() {
+    for (shape, op) in ops() {
+        let shape = Shape::try_new(shape).unwrap();
+        let (once, twice) = (Single::new(shape, op.clone()), Single::twice(shape, op));
+        let x = random(shape.len(), 1);
+        let g = random(once.forward(&x).len(), 2);
+        let both = |alone: Derivatives, both: Derivatives| {
+            let found = both.params.into_iter().chain([both.input]);
+            for (found, alone) in found.zip(alone.params.into_iter().chain([alone.input])) {
+                assert_close(&found, &alone.iter().map(|d| 2.0 * d).collect::<Vec<_>>());
+            }
+        };
+        both(once.gradients(&x, &g), twice.gradients(&x, &g));
+        both(once.curvature(&x, Loss::Euclidean, &g), twice.curvature(&x, Loss::Euclidean, &g));
+    }
+}
+
+/// Layers with second derivatives, and the shapes of their inputs.
+fn ops() -> [(&'static [usize], Op); 14] {
+    [
         (&[5], Linear::new(3).into()),
         (&[2, 5, 4], Conv2d::new(3, 3).into()),
         (&[2, 5, 4], Conv2d::new(3, [3, 2]).stride([2, 1]).padding(1).without_bias().into()),
@@ -34,10 +58,7 @@ fn every_layer_of_lenet_and_its_kin_has_the_gauss_newton_diagonal() {
         (&[2, 4, 5], AdaptiveAvgPool2d::new([3, 2]).into()),
         (&[2, 4, 5], Subsample::new(2).into()),
         (&[2, 4, 5], ScaledTanh {}.into()),
-    ];
-    for (seed, (shape, op)) in ops.into_iter().enumerate() {
-        check(Shape::try_new(shape).unwrap(), op, seed as u64);
-    }
+    ]
 }
 
 /// Compares with h_k = Σ_i (∂y_i/∂θ_k)²·e^(−y_i), for the loss Σ e^(−y_i): every output has a curvature of its own.
