@@ -7,6 +7,24 @@
 //!
 //! Everything random is keyed by seed, epoch and image: neither the number of threads nor the batch
 //! that a run was resumed at changes a bit.
+//!
+//! ```
+//! use ocelli_data::{Loader, LoaderOptions, OpenOptions, Preprocess, Sampler, open};
+//!
+//! let digits = open("digits", &OpenOptions { seed: 1, val: None })?;
+//! let preprocess = Preprocess::fit(&*digits.train)?;
+//! let sampler = Sampler::new(digits.train.len(), 32)?.shuffled(1);
+//! let options = LoaderOptions { threads: 2, epochs: 0..3, ..LoaderOptions::default() };
+//! let mut loader = Loader::new(digits.train, &preprocess, sampler, options)?;
+//! let mut images = 0;
+//! while let Some(batch) = loader.next_batch() {
+//!     let batch = batch?;
+//!     assert_eq!(batch.images.len(), batch.len() * 8 * 8);
+//!     images += batch.len();
+//! }
+//! assert_eq!(images, 3 * 1438);
+//! # Ok::<(), ocelli_data::DataError>(())
+//! ```
 
 pub mod augment;
 mod dataset;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use crate::error::reserve;
 use crate::{Augment, DataError, Dataset, Epoch, Picture, Preprocess, Preprocessor, Sampler, augment};
 
 /// Images as a network takes them, and their labels.
@@ -94,11 +95,13 @@ impl Loader {
         options: LoaderOptions,
     ) -> Result<Loader, DataError> {
         let preparer = Preparer::new(dataset, preprocess, sampler, &options)?;
+        // Taken here once, so that a batch that cannot fit is an error and not the end of the process.
+        let current = Batch { images: reserve("a batch", preparer.room())?, ..Batch::default() };
         let source = match options.threads {
             0 => Source::Inline(Box::new(preparer)),
             threads => Source::Threads(Workers::start(&preparer, threads, options.prefetch.max(1))?),
         };
-        Ok(Loader { source, next: 0, current: Batch::default() })
+        Ok(Loader { source, next: 0, current })
     }
 
     /// The next batch, or `None` after the last. It stays in the loader, which uses its memory again.
@@ -159,6 +162,12 @@ impl Preparer {
         })
     }
 
+    /// The inputs' values of the largest batch.
+    fn room(&self) -> usize {
+        let images = self.sampler.batch().min(self.sampler.len());
+        images.saturating_mul(self.preprocessor.input_shape().iter().product())
+    }
+
     /// Epoch and batch of the `n`-th batch from the start.
     fn position(&self, n: u64) -> Option<(u64, usize)> {
         let batches = self.sampler.batches() as u64;
@@ -180,6 +189,8 @@ impl Preparer {
         batch.labels.clear();
         batch.labels.extend(batch.indices.iter().map(|&i| self.dataset.label(i as usize)));
         let size = self.preprocessor.input_shape().iter().product::<usize>();
+        // Room for a whole batch, though this may be the short last one.
+        batch.images.reserve_exact(self.room().saturating_sub(batch.images.len()));
         batch.images.resize(batch.indices.len() * size, 0.0);
         for (&i, out) in batch.indices.iter().zip(batch.images.chunks_exact_mut(size)) {
             if self.stop.load(Ordering::Relaxed) {

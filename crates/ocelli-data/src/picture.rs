@@ -1,6 +1,7 @@
 //! One image in memory, and reading picture files.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -76,13 +77,14 @@ impl Picture {
 /// [`DataError::Malformed`] for a file that is no such picture or is damaged, [`DataError::Memory`] for
 /// more than [`MOST_PIXELS`], [`DataError::Io`].
 pub fn decode(path: &Path) -> Result<Picture, DataError> {
-    let failed = |e| DataError::io(path, "read", e);
-    let length = std::fs::metadata(path).map_err(failed)?.len();
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MOST_FILE_BYTES + 1).read_to_end(&mut bytes));
+    let length = read.map_err(|e| DataError::io(path, "read", e))? as u64;
     let name = path.display().to_string();
     if length > MOST_FILE_BYTES {
         return Err(too_large(&name, length, format!("more than the {MOST_FILE_BYTES} allowed for a file")));
     }
-    decode_bytes(&name, &std::fs::read(path).map_err(failed)?)
+    decode_bytes(&name, &bytes)
 }
 
 /// Decodes a picture file that is in memory, as [`decode`]; `name` stands for the file in messages.

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::{Dataset, Splits, Validation, class_counts};
 
 /// What one set holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SetSummary {
     /// The number of images.
     pub images: usize,
@@ -23,7 +25,7 @@ impl SetSummary {
 }
 
 /// What a data set holds; `Display` gives a few lines and a table of classes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// What the data set is called.
     pub name: String,

@@ -270,6 +270,15 @@ impl Plan {
         self.buffers.iter().find(|b| b.kind == kind)
     }
 
+    /// Elements that a step keeps from the forward pass of a node for the backward pass: its output, if it is read
+    /// there, and what it saved.
+    pub fn saved_len(&self, value: Value) -> usize {
+        let first_backward = self.steps.iter().position(|s| s.work == Work::Loss).unwrap_or(0);
+        let of_node =
+            |b: &&Buffer| matches!(b.kind, BufferKind::Output(v) | BufferKind::Saved(v) if v == value);
+        self.buffers.iter().filter(of_node).filter(|b| b.last > first_backward).map(|b| b.len).sum()
+    }
+
     /// The samples of part `part` in a batch of `n`.
     pub(crate) fn samples_of(&self, part: usize, n: usize) -> Range<usize> {
         let chunk = self.options.batch.div_ceil(self.parts);

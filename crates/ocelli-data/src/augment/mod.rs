@@ -88,9 +88,9 @@ impl Augmenter {
         Augmenter { augment: augment.clone(), elastic, framed: warp::Framed::default() }
     }
 
-    /// Writes `picture` (H·W·C), varied as `key` says, to `out` with `pad` pixels more on each side. Values stay from 0 to
-    /// 255. What comes from outside the picture is `background`. Panics where `out` has another length
-    /// than (H + 2·pad)·(W + 2·pad)·C.
+    /// Writes `picture` (H·W·C), varied as `key` says, to `out` with `pad` pixels more on each side.
+    /// Values stay from 0 to 255; what comes from outside the picture is `background`. Panics where
+    /// `out` has another length than (H + 2·pad)·(W + 2·pad)·C.
     pub fn apply(&mut self, picture: &Picture, pad: usize, background: u8, key: Key, out: &mut [f32]) {
         let (height, width) = (picture.height + 2 * pad, picture.width + 2 * pad);
         assert_eq!(out.len(), height * width * picture.channels, "the length of an augmented image");

@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::split::hold_out;
 use crate::{DataError, Dataset, match_classes};
 
@@ -59,7 +61,8 @@ pub struct Splits {
 }
 
 /// Where validation images come from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Validation {
     /// The data set's own test or validation split.
     Test,
@@ -96,7 +99,7 @@ pub struct OpenOptions {
 }
 
 /// Opens `spec`, the name of a built-in data set or a path, for training: finds or makes the
-/// validation images.
+/// validation images. A folder that is called like a built-in data set is meant by `./digits`.
 ///
 /// # Errors
 /// [`DataError`] of kind usage where there is no such data set, of kind bad data where its contents
@@ -134,16 +137,32 @@ pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
 
 fn refusal(spec: &Path) -> DataError {
     let known = FORMATS.iter().map(|f| f.holds).collect::<Vec<_>>().join("; ");
-    let metadata = match spec.metadata() {
-        Ok(metadata) => metadata,
+    let opened = std::fs::File::open(spec).and_then(|file| file.metadata());
+    let found = match opened {
+        Ok(metadata) if metadata.is_dir() => match std::fs::read_dir(spec) {
+            Ok(_) => "a folder with other files, or none".to_owned(),
+            Err(e) => return DataError::io(spec, "list", e),
+        },
+        Ok(metadata) => format!("a file of {} bytes of another kind", metadata.len()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             return DataError::NotFound { spec: spec.display().to_string(), known };
         }
         Err(e) => return DataError::io(spec, "open", e),
     };
-    let found = match metadata.is_dir() {
-        true => "a folder with other files, or none".to_owned(),
-        false => format!("a file of {} bytes of another kind", metadata.len()),
-    };
     DataError::UnknownFormat { path: spec.to_owned(), found, known }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_have_names_of_their_own_and_none_takes_what_is_not_there() {
+        let refusal = refusal(Path::new("no such thing")).to_string();
+        for (i, format) in FORMATS.iter().enumerate() {
+            assert!(FORMATS[..i].iter().all(|other| other.name != format.name), "{}", format.name);
+            assert!(refusal.contains(format.holds), "{refusal}");
+            assert!(!(format.recognises)(Path::new("no such thing")), "{}", format.name);
+        }
+    }
 }

@@ -83,6 +83,10 @@ impl Name {
     /// Of "emnist-letters-train-images-idx3-ubyte.gz": set "emnist-letters", role train.
     fn of_images(path: &Path) -> Option<Name> {
         let file = path.file_name()?.to_str()?.to_owned();
+        if file.starts_with('.') {
+            // Hidden files, such as what macOS leaves beside unpacked ones, are nobody's data.
+            return None;
+        }
         let stem = file.strip_suffix(".gz").unwrap_or(&file);
         let stem = stem.strip_suffix("idx3-ubyte")?.strip_suffix(['-', '.'])?.strip_suffix("images")?;
         let stem = stem.trim_end_matches(['-', '.', '_']);
@@ -115,8 +119,16 @@ fn pair(images: &Path) -> Result<Pair, DataError> {
     let file = images.file_name().unwrap_or_default().to_string_lossy();
     let plain = file.strip_suffix(".gz").unwrap_or(&file);
     let labels = plain.replace("images", "labels").replace("idx3", "idx1");
+    if labels == plain {
+        return Err(DataError::malformed(
+            images.display().to_string(),
+            "a name with \"images\" or \"idx3\" in it, which leads to its labels",
+            format!("{file}"),
+            "rename it to images-idx3-ubyte and its labels to labels-idx1-ubyte",
+        ));
+    }
     let candidates = [labels.clone(), format!("{labels}.gz")].map(|name| images.with_file_name(name));
-    match candidates.into_iter().find(|path| labels != plain && path.is_file()) {
+    match candidates.into_iter().find(|path| path.is_file()) {
         Some(labels) => Ok(Pair { images: images.to_owned(), labels }),
         None => Err(DataError::malformed(
             images.display().to_string(),
@@ -165,6 +177,7 @@ mod tests {
         );
         assert_eq!(name("digits-images-idx3-ubyte"), Some(("digits".into(), Role::All)));
         assert_eq!(name("train-labels-idx1-ubyte"), None);
+        assert_eq!(name("._train-images-idx3-ubyte"), None);
     }
 
     #[test]

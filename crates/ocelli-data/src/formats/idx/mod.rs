@@ -15,6 +15,7 @@ pub use read::{Idx, IdxType, parse, read};
 pub use write::{write, write_pair};
 
 use super::{Format, Parts};
+use crate::error::reserve;
 use crate::{DataError, Dataset, MemoryDataset};
 use find::Pair;
 
@@ -50,18 +51,20 @@ fn open(path: &Path) -> Result<Parts, DataError> {
 /// # Errors
 /// [`DataError::Malformed`] where it holds something else, or a label that is negative or too large.
 pub fn labels(idx: &Idx) -> Result<Vec<u32>, DataError> {
-    let labels: Vec<i64> = match (idx.kind, idx.dims.len()) {
-        (IdxType::U8, 1) => idx.bytes.iter().map(|&b| b.into()).collect(),
-        (IdxType::I16, 1) => words(&idx.bytes, |b| i16::from_be_bytes(b).into()),
-        (IdxType::I32, 1) => words(&idx.bytes, |b| i32::from_be_bytes(b).into()),
+    let mut labels = reserve(&idx.name, idx.bytes.len() / idx.kind.bytes())?;
+    match (idx.kind, idx.dims.len()) {
+        (IdxType::U8, 1) => labels.extend(idx.bytes.iter().map(|&b| u32::from(b))),
+        (IdxType::I16, 1) => labels.extend(words(idx).map(|word| i16::from_be_bytes(word) as u32)),
+        (IdxType::I32, 1) => labels.extend(words(idx).map(|word| i32::from_be_bytes(word) as u32)),
         _ => return Err(idx.malformed("labels: one dimension of type U8, I16 or I32", idx.to_string())),
-    };
-    match labels.iter().position(|&l| !(0..i64::from(MOST_CLASSES)).contains(&l)) {
+    }
+    // Negative labels have become large ones.
+    match labels.iter().position(|&label| label >= MOST_CLASSES) {
         Some(i) => Err(idx.malformed(
             format!("labels from 0 to {}", MOST_CLASSES - 1),
-            format!("label {} of image {i}", labels[i]),
+            format!("label {} of image {i}", labels[i].cast_signed()),
         )),
-        None => Ok(labels.into_iter().map(|l| l as u32).collect()),
+        None => Ok(labels),
     }
 }
 
@@ -102,6 +105,6 @@ fn check_same_shape(path: &Path, train: &MemoryDataset, test: &MemoryDataset) ->
     ))
 }
 
-fn words<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> i64) -> Vec<i64> {
-    bytes.as_chunks::<N>().0.iter().map(|&word| value(word)).collect()
+fn words<const N: usize>(idx: &Idx) -> impl Iterator<Item = [u8; N]> {
+    idx.bytes.as_chunks::<N>().0.iter().copied()
 }
