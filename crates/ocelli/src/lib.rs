@@ -1,1 +1,3 @@
 //! ocelli
+
+pub mod io;
