@@ -8,7 +8,7 @@ use ocelli_kernels::{Element, Isa, Kernels, Team, Worker, Write};
 use crate::arena::{ALIGNMENT, AlignedBuffer, Shared};
 use crate::loss::{Loss, Reduction, Targets};
 use crate::ops::{
-    BackwardInput, BackwardParams, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, RandomState,
+    BackwardInput, BackwardParams, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, RandomState, Reads,
     Statistics,
 };
 use crate::optim::{self, Optimizer};
@@ -127,6 +127,8 @@ impl<T: Element> Executor<T> {
 
     /// One step of training: forward, backward, update. Returns the cost E before the update.
     ///
+    /// Where a sample's cost is not a finite number, no parameter is changed: what went wrong can still be found.
+    ///
     /// # Panics
     /// As [`Executor::differentiate`].
     pub fn step(
@@ -203,11 +205,7 @@ impl<T: Element> Executor<T> {
 
     /// The costs added in the order of the samples, in f64.
     fn cost(&self, criterion: &Criterion) -> f64 {
-        let sum: f64 = self.costs().iter().map(|c| c.f64()).sum();
-        match criterion.reduction {
-            Reduction::Mean => sum / self.count.max(1) as f64,
-            Reduction::Sum => sum,
-        }
+        criterion.reduction.reduce(self.costs())
     }
 
     fn run(
@@ -221,16 +219,13 @@ impl<T: Element> Executor<T> {
     ) {
         self.check(batch, goal);
         self.count = batch.count;
-        let scale = match criterion.map(|c| c.reduction) {
-            Some(Reduction::Mean) => 1.0 / batch.count.max(1) as f64,
-            _ => 1.0,
-        };
+        let scale = criterion.map_or(T::ONE, |c| c.reduction.scale(batch.count));
         let run = Run {
             plan: &self.plan,
             kernels: self.kernels,
             batch,
             criterion: criterion.filter(|_| batch.targets.is_some()),
-            scale: T::of(scale),
+            scale,
             random,
             goal,
             params,
@@ -238,7 +233,7 @@ impl<T: Element> Executor<T> {
             scratch: Shared::new(&mut self.scratch),
             costs: Shared::new(&mut self.costs),
             gradients: Shared::new(self.gradients.as_mut().map_or(&mut [], |g| g.data_mut())),
-            update: update.map(|u| UpdateRun::new(u)),
+            update: update.map(UpdateRun::new),
         };
         let team = if self.plan.parts() > 1 { &*self.team } else { &self.alone };
         team.run(&|worker| run.work(worker));
@@ -340,8 +335,12 @@ impl<'a, T: Element> Run<'a, T> {
             if step.barrier {
                 worker.barrier();
             }
+            let finite = step.work != Work::Update || self.costs_are_finite();
             for part in step.parts * index / count..step.parts * (index + 1) / count {
-                self.part(step, part, index);
+                if self.plan.options.poison {
+                    self.scratch(index).fill(T::NAN);
+                }
+                self.part(step, part, index, finite);
             }
             if self.plan.options.poison {
                 self.poison(number);
@@ -349,7 +348,7 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    fn part(&self, step: &Step, part: usize, worker: usize) {
+    fn part(&self, step: &Step, part: usize, worker: usize, finite: bool) {
         let samples = match step.cut {
             Cut::Samples => self.plan.samples_of(part, self.batch.count),
             Cut::Units(_) | Cut::Pieces => 0..self.batch.count,
@@ -360,7 +359,7 @@ impl<'a, T: Element> Run<'a, T> {
             Work::Loss => self.loss(samples),
             Work::BackwardParams(value) => self.backward_params(step, value, part, samples, worker),
             Work::BackwardInput(value, index) => self.backward_input(step, value, index, samples, worker),
-            Work::Update => self.update(part),
+            Work::Update => self.update(part, finite),
         }
     }
 
@@ -421,7 +420,7 @@ impl<'a, T: Element> Run<'a, T> {
 
     fn backward_params(&self, step: &Step, value: Value, part: usize, samples: Range<usize>, worker: usize) {
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
-        let (signature, reads) = (node.signature(), node.signature().param_reads);
+        let (signature, reads) = (node.signature(), self.reads(node.signature().param_reads));
         let units = match step.cut {
             Cut::Units(all) => part * all / step.parts..(part + 1) * all / step.parts,
             _ => 0..signature.param_units,
@@ -484,7 +483,7 @@ impl<'a, T: Element> Run<'a, T> {
             return;
         }
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
-        let (signature, reads) = (node.signature(), node.signature().input_reads);
+        let (signature, reads) = (node.signature(), self.reads(node.signature().input_reads));
         let input = node.inputs()[index];
         let destination = self.plan.nodes[input.0].gradient;
         let pass = BackwardInput {
@@ -513,21 +512,28 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    fn update(&self, part: usize) {
+    fn costs_are_finite(&self) -> bool {
+        self.costs.read(0..self.batch.count).iter().all(|c| c.is_finite())
+    }
+
+    /// Adds up part of the gradients and, where the costs are `finite`, moves the parameters.
+    fn update(&self, part: usize, finite: bool) {
+        let update = self.update.as_ref().filter(|_| finite);
         if let Some(piece) = self.plan.pieces.get(part) {
             let gradients = self.gradients.write(piece.range.clone());
             self.add_up(piece, gradients);
-            if let (Some(update), Values::Updated(params)) = (&self.update, &self.params) {
+            if let (Some(update), Values::Updated(params)) = (update, &self.params) {
                 let params = params.write(piece.range.clone());
                 let slots = update.slots.each_ref().map(|slot| match slot.len() {
                     0 => &mut [],
                     _ => slot.write(piece.range.clone()),
                 });
-                let how = optim::Update { rate: T::of(update.rate), step: update.step, decay: piece.decays };
+                let (rate, kernels) = (T::of(update.rate), self.kernels);
+                let how = optim::Update { rate, step: update.step, decay: piece.decays, kernels };
                 update.optimizer.update(how, params, gradients, slots);
             }
         }
-        if part == 0 && self.update.is_some() && self.plan.options.mode == Mode::Train {
+        if part == 0 && update.is_some() && self.plan.options.mode == Mode::Train {
             self.fold_statistics();
         }
     }
@@ -555,6 +561,14 @@ impl<'a, T: Element> Run<'a, T> {
                 let statistics = self.whole(places.statistics, true);
                 op.fold_statistics(statistics, |i| params.write(places.params[i].clone()));
             }
+        }
+    }
+
+    /// What a backward pass is given: second derivatives get every value, whatever the first-order pass reads.
+    fn reads(&self, declared: Reads) -> Reads {
+        match self.goal {
+            Goal::Curvature => Reads { input: true, output: true, ..declared },
+            _ => declared,
         }
     }
 

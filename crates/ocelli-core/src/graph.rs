@@ -21,6 +21,7 @@ impl Value {
 /// A node: an input of the graph, or an op on earlier nodes.
 #[derive(Clone, Debug)]
 pub struct Node {
+    index: usize,
     name: String,
     op: Option<Op>,
     inputs: Vec<Value>,
@@ -31,6 +32,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// Its place in [`Graph::nodes`].
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// The layer's name, unique in the graph.
     pub fn name(&self) -> &str {
         &self.name
@@ -144,6 +150,7 @@ impl Graph {
     pub fn input(&mut self, name: &str, shape: impl Into<Shape>) -> Result<Value, Error> {
         self.check_name(name)?;
         Ok(self.push(Node {
+            index: self.nodes.len(),
             name: name.to_string(),
             op: None,
             inputs: Vec::new(),
@@ -274,9 +281,8 @@ impl Graph {
                 owner.params.clone()
             }
         };
-        let node =
-            Node { name: name.to_string(), op: Some(op), inputs, input_shapes, signature, params, shares };
-        Ok(self.push(node))
+        let (index, name, op) = (self.nodes.len(), name.to_string(), Some(op));
+        Ok(self.push(Node { index, name, op, inputs, input_shapes, signature, params, shares }))
     }
 
     fn push(&mut self, node: Node) -> Value {

@@ -4,7 +4,11 @@ use ocelli_kernels::Element;
 use ocelli_kernels::random::{Key, Stream};
 use serde::{Deserialize, Serialize};
 
-use crate::setting::{SettingError, require};
+use crate::setting::{SettingError, no_fields, require};
+
+mod digits;
+
+pub(crate) use digits::{BITMAP_LEN, DIGITS};
 
 /// How to fill a range of parameters. Random ones follow from their key alone.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -15,12 +19,14 @@ pub enum Init {
         /// It.
         value: f64,
     },
-    /// U(−a/fan-in, a/fan-in): LeNet-5 with a = 2.4 (LeCun et al. 1998), which keeps scaled-tanh units out of saturation.
+    /// U(−a/fan-in, a/fan-in): LeNet-5 with a = 2.4 (LeCun et al. 1998), which keeps scaled-tanh units out of
+    /// saturation.
     UniformFanIn {
         /// a > 0.
         a: f64,
     },
-    /// Variance 2/(fan-in + fan-out), a compromise between the forward and the backward pass (Glorot and Bengio 2010).
+    /// Variance 2/(fan-in + fan-out), a compromise between the forward and the backward pass (Glorot and
+    /// Bengio 2010).
     Xavier {
         /// Uniform, as in the paper, or normal.
         #[serde(default = "yes")]
@@ -40,13 +46,21 @@ pub enum Init {
         /// Standard deviation ≥ 0.
         std: f64,
     },
-    /// A random matrix with orthonormal rows (or columns, if there are fewer) times `gain` (Saxe, McClelland and Ganguli 2014).
-    /// Costs 2·rows·cols·min(rows, cols) multiply-adds and rows·cols f64 of memory for the while.
+    /// A random matrix with orthonormal rows (or columns, if there are fewer) times `gain` (Saxe, McClelland
+    /// and Ganguli 2014). Costs 2·rows·cols·min(rows, cols) multiply-adds and rows·cols f64 of memory for the
+    /// while.
     Orthogonal {
         /// What it is multiplied by.
         #[serde(default = "one")]
         gain: f64,
     },
+    /// −1 or 1, each as likely: random codes.
+    #[serde(deserialize_with = "no_fields")]
+    Signs,
+    /// Row i is digit i as a bitmap of 7×12 pixels, 1 for ink and −1 for paper (LeCun et al. 1998, figure 3). Rows
+    /// beyond ten and columns beyond 84 begin again.
+    #[serde(deserialize_with = "no_fields")]
+    Digits,
 }
 
 /// How many values a unit sums up, and how many units a value goes into. For convolutions, channels (per
@@ -69,6 +83,8 @@ impl Init {
             Init::He { .. } => "he",
             Init::Normal { .. } => "normal",
             Init::Orthogonal { .. } => "orthogonal",
+            Init::Signs => "signs",
+            Init::Digits => "digits",
         }
     }
 
@@ -83,7 +99,7 @@ impl Init {
             Init::UniformFanIn { a } => {
                 require(a > 0.0 && a.is_finite(), self.name(), "a", a, "a finite number above 0")
             }
-            Init::Xavier { .. } => Ok(()),
+            Init::Xavier { .. } | Init::Signs | Init::Digits => Ok(()),
             Init::He { slope, .. } => finite("slope", slope),
             Init::Normal { std } => {
                 let wanted = "a finite number that is not negative";
@@ -110,6 +126,21 @@ impl Init {
             }
             Init::Normal { std } => centred(false, std * std, &mut stream, out),
             Init::Orthogonal { gain } => orthogonal(gain, rows, &mut stream, out),
+            Init::Signs => out.fill_with(|| sign(stream.next_u32() & 1 == 1)),
+            Init::Digits => bitmaps(rows, out),
+        }
+    }
+}
+
+fn sign<T: Element>(positive: bool) -> T {
+    if positive { T::ONE } else { -T::ONE }
+}
+
+fn bitmaps<T: Element>(rows: usize, out: &mut [T]) {
+    let cols = (out.len() / rows.max(1)).max(1);
+    for (digit, row) in out.chunks_mut(cols).enumerate() {
+        for (pixel, value) in row.iter_mut().enumerate() {
+            *value = sign(digits::is_ink(digit % DIGITS, pixel % BITMAP_LEN));
         }
     }
 }
@@ -128,8 +159,8 @@ fn uniform<T: Element>(bound: f64, stream: &mut Stream, out: &mut [T]) {
     out.fill_with(|| T::of(stream.range(-bound, bound)));
 }
 
-/// Orthonormalises Gaussian vectors along the shorter side. Gram–Schmidt leaves R's diagonal positive, so the result is
-/// uniform over all such matrices without a correction of signs (Mezzadri 2007).
+/// Orthonormalises Gaussian vectors along the shorter side. Gram–Schmidt leaves R's diagonal positive, so the
+/// result is uniform over all such matrices without a correction of signs (Mezzadri 2007).
 fn orthogonal<T: Element>(gain: f64, rows: usize, stream: &mut Stream, out: &mut [T]) {
     if out.is_empty() {
         return;
@@ -180,4 +211,136 @@ fn yes() -> bool {
 
 fn one() -> f64 {
     1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAN: Fan = Fan { inputs: 25, outputs: 75 };
+
+    fn filled(init: &Init, rows: usize, len: usize) -> Vec<f64> {
+        let mut out = vec![f64::NAN; len];
+        init.fill(FAN, rows, Key::new(3, &[]), &mut out);
+        out
+    }
+
+    fn all() -> Vec<Init> {
+        vec![
+            Init::Constant { value: 0.25 },
+            Init::UniformFanIn { a: 2.4 },
+            Init::Xavier { uniform: true },
+            Init::Xavier { uniform: false },
+            Init::He { uniform: true, slope: 0.0 },
+            Init::He { uniform: false, slope: 0.25 },
+            Init::Normal { std: 0.01 },
+            Init::Orthogonal { gain: 1.0 },
+        ]
+    }
+
+    #[test]
+    fn random_initialisers_have_their_published_variance_and_mean_zero() {
+        let expected = [
+            (Init::UniformFanIn { a: 2.4 }, (2.4f64 / 25.0).powi(2) / 3.0),
+            (Init::Xavier { uniform: true }, 2.0 / 100.0),
+            (Init::Xavier { uniform: false }, 2.0 / 100.0),
+            (Init::He { uniform: true, slope: 0.0 }, 2.0 / 25.0),
+            (Init::He { uniform: false, slope: 0.0 }, 2.0 / 25.0),
+            (Init::He { uniform: false, slope: 0.5 }, 2.0 / (1.25 * 25.0)),
+            (Init::Normal { std: 0.01 }, 1e-4),
+        ];
+        for (init, variance) in expected {
+            let w = filled(&init, 1, 40_000);
+            let mean = w.iter().sum::<f64>() / w.len() as f64;
+            let second = w.iter().map(|w| w * w).sum::<f64>() / w.len() as f64;
+            assert!((second / variance - 1.0).abs() < 0.03, "{init:?}: {second} instead of {variance}");
+            assert!(mean.abs() < 0.02 * variance.sqrt(), "{init:?}: mean {mean}");
+        }
+    }
+
+    #[test]
+    fn uniform_initialisers_fill_their_interval_and_stay_inside() {
+        let bounds = [
+            (Init::UniformFanIn { a: 2.4 }, 2.4 / 25.0),
+            (Init::Xavier { uniform: true }, (6.0f64 / 100.0).sqrt()),
+            (Init::He { uniform: true, slope: 0.0 }, (6.0f64 / 25.0).sqrt()),
+        ];
+        for (init, bound) in bounds {
+            let largest = filled(&init, 1, 10_000).iter().fold(0.0, |max: f64, w| max.max(w.abs()));
+            assert!(largest <= bound && largest > 0.99 * bound, "{init:?}: {largest} of {bound}");
+        }
+        assert_eq!(filled(&Init::Constant { value: 0.25 }, 2, 4), [0.25; 4]);
+    }
+
+    #[test]
+    fn orthogonal_matrices_have_orthonormal_rows_or_columns_times_the_gain() {
+        for (rows, cols) in [(1, 1), (1, 7), (7, 1), (16, 16), (12, 40), (40, 12)] {
+            let mut w = vec![f32::NAN; rows * cols];
+            Init::Orthogonal { gain: 1.5 }.fill(FAN, rows, Key::new(4, &[]), &mut w);
+            let at = |vector: usize, place: usize| {
+                f64::from(if rows <= cols { w[vector * cols + place] } else { w[place * cols + vector] })
+            };
+            for a in 0..rows.min(cols) {
+                for b in 0..=a {
+                    let dot: f64 = (0..rows.max(cols)).map(|i| at(a, i) * at(b, i)).sum();
+                    let expected = if a == b { 2.25 } else { 0.0 };
+                    assert!((dot - expected).abs() < 1e-6, "{rows}×{cols}, {a}·{b}: {dot}");
+                }
+            }
+        }
+        assert!(filled(&Init::Orthogonal { gain: 1.0 }, 0, 0).is_empty());
+    }
+
+    #[test]
+    fn the_same_key_gives_the_same_bits_and_another_key_others() {
+        for init in all() {
+            let draw = |seed| {
+                let mut out = [0f32; 12];
+                init.fill(FAN, 3, Key::new(seed, &[5]), &mut out);
+                out
+            };
+            assert_eq!(draw(1), draw(1), "{init:?}");
+            assert_eq!(draw(1) == draw(2), matches!(init, Init::Constant { .. }), "{init:?}");
+        }
+    }
+
+    #[test]
+    fn units_without_inputs_get_finite_values() {
+        for init in all() {
+            let mut out = [f32::NAN; 4];
+            init.fill(Fan { inputs: 0, outputs: 0 }, 2, Key::new(1, &[]), &mut out);
+            assert!(out.iter().all(|w| w.is_finite()), "{init:?}: {out:?}");
+        }
+    }
+
+    #[test]
+    fn every_initialiser_survives_its_file_form_and_foreign_fields_are_refused() {
+        for init in all() {
+            assert_eq!(init.check(), Ok(()));
+            let text = serde_json::to_string(&init).unwrap();
+            assert!(text.starts_with(&format!("{{\"kind\":\"{}\"", init.name())), "{text}");
+            assert_eq!(serde_json::from_str::<Init>(&text).unwrap(), init);
+            let foreign = text.replacen('{', "{\"colour\":1,", 1);
+            assert!(serde_json::from_str::<Init>(&foreign).unwrap_err().to_string().contains("`colour`"));
+        }
+        let paper = toml::from_str::<Init>("kind = \"he\"").unwrap();
+        assert_eq!(paper, Init::He { uniform: false, slope: 0.0 });
+    }
+
+    #[test]
+    fn settings_outside_their_range_are_named() {
+        for init in [
+            Init::Constant { value: f64::NAN },
+            Init::UniformFanIn { a: 0.0 },
+            Init::He { uniform: true, slope: f64::INFINITY },
+            Init::Normal { std: -1.0 },
+            Init::Orthogonal { gain: f64::NAN },
+        ] {
+            let message = init.check().unwrap_err().to_string();
+            assert!(
+                message.starts_with(init.name()) && message.contains("; give a finite number"),
+                "{message}"
+            );
+        }
+    }
 }

@@ -48,8 +48,9 @@ impl Role {
         }
     }
 
-    /// Whether weight decay pulls it to 0. Only weights: decay on PReLU's slope "tends to push a_i to zero, and
-    /// thus biases PReLU toward ReLU" (He et al. 2015, section 2.1), and offsets and scales need no such limit.
+    /// Whether weight decay pulls it to 0. Only weights: decay on PReLU's slope "tends to push a_i to zero,
+    /// and thus biases PReLU toward ReLU" (He et al. 2015, section 2.1), and offsets and scales need no such
+    /// limit.
     pub const fn decays(self) -> bool {
         matches!(self, Role::Weight)
     }

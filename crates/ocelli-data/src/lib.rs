@@ -1,1 +1,58 @@
-//! ocelli-data
+//! Images with labels: where they come from, how they become a network's input, and in which order.
+//!
+//! [`open`] finds and reads a data set and gives [`Splits`]: two [`Dataset`]s, one to train on and one
+//! to validate on. [`Preprocess`] turns an image into what a network takes and is stored with it;
+//! [`Augment`] varies training images; a [`Sampler`] puts them in an order per epoch; a [`Loader`] does
+//! all of that on threads of its own and yields [`Batch`]es. [`decode`] reads a picture file.
+//!
+//! Everything random is keyed by seed, epoch and image: neither the number of threads nor the batch
+//! that a run was resumed at changes a bit.
+//!
+//! ```
+//! use ocelli_data::{Loader, LoaderOptions, OpenOptions, Preprocess, Sampler, open};
+//!
+//! let digits = open("digits", &OpenOptions { seed: 1, val: None })?;
+//! let preprocess = Preprocess::fit(&*digits.train)?;
+//! let sampler = Sampler::new(digits.train.len(), 32)?.shuffled(1);
+//! let options = LoaderOptions { threads: 2, epochs: 0..3, ..LoaderOptions::default() };
+//! let mut loader = Loader::new(digits.train, &preprocess, sampler, options)?;
+//! let mut images = 0;
+//! while let Some(batch) = loader.next_batch() {
+//!     let batch = batch?;
+//!     assert_eq!(batch.images.len(), batch.len() * 8 * 8);
+//!     images += batch.len();
+//! }
+//! assert_eq!(images, 3 * 1438);
+//! # Ok::<(), ocelli_data::DataError>(())
+//! ```
+
+pub mod augment;
+mod dataset;
+mod error;
+mod formats;
+mod loader;
+mod picture;
+mod preprocess;
+mod resize;
+mod sampler;
+mod split;
+mod summary;
+
+pub use augment::{Augment, Augmenter, Elastic};
+pub use dataset::{Dataset, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
+pub use error::{DataError, ErrorKind};
+pub use formats::{FORMATS, Format, OpenOptions, Parts, Splits, Validation, idx, open, open_parts};
+pub use loader::{Batch, Loader, LoaderOptions};
+pub use picture::{MOST_PIXELS, Picture, decode, decode_bytes};
+pub use preprocess::{Normalise, Preprocess, Preprocessor};
+pub use resize::resize;
+pub use sampler::{Epoch, Sampler};
+pub use split::hold_out;
+pub use summary::{SetSummary, Summary};
+
+/// What random numbers are drawn for: the first word of every key, so that uses never share a stream.
+mod purpose {
+    pub(crate) const SPLIT: u64 = u64::from_be_bytes(*b"SPLIT   ");
+    pub(crate) const ORDER: u64 = u64::from_be_bytes(*b"ORDER   ");
+    pub(crate) const AUGMENT: u64 = u64::from_be_bytes(*b"AUGMENT ");
+}

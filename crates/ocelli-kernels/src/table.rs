@@ -1,17 +1,108 @@
-//! The table of kernels of one instruction set.
+//! The tables of kernels: one per number type and instruction set.
 
 use std::ops::Range;
 
-use crate::common::{columns, elementwise, optimise, pool, response};
-use crate::scalar::{convolution, gemm};
 use crate::{AdamStep, Conv2d, Element, Gemm, Isa, Pool2d, SgdStep, Unary, Write};
 
-/// Declares the table and a macro that fills one, from one list of kernels.
-macro_rules! kernels {
-    ($($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?);)*) => {
+/// Passes the list of all kernels, each with its arguments and the function that it is, to a macro.
+///
+/// The functions' parameters are meant where the macro is called: `T` the number type, `FUSED` whether there is a
+/// fused multiply-add, `products` and `Unit` the module of the matrix products and convolutions and its type
+/// parameter.
+macro_rules! for_each_kernel {
+    ($callback:ident($($args:tt)*)) => { $callback! { ($($args)*)
+        /// C = A·B, or added; see [`Gemm`]. (gemm, a, b, c, scratch of [`Gemm::scratch`])
+        gemm(gemm: &Gemm, a: &[T], b: &[T], c: &mut [T], scratch: &mut [T]) = products::gemm::gemm::<Unit>;
+
+        /// y = bias + x ∗ w for a batch of x.len() / input_len samples; see [`Conv2d`]. An empty bias is none.
+        /// (conv, x, w, bias, y, scratch of [`Conv2d::scratch`])
+        conv_forward(conv: &Conv2d, x: &[T], w: &[T], bias: &[T], y: &mut [T], scratch: &mut [T]) = products::convolution::forward::<Unit>;
+
+        /// The gradient of the input: dx\[iy, ix, c\] = Σ dy\[oy, ox, o\]·w\[o, ky, kx, c\] over all outputs and taps that
+        /// read it. (conv, dy, w, dx, write, scratch)
+        conv_backward_input(
+            conv: &Conv2d, dy: &[T], w: &[T], dx: &mut [T], write: Write, scratch: &mut [T],
+        ) = products::convolution::backward_input::<Unit>;
+
+        /// The gradient of the weights of the output channels `outputs`: dw\[o, ky, kx, c\] = Σ dy\[oy, ox, o\]·x\[iy, ix, c\]
+        /// over samples and pixels. `dw` holds the rows of `outputs` alone. (conv, x, dy, dw, outputs, write, scratch)
+        conv_backward_weights(
+            conv: &Conv2d, x: &[T], dy: &[T], dw: &mut [T], outputs: Range<usize>, write: Write, scratch: &mut [T],
+        ) = products::convolution::backward_weights::<Unit>;
+
+        /// y = each window's maximum; argmax = the offset ky·kw + kx of its first occurrence, or empty where it is
+        /// not wanted. NaN counts as the greatest value. (pool, x, y, argmax)
+        max_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T], argmax: &mut [T]) = pool::max_pool_forward::<T>;
+
+        /// dx of each window's maximum = Σ dy. (pool, argmax, dy, dx, write)
+        max_pool_backward(pool: &Pool2d, argmax: &[T], dy: &[T], dx: &mut [T], write: Write) = pool::max_pool_backward::<T>;
+
+        /// y = each window's sum / [`Pool2d::divisor`]. (pool, x, y)
+        average_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T]) = pool::average_pool_forward::<T>;
+
+        /// dx = Σ dy / divisor over the windows that hold the pixel. (pool, dy, dx, write)
+        average_pool_backward(pool: &Pool2d, dy: &[T], dx: &mut [T], write: Write) = pool::average_pool_backward::<T>;
+
+        /// y = f(x). (unary, x, y)
+        unary_forward(unary: Unary<T>, x: &[T], y: &mut [T]) = elementwise::unary_forward::<T, FUSED>;
+
+        /// dx = f′·dy with f′ from the value y; see [`Unary::derivative_from_output`]. (unary, y, dy, dx, write)
+        unary_backward(unary: Unary<T>, y: &[T], dy: &[T], dx: &mut [T], write: Write) = elementwise::unary_backward::<T, FUSED>;
+
+        /// y = x + bias over rows of bias.len() channels. (bias, x, y)
+        add_bias(bias: &[T], x: &[T], y: &mut [T]) = columns::add_bias::<T>;
+
+        /// Each channel's sum over the rows of sums.len() channels. (x, sums, write)
+        column_sums(x: &[T], sums: &mut [T], write: Write) = columns::column_sums::<T>;
+
+        /// Each channel's mean over the rows and its sum of squared deviations from it, in two passes; both 0
+        /// where there are no rows. (x, mean, m2)
+        column_moments(x: &[T], mean: &mut [T], m2: &mut [T]) = columns::column_moments::<T, FUSED>;
+
+        /// y = scale·x + shift, each channel with its own. (scale, shift, x, y)
+        column_affine(scale: &[T], shift: &[T], x: &[T], y: &mut [T]) = columns::column_affine::<T, FUSED>;
+
+        /// Each channel's sum of dy·x over the rows. (dy, x, sums, write)
+        column_dots(dy: &[T], x: &[T], sums: &mut [T], write: Write) = columns::column_dots::<T, FUSED>;
+
+        /// y = a + b. (a, b, y)
+        add(a: &[T], b: &[T], y: &mut [T]) = elementwise::add::<T>;
+
+        /// y += x. (x, y)
+        accumulate(x: &[T], y: &mut [T]) = elementwise::accumulate::<T>;
+
+        /// y = α·x, or added. (alpha, x, y, write)
+        scale(alpha: T, x: &[T], y: &mut [T], write: Write) = elementwise::scale::<T>;
+
+        /// y = a·b elementwise, or added. (a, b, y, write)
+        multiply(a: &[T], b: &[T], y: &mut [T], write: Write) = elementwise::multiply::<T>;
+
+        /// Local response normalisation: d = k + α/n·Σ x² over `size` channels around each, y = x·d^−β.
+        /// (size, alpha_over_n, beta, k, channels, x, y, denominators)
+        local_response_forward(
+            size: usize, alpha_over_n: T, beta: T, k: T, channels: usize, x: &[T], y: &mut [T], denominators: &mut [T],
+        ) = response::local_response_forward::<T>;
+
+        /// Its gradient. (size, alpha_over_n, beta, channels, x, y, denominators, dy, dx, write, scratch of `channels`)
+        local_response_backward(
+            size: usize, alpha_over_n: T, beta: T, channels: usize, x: &[T], y: &[T], denominators: &[T], dy: &[T],
+            dx: &mut [T], write: Write, scratch: &mut [T],
+        ) = response::local_response_backward::<T>;
+
+        /// One step of [`SgdStep`]. (step, params, grads, velocity; empty where the momentum is 0)
+        sgd(step: &SgdStep<T>, params: &mut [T], grads: &[T], velocity: &mut [T]) = optimise::sgd::<T, FUSED>;
+
+        /// One step of [`AdamStep`]. (step, params, grads, first, second)
+        adam(step: &AdamStep<T>, params: &mut [T], grads: &[T], first: &mut [T], second: &mut [T]) = optimise::adam::<T, FUSED>;
+    } };
+}
+
+macro_rules! declare {
+    (() $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:expr;)*) => {
         /// The kernels of one number type for one instruction set.
         ///
-        /// The fields are plain functions: `(kernels.gemm)(&gemm, a, b, c, scratch)`.
+        /// The fields are plain functions: `(kernels.gemm)(&gemm, a, b, c, scratch)`. A slice of the wrong length
+        /// is a bug of the caller, reported by a panic that names it.
         #[derive(Debug)]
         pub struct Kernels<T: Element> {
             /// The instruction set that they need.
@@ -21,134 +112,107 @@ macro_rules! kernels {
     };
 }
 
-kernels! {
-    /// C = A·B, or added; see [`Gemm`]. (gemm, a, b, c, scratch of [`Gemm::scratch`])
-    gemm(gemm: &Gemm, a: &[T], b: &[T], c: &mut [T], scratch: &mut [T]);
+for_each_kernel!(declare());
 
-    /// y = bias + x ∗ w for a batch of x.len() / input_len samples; see [`Conv2d`]. An empty bias is none.
-    /// (conv, x, w, bias, y, scratch of [`Conv2d::scratch`])
-    conv_forward(conv: &Conv2d, x: &[T], w: &[T], bias: &[T], y: &mut [T], scratch: &mut [T]);
-
-    /// The gradient of the input: dx\[iy, ix, c\] = Σ dy\[oy, ox, o\]·w\[o, ky, kx, c\] over all outputs and taps that
-    /// read it. (conv, dy, w, dx, write, scratch)
-    conv_backward_input(
-        conv: &Conv2d, dy: &[T], w: &[T], dx: &mut [T], write: Write, scratch: &mut [T],
-    );
-
-    /// The gradient of the weights of the output channels `outputs`: dw\[o, ky, kx, c\] = Σ dy\[oy, ox, o\]·x\[iy, ix, c\]
-    /// over samples and pixels. `dw` holds the rows of `outputs` alone. (conv, x, dy, dw, outputs, write, scratch)
-    conv_backward_weights(
-        conv: &Conv2d, x: &[T], dy: &[T], dw: &mut [T], outputs: Range<usize>, write: Write, scratch: &mut [T],
-    );
-
-    /// y = each window's maximum; argmax = the offset ky·kw + kx of its first occurrence, or empty where it is
-    /// not wanted. NaN counts as the greatest value. (pool, x, y, argmax)
-    max_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T], argmax: &mut [T]);
-
-    /// dx of each window's maximum = Σ dy. (pool, argmax, dy, dx, write)
-    max_pool_backward(pool: &Pool2d, argmax: &[T], dy: &[T], dx: &mut [T], write: Write);
-
-    /// y = each window's sum / [`Pool2d::divisor`]. (pool, x, y)
-    average_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T]);
-
-    /// dx = Σ dy / divisor over the windows that hold the pixel. (pool, dy, dx, write)
-    average_pool_backward(pool: &Pool2d, dy: &[T], dx: &mut [T], write: Write);
-
-    /// y = f(x). (unary, x, y)
-    unary_forward(unary: Unary<T>, x: &[T], y: &mut [T]);
-
-    /// dx = f′·dy with f′ from the value y; see [`Unary::derivative_from_output`]. (unary, y, dy, dx, write)
-    unary_backward(unary: Unary<T>, y: &[T], dy: &[T], dx: &mut [T], write: Write);
-
-    /// y = x + bias over rows of bias.len() channels. (bias, x, y)
-    add_bias(bias: &[T], x: &[T], y: &mut [T]);
-
-    /// Each channel's sum over the rows of sums.len() channels. (x, sums, write)
-    column_sums(x: &[T], sums: &mut [T], write: Write);
-
-    /// Each channel's mean over the rows and its sum of squared deviations from it, in two passes; both 0
-    /// where there are no rows. (x, mean, m2)
-    column_moments(x: &[T], mean: &mut [T], m2: &mut [T]);
-
-    /// y = scale·x + shift, each channel with its own. (scale, shift, x, y)
-    column_affine(scale: &[T], shift: &[T], x: &[T], y: &mut [T]);
-
-    /// Each channel's sum of dy·x over the rows. (dy, x, sums, write)
-    column_dots(dy: &[T], x: &[T], sums: &mut [T], write: Write);
-
-    /// y = a + b. (a, b, y)
-    add(a: &[T], b: &[T], y: &mut [T]);
-
-    /// y += x. (x, y)
-    accumulate(x: &[T], y: &mut [T]);
-
-    /// y = α·x, or added. (alpha, x, y, write)
-    scale(alpha: T, x: &[T], y: &mut [T], write: Write);
-
-    /// y = a·b elementwise, or added. (a, b, y, write)
-    multiply(a: &[T], b: &[T], y: &mut [T], write: Write);
-
-    /// Local response normalisation: d = k + α/n·Σ x² over `size` channels around each, y = x·d^−β.
-    /// (size, alpha_over_n, beta, k, channels, x, y, denominators)
-    local_response_forward(
-        size: usize, alpha_over_n: T, beta: T, k: T, channels: usize, x: &[T], y: &mut [T], denominators: &mut [T],
-    );
-
-    /// Its gradient. (size, alpha_over_n, beta, channels, x, y, denominators, dy, dx, write, scratch of `channels`)
-    local_response_backward(
-        size: usize, alpha_over_n: T, beta: T, channels: usize, x: &[T], y: &[T], denominators: &[T], dy: &[T],
-        dx: &mut [T], write: Write, scratch: &mut [T],
-    );
-
-    /// One step of [`SgdStep`]. (step, params, grads, velocity; empty where the momentum is 0)
-    sgd(step: &SgdStep<T>, params: &mut [T], grads: &[T], velocity: &mut [T]);
-
-    /// One step of [`AdamStep`]. (step, params, grads, first, second)
-    adam(step: &AdamStep<T>, params: &mut [T], grads: &[T], first: &mut [T], second: &mut [T]);
+/// A table of functions as they stand.
+macro_rules! plain {
+    (($isa:expr) $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:expr;)*) => {
+        Kernels { isa: $isa, $($name: $body),* }
+    };
 }
 
-/// The portable table of a number type.
-macro_rules! portable {
-    ($t:ty) => {
+/// A table of functions compiled with CPU features, which the instruction set must include.
+#[cfg(target_arch = "x86_64")]
+macro_rules! featured {
+    (($isa:expr, $features:literal)
+     $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:expr;)*) => {
         Kernels {
-            isa: Isa::Portable,
-            gemm: gemm::gemm::<$t>,
-            conv_forward: convolution::forward::<$t>,
-            conv_backward_input: convolution::backward_input::<$t>,
-            conv_backward_weights: convolution::backward_weights::<$t>,
-            max_pool_forward: pool::max_pool_forward::<$t>,
-            max_pool_backward: pool::max_pool_backward::<$t>,
-            average_pool_forward: pool::average_pool_forward::<$t>,
-            average_pool_backward: pool::average_pool_backward::<$t>,
-            unary_forward: elementwise::unary_forward::<$t, FUSED>,
-            unary_backward: elementwise::unary_backward::<$t, FUSED>,
-            add_bias: columns::add_bias::<$t>,
-            column_sums: columns::column_sums::<$t>,
-            column_moments: columns::column_moments::<$t, FUSED>,
-            column_affine: columns::column_affine::<$t, FUSED>,
-            column_dots: columns::column_dots::<$t, FUSED>,
-            add: elementwise::add::<$t>,
-            accumulate: elementwise::accumulate::<$t>,
-            scale: elementwise::scale::<$t>,
-            multiply: elementwise::multiply::<$t>,
-            local_response_forward: response::local_response_forward::<$t>,
-            local_response_backward: response::local_response_backward::<$t>,
-            sgd: optimise::sgd::<$t, FUSED>,
-            adam: optimise::adam::<$t, FUSED>,
+            isa: $isa,
+            $($name: {
+                #[target_feature(enable = $features)]
+                fn featured($($arg: $type),*) {
+                    $body($($arg),*)
+                }
+                fn kernel($($arg: $type),*) {
+                    // SAFETY: a table is handed out only where `Isa::available` has found its features.
+                    unsafe { featured($($arg),*) }
+                }
+                kernel
+            }),*
         }
     };
 }
 
-/// Whether any CPU of this architecture fuses multiply and add.
-const FUSED: bool = cfg!(target_arch = "aarch64");
+/// A module with one table.
+macro_rules! table {
+    ($name:ident, $t:ty, $unit:ty, $products:ident, $fused:expr, $kind:ident($($args:tt)*)) => {
+        #[allow(unsafe_code)]
+        mod $name {
+            use super::*;
+            use crate::common::{columns, elementwise, optimise, pool, response};
+            use crate::$products as products;
 
-static PORTABLE_F32: Kernels<f32> = portable!(f32);
-static PORTABLE_F64: Kernels<f64> = portable!(f64);
+            type T = $t;
+            type Unit = $unit;
+            const FUSED: bool = $fused;
 
-pub(crate) fn f32_kernels(_isa: Isa) -> &'static Kernels<f32> {
-    &PORTABLE_F32
+            pub(super) static TABLE: Kernels<T> = for_each_kernel!($kind($($args)*));
+        }
+    };
 }
 
-pub(crate) fn f64_kernels(_isa: Isa) -> &'static Kernels<f64> {
-    &PORTABLE_F64
+table!(portable_f32, f32, f32, scalar, cfg!(target_arch = "aarch64"), plain(Isa::Portable));
+table!(portable_f64, f64, f64, scalar, cfg!(target_arch = "aarch64"), plain(Isa::Portable));
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::*;
+
+    table!(avx2_f32, f32, f32, scalar, true, featured(Isa::Avx2, "avx2,fma"));
+    table!(avx2_f64, f64, f64, scalar, true, featured(Isa::Avx2, "avx2,fma"));
+    table!(
+        avx512_f32,
+        f32,
+        f32,
+        scalar,
+        true,
+        featured(Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+    );
+    table!(
+        avx512_f64,
+        f64,
+        f64,
+        scalar,
+        true,
+        featured(Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+    );
+
+    pub(super) static F32: [&Kernels<f32>; 2] = [&avx2_f32::TABLE, &avx512_f32::TABLE];
+    pub(super) static F64: [&Kernels<f64>; 2] = [&avx2_f64::TABLE, &avx512_f64::TABLE];
+}
+
+/// The `f32` kernels of the best available instruction set up to `isa`.
+pub(crate) fn f32_kernels(isa: Isa) -> &'static Kernels<f32> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(table) = best(&x86::F32, isa) {
+        return table;
+    }
+    let _ = isa;
+    &portable_f32::TABLE
+}
+
+/// The `f64` kernels of the best available instruction set up to `isa`.
+pub(crate) fn f64_kernels(isa: Isa) -> &'static Kernels<f64> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(table) = best(&x86::F64, isa) {
+        return table;
+    }
+    let _ = isa;
+    &portable_f64::TABLE
+}
+
+/// The last table that the CPU can run and `isa` includes. `tables` go from slow to fast.
+#[cfg(target_arch = "x86_64")]
+fn best<T: Element>(tables: &[&'static Kernels<T>], isa: Isa) -> Option<&'static Kernels<T>> {
+    tables.iter().rev().find(|table| table.isa <= isa && table.isa.available()).copied()
 }

@@ -17,7 +17,8 @@ pub(super) fn cost<T: Element>(
     for i in 0..x.len() {
         let q = wanted(i);
         total += q;
-        // A class that is not wanted at all costs nothing, even where its logit is −∞; NaN has to come through.
+        // A class that is not wanted at all costs nothing, even where its logit is −∞; NaN has to come
+        // through.
         if q != 0.0 || !x[i].is_finite() && x[i] != T::NEG_INFINITY {
             cost += q * z.surprise(x[i]);
         }

@@ -1,7 +1,7 @@
 //! Losses: how far the outputs of a network are from what was wanted.
 //!
-//! A loss stands outside the graph. It gives each sample's cost C and seeds the last gradient ∂C/∂x, which the
-//! graph's backward pass then carries to the weights. E, what training lowers, is the mean of the costs
+//! A loss stands outside the graph. It gives each sample's cost C and seeds the last gradient ∂C/∂x, which
+//! the graph's backward pass then carries to the weights. E, what training lowers, is the mean of the costs
 //! over the batch or their sum ([`Reduction`]). One file per loss; each sees one sample at a time.
 
 mod cross_entropy;
@@ -45,8 +45,8 @@ pub enum Loss {
         #[serde(default)]
         label_smoothing: f64,
     },
-    /// Σ ln(1 + e^x_i) − t_i·x_i: each output is the logit of its own yes-or-no question, t_i its probability of
-    /// yes. One output: two classes. More: every class against the rest.
+    /// Σ ln(1 + e^x_i) − t_i·x_i: each output is the logit of its own yes-or-no question, t_i its probability
+    /// of yes. One output: two classes. More: every class against the rest.
     #[serde(deserialize_with = "no_fields")]
     BinaryLogistic,
     /// Margins. One output and y = ±1: max(0, m − y·x). More outputs and a class c: Σ over i ≠ c of
@@ -59,12 +59,12 @@ pub enum Loss {
         #[serde(default)]
         squared: bool,
     },
-    /// Σ e^(−y_i·x_i), the loss of boosting, with y_i = ±1 (values are these). One output: two classes. More: every
-    /// class against the rest. Above −y·x = 60 it goes on along its tangent, so that it stays finite.
+    /// Σ e^(−y_i·x_i), the loss of boosting, with y_i = ±1 (values are these). One output: two classes. More:
+    /// every class against the rest. Above −y·x = 60 it goes on along its tangent, so that it stays finite.
     #[serde(deserialize_with = "no_fields")]
     Exponential,
-    /// LeNet-5's discriminative criterion on penalties x ≥ 0: x_c + ln(e^−j + Σ e^−x_i), the negative logarithm of
-    /// the posterior when a rubbish class has penalty j (LeCun et al. 1998, equation 9).
+    /// LeNet-5's discriminative criterion on penalties x ≥ 0: x_c + ln(e^−j + Σ e^−x_i), the negative
+    /// logarithm of the posterior when a rubbish class has penalty j (LeCun et al. 1998, equation 9).
     Map {
         /// j, the penalty of the class "none of these".
         rubbish: f64,
@@ -153,10 +153,11 @@ impl Loss {
         }
     }
 
-    /// The cost of every sample and, if asked for, scale·∂C/∂outputs of every sample, which overwrites what was there.
+    /// The cost of every sample and, if asked for, scale·∂C/∂outputs of every sample, which overwrites what
+    /// was there.
     ///
-    /// `outputs` and the gradient are samples×`width`, `costs` has one place per sample. Samples do not influence
-    /// each other, so a batch may be evaluated in pieces.
+    /// `outputs` and the gradient are samples×`width`, `costs` has one place per sample. Samples do not
+    /// influence each other, so a batch may be evaluated in pieces.
     ///
     /// # Panics
     /// If lengths do not fit together.
@@ -182,13 +183,14 @@ impl Loss {
         }
     }
 
-    /// scale times the diagonal of the second derivative of every sample's cost with respect to its outputs, where
-    /// necessary in a form that is never negative (Gauss–Newton); diagonal Levenberg–Marquardt carries it backward.
+    /// scale times the diagonal of the second derivative of every sample's cost with respect to its outputs,
+    /// where necessary in a form that is never negative (Gauss–Newton); diagonal Levenberg–Marquardt carries
+    /// it backward.
     ///
-    /// Euclidean: 1. Squared error: 2. Cross-entropy: p(1 − p). Logistic: σ(1 − σ). Squared hinge: 2 per active margin.
-    /// Exponential: e^(−yx). Penalty and MAP: the output layer of radial basis units counts as part of the loss there, since
-    /// the second derivative of a penalty itself is 0. They seed 1 at the right class, which these units turn into 2,
-    /// the curvature of y_c = ‖x − w_c‖², for each of their inputs.
+    /// Euclidean: 1. Squared error: 2. Cross-entropy: p(1 − p). Logistic: σ(1 − σ). Squared hinge: 2 per
+    /// active margin. Exponential: e^(−yx). Penalty and MAP: the output layer of radial basis units counts as
+    /// part of the loss there, since the second derivative of a penalty itself is 0. They seed 1 at the right
+    /// class, which these units turn into 2, the curvature of y_c = ‖x − w_c‖², for each of their inputs.
     ///
     /// # Errors
     /// [`LossError::NoCurvature`] for the plain hinge.
@@ -223,7 +225,8 @@ impl Loss {
         }
     }
 
-    /// Whether `width` outputs fit data with so many `classes` (`None`: targets are values), and the settings make sense.
+    /// Whether `width` outputs fit data with so many `classes` (`None`: targets are values), and the settings
+    /// make sense.
     ///
     /// # Errors
     /// Says which setting, or which number of outputs, to change.

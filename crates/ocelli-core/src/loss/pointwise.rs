@@ -2,7 +2,8 @@
 
 use ocelli_kernels::Element;
 
-/// The sum of the costs that `rule` gives outputs with their targets; `rule(x, t)` returns cost and derivative.
+/// The sum of the costs that `rule` gives outputs with their targets; `rule(x, t)` returns cost and
+/// derivative.
 pub(super) fn sum<T: Element>(
     x: &[T],
     target: impl Fn(usize) -> T,

@@ -23,7 +23,7 @@ impl Ranking {
         match (self, a.partial_cmp(&b)) {
             (Ranking::Lowest, Some(order)) => order,
             (Ranking::Highest, Some(order)) => order.reverse(),
-            (_, None) => a.f64().is_nan().cmp(&b.f64().is_nan()),
+            (_, None) => a.is_nan().cmp(&b.is_nan()),
         }
     }
 }
@@ -49,8 +49,8 @@ impl Loss {
         (0..outputs.len()).min_by(better).expect("a network has outputs")
     }
 
-    /// How many classes rank before `class` for the outputs of one sample: the top-k error counts those with k or more.
-    /// Among equals the lower index ranks first.
+    /// How many classes rank before `class` for the outputs of one sample: the top-k error counts those with
+    /// k or more. Among equals the lower index ranks first.
     pub fn rank<T: Element>(&self, outputs: &[T], class: usize) -> usize {
         if self.is_binary(outputs.len()) {
             return usize::from(self.predicted_class(outputs) != class);
@@ -78,10 +78,10 @@ impl Loss {
     /// The probability of each class for the outputs of one sample: a class that ranks
     /// higher ([`Loss::rank`]) is never less probable.
     ///
-    /// Cross-entropy: softmax. Logistic: σ, and against the rest, shared out so that they add up to 1. Exponential: the same of
-    /// 2x, the loss's own estimate (Friedman, Hastie and Tibshirani 2000). Hinge: σ or softmax, though margins are not
-    /// calibrated. Squares: outputs clipped to [0, 1] and shared out. MAP: the posterior; what is missing from 1 is rubbish's.
-    /// Penalty: the posterior without rubbish.
+    /// Cross-entropy: softmax. Logistic: σ, and against the rest, shared out so that they add up to 1.
+    /// Exponential: the same of 2x, the loss's own estimate (Friedman, Hastie and Tibshirani 2000). Hinge: σ
+    /// or softmax, though margins are not calibrated. Squares: outputs clipped to [0, 1] and shared out. MAP:
+    /// the posterior; what is missing from 1 is rubbish's. Penalty: the posterior without rubbish.
     ///
     /// # Panics
     /// If `out` is not as long as there are classes ([`Loss::classes`]).

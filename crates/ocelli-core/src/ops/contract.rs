@@ -45,6 +45,16 @@ pub(crate) trait Curvature: Operation {
     fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>);
 }
 
+/// The contract of an op that looks at the whole batch in training, through what each part of it contributes.
+pub(crate) trait BatchStatistics: Operation {
+    /// What this part contributes: as many elements as the signature says. A part may have no samples.
+    fn statistics<T: Element>(&self, pass: Statistics<'_, T>);
+
+    /// Folds the contributions of all parts, one after the other, into the node's parameters, which `param` lends
+    /// by number. Called once in each step of training.
+    fn fold_statistics<'a, T: Element>(&self, statistics: &[T], param: impl Fn(usize) -> &'a mut [T]);
+}
+
 /// What [`Operation::infer`] finds.
 #[derive(Clone, Debug)]
 pub struct Signature {

@@ -2,22 +2,26 @@
 
 mod contract;
 mod defaults;
+mod sides;
 
 pub(crate) use contract::{
-    BackwardInput, BackwardParams, Curvature, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, Place,
-    Statistics,
+    BackwardInput, BackwardParams, BatchStatistics, Curvature, Forward, Inputs, MAX_PARAMS, Operation,
+    ParamViews, Place, Statistics,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
+pub use sides::Sides;
 
-use ocelli_kernels::Element;
+use ocelli_kernels::{Element, Kernels, Write};
 use serde::{Deserialize, Serialize};
 
-use crate::Shape;
 use crate::graph::Node;
+use crate::init::{Fan, Init};
+use crate::{ParamSpec, Role, Shape};
 
-/// Declares the modules, the enum and its dispatch. The string is the op's name in files and messages.
+/// Declares the modules, the enum and its dispatch. The string is the op's name in files and messages; files may
+/// also use the names behind a bar.
 macro_rules! ops {
-    ($($module:ident { $($op:ident = $name:literal),* $(,)? })*) => {
+    ($($module:ident { $($op:ident = $name:literal $(| $alias:literal)*),* $(,)? })*) => {
         $(mod $module;)*
         $(pub use $module::{$($op),*};)*
 
@@ -26,7 +30,7 @@ macro_rules! ops {
         #[serde(tag = "op")]
         pub enum Op {
             $($(#[doc = concat!("`", $name, "`: [`", stringify!($op), "`](struct@", stringify!($op), ").")]
-              #[serde(rename = $name)]
+              #[serde(rename = $name $(, alias = $alias)*)]
               $op($op),)*)*
         }
 
@@ -65,10 +69,23 @@ macro_rules! ops {
 
 ops! {
     linear { Linear = "linear" }
+    conv2d { Conv2d = "conv2d" }
+    pool { MaxPool2d = "max_pool2d", AvgPool2d = "avg_pool2d" }
+    adaptive_pool { GlobalAvgPool = "global_avg_pool", AdaptiveAvgPool2d = "adaptive_avg_pool2d" }
     activation {
         Sigmoid = "sigmoid", Tanh = "tanh", ScaledTanh = "scaled_tanh",
         Relu = "relu", LeakyRelu = "leaky_relu", Relu6 = "relu6",
     }
+    prelu { Prelu = "prelu" | "probabilistic_relu" }
+    softmax { Softmax = "softmax" }
+    bias { Bias = "bias" }
+    scale { Scale = "scale" }
+    batch_norm { BatchNorm = "batch_norm" }
+    dropout { Dropout = "dropout" }
+    flatten { Flatten = "flatten" }
+    add { Add = "add" }
+    concat { Concat = "concat" }
+    rbf { Rbf = "rbf" }
 }
 
 /// Declares the ops through which second derivatives can be propagated.
@@ -101,25 +118,56 @@ macro_rules! with_curvature {
     };
 }
 
-with_curvature!(Linear, Sigmoid, Tanh, ScaledTanh, Relu, LeakyRelu, Relu6);
+with_curvature!(
+    Linear,
+    Conv2d,
+    MaxPool2d,
+    AvgPool2d,
+    GlobalAvgPool,
+    AdaptiveAvgPool2d,
+    Sigmoid,
+    Tanh,
+    ScaledTanh,
+    Relu,
+    LeakyRelu,
+    Relu6,
+    Prelu,
+    Bias,
+    Scale,
+    Flatten,
+    Add,
+    Concat,
+    Rbf,
+);
 
-/// The ops that look at the whole batch.
-impl Op {
-    /// This part's contribution to the batch statistics.
-    pub(crate) fn statistics<T: Element>(&self, pass: Statistics<'_, T>) {
-        let _ = pass;
-        unreachable!("invariant: only ops that declare statistics are asked for them")
-    }
+/// Declares the ops that look at the whole batch before forward.
+macro_rules! with_statistics {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// This part's contribution to the batch statistics.
+            pub(crate) fn statistics<T: Element>(&self, pass: Statistics<'_, T>) {
+                match self {
+                    $(Op::$op(op) => op.statistics(pass),)*
+                    _ => unreachable!("invariant: only ops that declare statistics are asked for them"),
+                }
+            }
 
-    /// Folds the statistics of a batch into the parameters that keep a running average of them.
-    pub(crate) fn fold_statistics<'a, T: Element>(
-        &self,
-        statistics: &[T],
-        param: impl Fn(usize) -> &'a mut [T],
-    ) {
-        let _ = (statistics, param);
-    }
+            /// Folds the statistics of a batch into the parameters that keep a running average of them.
+            pub(crate) fn fold_statistics<'a, T: Element>(
+                &self,
+                statistics: &[T],
+                param: impl Fn(usize) -> &'a mut [T],
+            ) {
+                match self {
+                    $(Op::$op(op) => op.fold_statistics(statistics, param),)*
+                    _ => unreachable!("invariant: only ops that declare statistics fold them"),
+                }
+            }
+        }
+    };
 }
+
+with_statistics!(BatchNorm);
 
 /// The one input's shape, or an error that says how many there were.
 fn only_input(inputs: &[Shape]) -> Result<Shape, String> {
@@ -129,9 +177,30 @@ fn only_input(inputs: &[Shape]) -> Result<Shape, String> {
     }
 }
 
+/// Channels, height and width of the one input.
+fn only_image(inputs: &[Shape]) -> Result<[usize; 3], String> {
+    let shape = only_input(inputs)?;
+    shape.image().ok_or_else(|| {
+        format!("it takes an image of channels×height×width, not {shape}; put it before the flatten layer")
+    })
+}
+
 /// Squares into `to`, for second derivatives: what is linear with coefficients w is so with coefficients w².
 fn squares<T: Element>(from: &[T], to: &mut [T]) {
     for (to, &x) in to.iter_mut().zip(from) {
         *to = x * x;
+    }
+}
+
+/// A parameter with one element per channel of `shape`.
+fn per_channel(name: &'static str, shape: Shape, role: Role, init: Init) -> ParamSpec {
+    ParamSpec { name, shape: Shape::from([shape.channels()]), role, init, fan: Fan { inputs: 1, outputs: 1 } }
+}
+
+/// Copies a gradient through, or adds it.
+fn pass_on<T: Element>(kernels: &Kernels<T>, from: &[T], to: &mut [T], write: Write) {
+    match write {
+        Write::Set => to.copy_from_slice(from),
+        Write::Add => (kernels.accumulate)(from, to),
     }
 }

@@ -1,51 +1,45 @@
 //! Adam, with weight decay as part of the gradient or decoupled from it.
 
-use ocelli_kernels::Element;
+use ocelli_kernels::{AdamStep, Element};
 
 use super::Update;
 
-pub(super) struct AdamStep<T> {
-    rate: T,
-    beta1: T,
-    beta2: T,
-    epsilon: T,
-    decay: T,
-    decoupled: bool,
-    /// 1 − β₁ᵗ.
-    correction1: T,
-    /// 1 − β₂ᵗ.
-    correction2: T,
+pub(super) struct Adam {
+    pub(super) beta1: f64,
+    pub(super) beta2: f64,
+    pub(super) epsilon: f64,
+    pub(super) weight_decay: f64,
+    pub(super) decoupled: bool,
 }
 
-impl<T: Element> AdamStep<T> {
-    pub(super) fn new(how: Update<T>, betas: [f64; 2], epsilon: f64, decay: T, decoupled: bool) -> Self {
-        assert!(how.step > 0, "steps count from 1: the bias correction of step 0 divides by 0");
-        // Powers beyond i32 have long become 0 in 1 − βᵗ.
-        let t = i32::try_from(how.step).unwrap_or(i32::MAX);
-        AdamStep {
+impl Adam {
+    pub(super) fn update<T: Element>(
+        &self,
+        how: Update<T>,
+        params: &mut [T],
+        grads: &[T],
+        first: &mut [T],
+        second: &mut [T],
+    ) {
+        let step = AdamStep {
             rate: how.rate,
-            beta1: T::of(betas[0]),
-            beta2: T::of(betas[1]),
-            epsilon: T::of(epsilon),
-            decay,
-            decoupled,
-            correction1: T::of(1.0 - betas[0].powi(t)),
-            correction2: T::of(1.0 - betas[1].powi(t)),
-        }
+            beta1: T::of(self.beta1),
+            beta2: T::of(self.beta2),
+            epsilon: T::of(self.epsilon),
+            decay: how.decay(self.weight_decay),
+            decoupled: self.decoupled,
+            correction1: correction(self.beta1, how.step),
+            correction2: correction(self.beta2, how.step),
+        };
+        (how.kernels.adam)(&step, params, grads, first, second);
     }
+}
 
-    pub(super) fn apply(&self, params: &mut [T], grads: &[T], first: &mut [T], second: &mut [T]) {
-        let (in_gradient, in_weight) =
-            if self.decoupled { (T::ZERO, self.decay) } else { (self.decay, T::ZERO) };
-        let keep = T::ONE - self.rate * in_weight;
-        let rate = self.rate / self.correction1;
-        let root = self.correction2.sqrt();
-        let (new1, new2) = (T::ONE - self.beta1, T::ONE - self.beta2);
-        for (((w, &g), m), v) in params.iter_mut().zip(grads).zip(first).zip(second) {
-            let g = g + in_gradient * *w;
-            *m = self.beta1 * *m + new1 * g;
-            *v = self.beta2 * *v + new2 * (g * g);
-            *w = keep * *w - rate * *m / (v.sqrt() / root + self.epsilon);
-        }
-    }
+/// 1 − βᵗ of the β that T can hold: in f32, 1 − 0.999 is off by 1e-5 of itself, which cancels against the
+/// same error in the moment only if both start from the same β.
+fn correction<T: Element>(beta: f64, step: u64) -> T {
+    assert!(step > 0, "steps count from 1: the bias correction of step 0 divides by 0");
+    // From exponents beyond i32 on, βᵗ is 0 for every β that differs from 1 in f32.
+    let step = i32::try_from(step).unwrap_or(i32::MAX);
+    T::of(1.0 - T::of(beta).f64().powi(step))
 }

@@ -1,14 +1,14 @@
 //! Optimisers: how a gradient moves the parameters.
 //!
-//! An optimiser is a function over flat slices. What it remembers lies in slots, arenas with the layout of the parameters,
-//! which the caller owns. Every element moves on its own, so a range may be updated in pieces with the same result.
-//! The rate η comes from a [`crate::schedule::Schedule`]. One file per rule.
+//! An optimiser is a function over flat slices. What it remembers lies in slots, arenas with the layout of
+//! the parameters, which the caller owns. Every element moves on its own, so a range may be updated in pieces
+//! with the same result. The rate η comes from a [`crate::schedule::Schedule`]. One file per rule.
 
 mod adam;
 mod diagonal_lm;
 mod sgd;
 
-use ocelli_kernels::Element;
+use ocelli_kernels::{Element, Kernels};
 use serde::{Deserialize, Serialize};
 
 pub use diagonal_lm::average_curvature;
@@ -49,7 +49,8 @@ pub enum Optimizer {
         #[serde(default)]
         weight_decay: f64,
     },
-    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019): w ← w − ηλw, then Adam's step without λ.
+    /// Adam with decoupled weight decay (Loshchilov and Hutter 2019): w ← w − ηλw, then Adam's step without
+    /// λ.
     #[serde(rename = "adamw")]
     AdamW {
         /// β₁ in [0, 1).
@@ -65,8 +66,8 @@ pub enum Optimizer {
         #[serde(default = "default_decoupled_decay")]
         weight_decay: f64,
     },
-    /// Stochastic diagonal Levenberg–Marquardt (LeCun et al. 1998, appendix C): w ← w − η/(μ + h)·g, where h is an
-    /// estimate of ∂²E/∂w² ≥ 0 for each parameter, renewed before every pass over the data.
+    /// Stochastic diagonal Levenberg–Marquardt (LeCun et al. 1998, appendix C): w ← w − η/(μ + h)·g, where h
+    /// is an estimate of ∂²E/∂w² ≥ 0 for each parameter, renewed before every pass over the data.
     DiagonalLm {
         /// μ > 0 keeps steps finite where the cost is flat.
         #[serde(default = "default_mu")]
@@ -78,14 +79,16 @@ pub enum Optimizer {
 }
 
 /// What one update needs to know beside the slices.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Update<T> {
+#[derive(Clone, Copy, Debug)]
+pub struct Update<T: Element> {
     /// η.
     pub rate: T,
     /// Which step of training this is; the first is 1.
     pub step: u64,
     /// Whether weight decay applies to this range.
     pub decay: bool,
+    /// What does the arithmetic.
+    pub kernels: &'static Kernels<T>,
 }
 
 impl Optimizer {
@@ -120,10 +123,12 @@ impl Optimizer {
     /// Names the setting and what it accepts.
     pub fn check(&self) -> Result<(), SettingError> {
         let fraction = |field, x: f64| {
-            require((0.0..1.0).contains(&x), self.name(), field, x, "a number from 0 to below 1")
+            // Below 1 in f32 too, or the bias correction would divide by 0.
+            require(x >= 0.0 && (x as f32) < 1.0, self.name(), field, x, "a number from 0 to below 1")
         };
         let positive = |field, x: f64| {
-            require(x > 0.0 && x.is_finite(), self.name(), field, x, "a finite number above 0")
+            let representable = x as f32 > 0.0 && (x as f32).is_finite();
+            require(representable, self.name(), field, x, "a number above 0 within the range of f32")
         };
         let decay = |x: f64| {
             let wanted = "a finite number that is not negative";
@@ -157,8 +162,8 @@ impl Optimizer {
 
     /// Moves `params` one step along `grads`.
     ///
-    /// Slots that the optimiser has are as long as `params`, the others empty. [`Optimizer::DiagonalLm`] only reads its slot;
-    /// the trainer fills it ([`average_curvature`]).
+    /// Slots that the optimiser has are as long as `params`, the others empty. [`Optimizer::DiagonalLm`] only
+    /// reads its slot; the trainer fills it ([`average_curvature`]).
     ///
     /// # Panics
     /// If lengths do not fit together, or the step is 0.
@@ -171,30 +176,28 @@ impl Optimizer {
                 "slots have the parameters' layout"
             );
         }
-        let decay = |weight_decay: f64| if how.decay { T::of(weight_decay) } else { T::ZERO };
         let [first, second] = slots;
         match *self {
             Optimizer::Sgd { momentum, nesterov, weight_decay } => {
-                let step = sgd::SgdStep {
-                    rate: how.rate,
-                    momentum: T::of(momentum),
-                    nesterov,
-                    decay: decay(weight_decay),
-                };
-                step.apply(params, grads, first);
+                sgd::update(momentum, nesterov, weight_decay, how, params, grads, first);
             }
             Optimizer::Adam { beta1, beta2, epsilon, weight_decay } => {
-                let step = adam::AdamStep::new(how, [beta1, beta2], epsilon, decay(weight_decay), false);
-                step.apply(params, grads, first, second);
+                let adam = adam::Adam { beta1, beta2, epsilon, weight_decay, decoupled: false };
+                adam.update(how, params, grads, first, second);
             }
             Optimizer::AdamW { beta1, beta2, epsilon, weight_decay } => {
-                let step = adam::AdamStep::new(how, [beta1, beta2], epsilon, decay(weight_decay), true);
-                step.apply(params, grads, first, second);
+                let adam = adam::Adam { beta1, beta2, epsilon, weight_decay, decoupled: true };
+                adam.update(how, params, grads, first, second);
             }
-            Optimizer::DiagonalLm { mu, .. } => {
-                diagonal_lm::apply(how.rate, T::of(mu), params, grads, first);
-            }
+            Optimizer::DiagonalLm { mu, .. } => diagonal_lm::update(mu, how.rate, params, grads, first),
         }
+    }
+}
+
+impl<T: Element> Update<T> {
+    /// The weight decay that this range gets.
+    fn decay(&self, weight_decay: f64) -> T {
+        if self.decay { T::of(weight_decay) } else { T::ZERO }
     }
 }
 

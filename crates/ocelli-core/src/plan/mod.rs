@@ -52,8 +52,8 @@ pub struct PlanOptions {
     pub input_gradients: bool,
     /// Whether second derivatives will be propagated too ([`Executor::curvature`](crate::Executor::curvature)).
     pub curvature: bool,
-    /// Whether values that no later step declared to read are overwritten with NaN, to find a step that reads
-    /// what it did not declare. For tests: it runs on one thread and without reuse.
+    /// Whether scratch memory before each step, and values that no later step declared to read, are overwritten
+    /// with NaN: to find a step that reads what it did not declare. For tests: it runs on one thread and without reuse.
     pub poison: bool,
 }
 
@@ -268,6 +268,14 @@ impl Plan {
     /// The buffer of that kind.
     pub fn node_buffer(&self, kind: BufferKind) -> Option<&Buffer> {
         self.buffers.iter().find(|b| b.kind == kind)
+    }
+
+    /// Elements that a step keeps from the forward pass of a node for the backward pass: its output, if it is read
+    /// there, and what it saved.
+    pub fn saved_len(&self, value: Value) -> usize {
+        let first_backward = self.steps.iter().position(|s| s.work == Work::Loss).unwrap_or(0);
+        let of_node = |b: &&Buffer| matches!(b.kind, BufferKind::Output(v) | BufferKind::Saved(v) if v == value);
+        self.buffers.iter().filter(of_node).filter(|b| b.last > first_backward).map(|b| b.len).sum()
     }
 
     /// The samples of part `part` in a batch of `n`.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::{Conv2d, Element, Write};
 
 /// y = bias + x ∗ w. An empty bias is none. See [`Conv2d`].
+#[inline(always)]
 pub(crate) fn forward<T: Element>(
     conv: &Conv2d,
     x: &[T],
@@ -30,6 +31,7 @@ pub(crate) fn forward<T: Element>(
 }
 
 /// dx = the adjoint of the convolution, applied to dy.
+#[inline(always)]
 pub(crate) fn backward_input<T: Element>(
     conv: &Conv2d,
     dy: &[T],
@@ -51,6 +53,7 @@ pub(crate) fn backward_input<T: Element>(
 }
 
 /// The rows `outputs` of dw = Σ over samples and pixels of dy·x. `dw` holds those rows alone.
+#[inline(always)]
 pub(crate) fn backward_weights<T: Element>(
     conv: &Conv2d,
     x: &[T],

@@ -3,6 +3,7 @@
 use crate::{Element, Gemm, Write};
 
 /// See [`Gemm`]. Sums run over p upwards; needs no scratch.
+#[inline(always)]
 pub(crate) fn gemm<T: Element>(gemm: &Gemm, a: &[T], b: &[T], c: &mut [T], _scratch: &mut [T]) {
     check(gemm, a, b, c);
     for i in 0..gemm.m {

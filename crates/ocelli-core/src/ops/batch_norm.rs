@@ -1,0 +1,246 @@
+//! Batch normalisation.
+
+use ocelli_kernels::{Element, Write};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BackwardInput, BackwardParams, BatchStatistics, Forward, Operation, ParamViews, Reads, Signature,
+    Statistics, only_input, per_channel,
+};
+use crate::init::Init;
+use crate::setting::{SettingError, require};
+use crate::{Role, Shape};
+
+/// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), for each channel of images or each element of vectors (Ioffe and Szegedy 2015).
+///
+/// In training μ and σ² are the mean and the biased variance over the N pixels and samples of the batch; then,
+/// with S = Σ over those N, ∂C/∂β = S g, ∂C/∂γ = S g·x̂ and ∂C/∂x = γ/√(σ² + ε)·(g − ∂C/∂β/N − x̂·∂C/∂γ/N). In
+/// evaluation they are the running statistics, y is one multiply-add, and ∂C/∂x = γ/√(σ² + ε)·g.
+///
+/// Parameters, one of each per channel: "weight" γ (starts at 1), "bias" β (at 0), "running_mean" (at 0) and
+/// "running_var" (at 1). A step of training moves the running ones by `momentum` of the way to the batch's (of the
+/// variance, to the unbiased one), as PyTorch does. A batch with one value per channel (N = 1) has x̂ = 0, so y = β
+/// and the gradients of x and γ are 0; as it says nothing of the variance, only the running mean moves.
+///
+/// Each part of the batch contributes count, means and sums of squared deviations, combined in the order of the
+/// parts (Chan, Golub and LeVeque 1979): threads do not change the result, and large means do not spoil it. Cost: one
+/// multiply-add per element and pass, after a pass for the statistics. Backward reads x and the statistics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchNorm {
+    /// The share of the batch's statistics in the new running ones, from 0 to 1.
+    #[serde(default = "tenth")]
+    pub momentum: f64,
+    /// ε > 0.
+    #[serde(default = "small")]
+    pub epsilon: f64,
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+fn small() -> f64 {
+    1e-5
+}
+
+impl Default for BatchNorm {
+    fn default() -> BatchNorm {
+        BatchNorm { momentum: tenth(), epsilon: small() }
+    }
+}
+
+/// Elements of x̂ that are computed at a time in backward: they stay in the nearest cache.
+const BLOCK_LEN: usize = 1 << 11;
+
+/// Elements of whole rows that make a block.
+fn block_len(channels: usize) -> usize {
+    (BLOCK_LEN / channels).max(1) * channels
+}
+
+impl BatchNorm {
+    fn check(&self) -> Result<(), SettingError> {
+        let (momentum, epsilon) = (self.momentum, self.epsilon);
+        let valid = (0.0..=1.0).contains(&momentum);
+        require(valid, "batch_norm", "momentum", momentum, "a number from 0 to 1")?;
+        let valid = epsilon > 0.0 && epsilon.is_finite();
+        require(valid, "batch_norm", "epsilon", epsilon, "a finite number above 0")
+    }
+
+    /// Calls `each` with every channel's number, μ and 1/√(σ² + ε): of the batch, or without statistics the running ones.
+    fn normalise<T: Element>(
+        &self,
+        statistics: &[T],
+        params: ParamViews<'_, T>,
+        mut each: impl FnMut(usize, T, T),
+    ) {
+        let (running_mean, running_var) = (params.get(2), params.get(3));
+        let channels = running_mean.len();
+        for channel in 0..channels {
+            let (mean, variance) = match statistics {
+                [] => (running_mean[channel], running_var[channel]),
+                _ => {
+                    let moments = Moments::of_batch(statistics, channels, channel);
+                    (moments.mean, moments.m2 / T::max(moments.count, T::ONE))
+                }
+            };
+            each(channel, mean, T::ONE / (variance + T::of(self.epsilon)).sqrt());
+        }
+    }
+}
+
+impl Operation for BatchNorm {
+    fn infer(&self, inputs: &[Shape]) -> Result<Signature, String> {
+        let shape = only_input(inputs)?;
+        self.check().map_err(|error| error.to_string())?;
+        let channels = shape.channels();
+        let param = |name, role, value| per_channel(name, shape, role, Init::Constant { value });
+        Ok(Signature {
+            params: vec![
+                param("weight", Role::Scale, 1.0),
+                param("bias", Role::Shift, 0.0),
+                param("running_mean", Role::RunningMean, 0.0),
+                param("running_var", Role::RunningVariance, 1.0),
+            ],
+            input_reads: Reads { input: true, saved: true, param_gradients: true, ..Reads::NOTHING },
+            param_reads: Reads { input: true, saved: true, ..Reads::NOTHING },
+            scratch: 4 * channels + block_len(channels),
+            macs: shape.len() as u64,
+            statistics: 1 + 2 * channels,
+            ..Signature::new(shape)
+        })
+    }
+
+    fn forward<T: Element>(&self, pass: Forward<'_, T>) {
+        let (weight, bias) = (pass.params.get(0), pass.params.get(1));
+        let (scale, rest) = pass.scratch.split_at_mut(weight.len());
+        let shift = &mut rest[..weight.len()];
+        self.normalise(pass.statistics, pass.params, |c, mean, inverse| {
+            scale[c] = weight[c] * inverse;
+            shift[c] = bias[c] - mean * scale[c];
+        });
+        (pass.kernels.column_affine)(scale, shift, pass.inputs.get(0), pass.output);
+    }
+
+    fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        let weight = pass.params.get(0);
+        let channels = weight.len();
+        let mut constants = pass.scratch[..4 * channels].chunks_exact_mut(channels);
+        let [slope, towards, middle, offset] =
+            std::array::from_fn(|_| constants.next().expect("four runs of channels"));
+        let count = T::max(batch_count(pass.statistics, channels), T::ONE);
+        self.normalise(pass.statistics, pass.params, |c, mean, inverse| {
+            // What moving x does to the batch's own mean and variance; running statistics do not move.
+            let (of_weight, of_bias) = match pass.statistics {
+                [] => (T::ZERO, T::ZERO),
+                _ => own_gradients(pass.param_gradients, channels, c),
+            };
+            slope[c] = weight[c] * inverse;
+            towards[c] = -slope[c] * inverse * (of_weight / count);
+            middle[c] = mean;
+            offset[c] = -slope[c] * (of_bias / count);
+        });
+        let rows = pass.inputs.get(0).chunks_exact(channels).zip(pass.output_gradient.chunks_exact(channels));
+        for ((x, g), dx) in rows.zip(pass.input_gradient.chunks_exact_mut(channels)) {
+            for c in 0..channels {
+                let term = slope[c] * g[c] + (towards[c] * (x[c] - middle[c]) + offset[c]);
+                dx[c] = if pass.write == Write::Set { term } else { dx[c] + term };
+            }
+        }
+    }
+
+    fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
+        let [weight, bias, ..] = pass.gradients;
+        let channels = bias.len();
+        let (scale, rest) = pass.scratch.split_at_mut(channels);
+        let (shift, rest) = rest.split_at_mut(channels);
+        self.normalise(pass.statistics, pass.params, |c, mean, inverse| {
+            scale[c] = inverse;
+            shift[c] = -mean * inverse;
+        });
+        (pass.kernels.column_sums)(pass.output_gradient, bias, Write::Set);
+        weight.fill(T::ZERO);
+        let len = block_len(channels);
+        for (x, g) in pass.inputs.get(0).chunks(len).zip(pass.output_gradient.chunks(len)) {
+            let normalised = &mut rest[..x.len()];
+            (pass.kernels.column_affine)(scale, shift, x, normalised);
+            (pass.kernels.column_dots)(g, normalised, weight, Write::Add);
+        }
+    }
+}
+
+impl BatchStatistics for BatchNorm {
+    /// Count, then every channel's mean, then every channel's sum of squared deviations.
+    fn statistics<T: Element>(&self, pass: Statistics<'_, T>) {
+        let x = pass.inputs.get(0);
+        let (count, moments) = pass.contribution.split_first_mut().expect("invariant: 1 + 2·channels elements");
+        let (mean, m2) = moments.split_at_mut(moments.len() / 2);
+        *count = T::of((x.len() / mean.len()) as f64);
+        (pass.kernels.column_moments)(x, mean, m2);
+    }
+
+    fn fold_statistics<'a, T: Element>(&self, statistics: &[T], param: impl Fn(usize) -> &'a mut [T]) {
+        let (running_mean, running_var) = (param(2), param(3));
+        let channels = running_mean.len();
+        let share = T::of(self.momentum);
+        for channel in 0..channels {
+            let moments = Moments::of_batch(statistics, channels, channel);
+            let towards = |running: &mut T, batch: T| *running += share * (batch - *running);
+            if moments.count > T::ZERO {
+                towards(&mut running_mean[channel], moments.mean);
+            }
+            if moments.count > T::ONE {
+                towards(&mut running_var[channel], moments.m2 / (moments.count - T::ONE));
+            }
+        }
+    }
+}
+
+/// What is known of a set of numbers.
+#[derive(Clone, Copy)]
+struct Moments<T> {
+    count: T,
+    mean: T,
+    /// The sum of squared deviations from the mean.
+    m2: T,
+}
+
+impl<T: Element> Moments<T> {
+    /// Of one channel over the whole batch, from what its parts contributed.
+    fn of_batch(statistics: &[T], channels: usize, channel: usize) -> Moments<T> {
+        let nothing = Moments { count: T::ZERO, mean: T::ZERO, m2: T::ZERO };
+        let parts = statistics.chunks_exact(1 + 2 * channels).map(|part| Moments {
+            count: part[0],
+            mean: part[1 + channel],
+            m2: part[1 + channels + channel],
+        });
+        parts.fold(nothing, Moments::with)
+    }
+
+    /// Of both sets together.
+    fn with(self, other: Moments<T>) -> Moments<T> {
+        if other.count == T::ZERO {
+            return self;
+        }
+        let count = self.count + other.count;
+        let (share, apart) = (other.count / count, other.mean - self.mean);
+        Moments {
+            count,
+            mean: self.mean + apart * share,
+            m2: self.m2 + other.m2 + apart * apart * self.count * share,
+        }
+    }
+}
+
+/// N: how many values of each channel the batch has.
+fn batch_count<T: Element>(statistics: &[T], channels: usize) -> T {
+    statistics.chunks_exact(1 + 2 * channels).map(|part| part[0]).sum()
+}
+
+/// ∂C/∂γ and ∂C/∂β of a channel, added up over the parts.
+fn own_gradients<T: Element>(param_gradients: &[T], channels: usize, channel: usize) -> (T, T) {
+    let parts = param_gradients.chunks_exact(2 * channels);
+    parts.fold((T::ZERO, T::ZERO), |(of_weight, of_bias), part| {
+        (of_weight + part[channel], of_bias + part[channels + channel])
+    })
+}

@@ -1,0 +1,414 @@
+//! The convolution of images.
+
+use std::ops::Range;
+
+use ocelli_kernels::{Conv2d as Geometry, Element, Kernels, Write};
+use serde::{Deserialize, Serialize};
+
+use super::defaults::{he, is_he, is_one, is_ones, is_true, is_zero, is_zeros, one, ones, yes, zero};
+use super::sides::{self, Sides};
+use super::{
+    BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Signature, Window, only_image, squares,
+};
+use crate::graph::Node;
+use crate::init::{Fan, Init};
+use crate::{ParamSpec, Role, Shape};
+
+/// A convolution: every output channel is the sum of its input channels, each filtered with a kernel of its own.
+///
+/// y\[o, i, j\] = b\[o\] + Σ_{c, u, v} w\[o, c, u, v\] · x\[c, i·s − p + u·d, j·s − p + v·d\], with stride s, padding p,
+/// dilation d, and x = 0 outside the image: a cross-correlation, with PyTorch's meaning of each setting.
+///
+/// Shapes: I×H×W to O×H′×W′ with H′ = ⌊(H + 2p − d·(kh − 1) − 1)/s⌋ + 1. Parameters: `weight` O×(I/groups)×kh×kw
+/// (starts by `init`, He's normal unless told otherwise), `bias` O (starts at 0). With groups, output channel o sees
+/// the input channels of its own group alone.
+///
+/// With `connections`, output channel o sees the input channels that the table lists for it, as LeNet-5's layer C3
+/// does (LeCun et al. 1998, table I). Then `weight` holds only what is connected: connections×kh×kw, the connections in the
+/// order of the table. The average unit's fan-in scales `init`.
+///
+/// Gradients: ∂C/∂x is the transposed convolution of g with w, ∂C/∂w correlates x with g, and ∂C/∂b sums g over the
+/// pixels. Cost: H′·W′·O·kh·kw·I/groups multiply-adds per sample and pass; backward reads x.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Conv2d {
+    /// Output channels, O.
+    pub channels: usize,
+    /// Height and width of the kernel.
+    #[serde(with = "sides")]
+    pub kernel: [usize; 2],
+    /// Input rows and columns from one output pixel to the next.
+    #[serde(default = "ones", skip_serializing_if = "is_ones", with = "sides")]
+    pub stride: [usize; 2],
+    /// Rows of zeros above and as many below the image, columns left and as many right.
+    #[serde(default, skip_serializing_if = "is_zeros", with = "sides")]
+    pub padding: [usize; 2],
+    /// Input rows and columns from one kernel tap to the next.
+    #[serde(default = "ones", skip_serializing_if = "is_ones", with = "sides")]
+    pub dilation: [usize; 2],
+    /// Into how many groups input and output channels are split.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub groups: usize,
+    /// Whether there is a b.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub bias: bool,
+    /// For each output channel the input channels that it sees; all of its group without a table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connections: Option<Vec<Vec<usize>>>,
+    /// How w starts.
+    #[serde(default = "he", skip_serializing_if = "is_he")]
+    pub init: Init,
+    /// How b starts.
+    #[serde(default = "zero", skip_serializing_if = "is_zero")]
+    pub bias_init: Init,
+}
+
+impl Conv2d {
+    /// Which of the 6 maps of S2 each of the 16 maps of LeNet-5's layer C3 sees (LeCun et al. 1998, table I): 60
+    /// connections, so that with kernels of 5×5 there are 1,500 weights and 16 biases.
+    pub const LENET_C3: [&'static [usize]; 16] = [
+        &[0, 1, 2],
+        &[1, 2, 3],
+        &[2, 3, 4],
+        &[3, 4, 5],
+        &[0, 4, 5],
+        &[0, 1, 5],
+        &[0, 1, 2, 3],
+        &[1, 2, 3, 4],
+        &[2, 3, 4, 5],
+        &[0, 3, 4, 5],
+        &[0, 1, 4, 5],
+        &[0, 1, 2, 5],
+        &[0, 1, 3, 4],
+        &[1, 2, 4, 5],
+        &[0, 2, 3, 5],
+        &[0, 1, 2, 3, 4, 5],
+    ];
+
+    /// A convolution to `channels` channels with stride 1, no padding and a bias.
+    pub fn new(channels: usize, kernel: impl Into<Sides>) -> Conv2d {
+        Conv2d {
+            channels,
+            kernel: kernel.into().0,
+            stride: [1, 1],
+            padding: [0, 0],
+            dilation: [1, 1],
+            groups: 1,
+            bias: true,
+            connections: None,
+            init: he(),
+            bias_init: zero(),
+        }
+    }
+
+    /// With this step from one output pixel to the next.
+    pub fn stride(self, stride: impl Into<Sides>) -> Conv2d {
+        Conv2d { stride: stride.into().0, ..self }
+    }
+
+    /// With this many zeros around the image.
+    pub fn padding(self, padding: impl Into<Sides>) -> Conv2d {
+        Conv2d { padding: padding.into().0, ..self }
+    }
+
+    /// With this step from one kernel tap to the next.
+    pub fn dilation(self, dilation: impl Into<Sides>) -> Conv2d {
+        Conv2d { dilation: dilation.into().0, ..self }
+    }
+
+    /// With the channels split into groups.
+    pub fn groups(self, groups: usize) -> Conv2d {
+        Conv2d { groups, ..self }
+    }
+
+    /// Without b.
+    pub fn without_bias(self) -> Conv2d {
+        Conv2d { bias: false, ..self }
+    }
+
+    /// With a table of the input channels that each output channel sees.
+    pub fn connections(self, table: impl IntoIterator<Item = impl Into<Vec<usize>>>) -> Conv2d {
+        Conv2d { connections: Some(table.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// With another start for w.
+    pub fn init(self, init: Init) -> Conv2d {
+        Conv2d { init, ..self }
+    }
+
+    /// With another start for b.
+    pub fn bias_init(self, bias_init: Init) -> Conv2d {
+        Conv2d { bias_init, ..self }
+    }
+
+    /// What the kernels are called with for an image of this shape.
+    fn geometry(&self, [inputs, height, width]: [usize; 3]) -> Result<Geometry, String> {
+        let size = |axis: usize, input| {
+            let padding = self.padding[axis].checked_mul(2)?;
+            Geometry::output_size(input, self.kernel[axis], self.stride[axis], padding, self.dilation[axis])
+        };
+        let (Some(rows), Some(columns)) = (size(0, height), size(1, width)) else {
+            return Err(self.does_not_fit(height, width));
+        };
+        Ok(Geometry {
+            input: [height, width, inputs],
+            output: [rows, columns, self.channels],
+            kernel: self.kernel,
+            stride: self.stride,
+            padding: self.padding,
+            dilation: self.dilation,
+            groups: self.groups,
+        })
+    }
+
+    fn geometry_of(&self, node: &Node) -> Geometry {
+        let image = node.input_shapes()[0].image().expect("invariant: infer took an image");
+        self.geometry(image).expect("invariant: infer found that it fits")
+    }
+
+    fn does_not_fit(&self, height: usize, width: usize) -> String {
+        for (name, sides) in [("kernel", self.kernel), ("stride", self.stride), ("dilation", self.dilation)] {
+            if sides.contains(&0) {
+                return format!("its {name} is {}; give at least 1 in both directions", Sides(sides));
+            }
+        }
+        let extent = [0, 1].map(|axis| (self.kernel[axis] - 1).saturating_mul(self.dilation[axis]).saturating_add(1));
+        format!(
+            "a kernel that extends over {} does not fit into an image of {height}×{width} with padding {}; \
+             use a smaller kernel, more padding or a larger image",
+            Sides(extent),
+            Sides(self.padding)
+        )
+    }
+
+    fn check_channels(&self, inputs: usize) -> Result<(), String> {
+        let (outputs, groups) = (self.channels, self.groups);
+        if groups == 0 || !inputs.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+            return Err(format!(
+                "{groups} groups do not divide {inputs} input and {outputs} output channels evenly; \
+                 use a common divisor of both"
+            ));
+        }
+        match &self.connections {
+            Some(_) if groups > 1 => Err("it has both groups and a table of connections; use one of them".into()),
+            Some(table) => check_table(table, inputs, outputs),
+            None => Ok(()),
+        }
+    }
+
+    /// The parameters; none where a shape would be too large.
+    fn params(&self, conv: &Geometry) -> Option<Vec<ParamSpec>> {
+        let ([kh, kw], [_, _, inputs], outputs) = (self.kernel, conv.input, self.channels);
+        let dense = Shape::try_new(&[outputs, conv.group_inputs(), kh, kw])?;
+        let (weight, fan) = match self.count_connections() {
+            None => {
+                let (inputs, outputs) = (kh * kw * conv.group_inputs(), kh * kw * conv.group_outputs());
+                (dense, Fan { inputs, outputs })
+            }
+            Some(count) => {
+                let fan = Fan { inputs: kh * kw * count / outputs, outputs: kh * kw * count / inputs };
+                (Shape::try_new(&[count, kh, kw])?, fan)
+            }
+        };
+        let mut params =
+            vec![ParamSpec { name: "weight", shape: weight, role: Role::Weight, init: self.init.clone(), fan }];
+        if self.bias {
+            let (shape, init) = (Shape::try_new(&[outputs])?, self.bias_init.clone());
+            params.push(ParamSpec { name: "bias", shape, role: Role::Bias, init, fan });
+        }
+        Some(params)
+    }
+
+    fn count_connections(&self) -> Option<usize> {
+        self.connections.as_ref().map(|table| table.iter().map(Vec::len).sum())
+    }
+
+    /// The weights as the kernels take them, O·kh·kw·I, with a 0 at every tap that is not connected, and the scratch
+    /// memory that is left.
+    fn dense<'a, T: Element>(
+        &self,
+        conv: &Geometry,
+        weights: &'a [T],
+        scratch: &'a mut [T],
+    ) -> (&'a [T], &'a mut [T]) {
+        let Some(table) = &self.connections else { return (weights, scratch) };
+        let (dense, rest) = take(scratch, conv.weight_len());
+        dense.fill(T::ZERO);
+        for (start, kernel) in connected(table, conv).zip(weights.chunks_exact(conv.kernel[0] * conv.kernel[1])) {
+            dense[start..].iter_mut().step_by(conv.input[2]).zip(kernel).for_each(|(to, &w)| *to = w);
+        }
+        (dense, rest)
+    }
+
+    /// Has `sum` overwrite what belongs to the weights as the kernels lay them out, and keeps what is connected.
+    fn sum_weights<T: Element>(
+        &self,
+        conv: &Geometry,
+        weights: &mut [T],
+        scratch: &mut [T],
+        sum: impl FnOnce(&mut [T], &mut [T]),
+    ) {
+        let Some(table) = &self.connections else { return sum(weights, scratch) };
+        let (dense, rest) = take(scratch, conv.weight_len());
+        sum(dense, rest);
+        let kernels = weights.chunks_exact_mut(conv.kernel[0] * conv.kernel[1]);
+        for (start, kernel) in connected(table, conv).zip(kernels) {
+            kernel.iter_mut().zip(dense[start..].iter().step_by(conv.input[2])).for_each(|(w, &from)| *w = from);
+        }
+    }
+}
+
+impl Operation for Conv2d {
+    fn infer(&self, inputs: &[Shape]) -> Result<Signature, String> {
+        let image = only_image(inputs)?;
+        self.check_channels(image[0])?;
+        let conv = self.geometry(image)?;
+        let [rows, columns, outputs] = conv.output;
+        let output = Shape::try_new(&[outputs, rows, columns]);
+        let output = output.ok_or_else(|| format!("an output of {outputs}×{rows}×{columns} is impossible"))?;
+        let params = self.params(&conv);
+        let params = params.ok_or_else(|| format!("kernels of {} are too large", Sides(self.kernel)))?;
+        for spec in &params {
+            spec.init.check().map_err(|error| error.to_string())?;
+        }
+        let dense = if self.connections.is_some() { padded(conv.weight_len()) } else { 0 };
+        let kernel = conv.scratch::<f32>().max(conv.scratch::<f64>()).max(outputs);
+        let extent = [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis] + 1);
+        let weights_per_pixel = params[0].shape.len() as u64;
+        Ok(Signature {
+            params,
+            param_reads: Reads::INPUT,
+            scratch: dense + padded(kernel),
+            macs: (rows * columns) as u64 * weights_per_pixel,
+            param_units: if self.connections.is_some() { 1 } else { outputs },
+            window: Some(Window { extent, stride: self.stride, padding: self.padding }),
+            ..Signature::new(output)
+        })
+    }
+
+    fn forward<T: Element>(&self, pass: Forward<'_, T>) {
+        let conv = self.geometry_of(pass.node);
+        let (weights, scratch) = self.dense(&conv, pass.params.get(0), pass.scratch);
+        let bias = if self.bias { pass.params.get(1) } else { &[] };
+        (pass.kernels.conv_forward)(&conv, pass.inputs.get(0), weights, bias, pass.output, scratch);
+    }
+
+    fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        let conv = self.geometry_of(pass.node);
+        let (weights, scratch) = self.dense(&conv, pass.params.get(0), pass.scratch);
+        let backward = pass.kernels.conv_backward_input;
+        backward(&conv, pass.output_gradient, weights, pass.input_gradient, pass.write, scratch);
+    }
+
+    fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
+        let (conv, kernels, units) = (self.geometry_of(pass.node), pass.kernels, pass.units);
+        let (x, gradient) = (pass.inputs.get(0), pass.output_gradient);
+        let [weight, bias, ..] = pass.gradients;
+        let outputs = if self.connections.is_some() { 0..self.channels } else { units.clone() };
+        self.sum_weights(&conv, weight, pass.scratch, |weight, scratch| {
+            (kernels.conv_backward_weights)(&conv, x, gradient, weight, outputs, Write::Set, scratch);
+        });
+        self.sum_bias(kernels, gradient, units, bias, pass.scratch);
+    }
+}
+
+impl Conv2d {
+    /// ∂C/∂b of the channels `units`: sums over samples and pixels.
+    fn sum_bias<T: Element>(
+        &self,
+        kernels: &Kernels<T>,
+        gradient: &[T],
+        units: Range<usize>,
+        bias: &mut [T],
+        scratch: &mut [T],
+    ) {
+        if bias.len() == self.channels {
+            (kernels.column_sums)(gradient, bias, Write::Set);
+        } else if self.bias {
+            let all = &mut scratch[..self.channels];
+            (kernels.column_sums)(gradient, all, Write::Set);
+            bias.copy_from_slice(&all[units]);
+        }
+    }
+}
+
+/// y is linear in x and in w, so the second derivatives pass through squared weights and squared inputs; sharing a
+/// weight sums over its uses (LeCun et al. 1998, appendix C).
+impl Curvature for Conv2d {
+    fn curvature_scratch(&self, node: &Node) -> usize {
+        let conv = self.geometry_of(node);
+        node.signature().scratch + padded(conv.weight_len().max(conv.input_len()))
+    }
+
+    fn curvature_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        let conv = self.geometry_of(pass.node);
+        let (squared, scratch) = take(pass.scratch, conv.weight_len());
+        let (weights, scratch) = self.dense(&conv, pass.params.get(0), scratch);
+        squares(weights, squared);
+        let backward = pass.kernels.conv_backward_input;
+        backward(&conv, pass.output_gradient, squared, pass.input_gradient, pass.write, scratch);
+    }
+
+    fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
+        let (conv, kernels, units) = (self.geometry_of(pass.node), pass.kernels, pass.units);
+        let [weight, bias, ..] = pass.gradients;
+        let (squared, scratch) = take(pass.scratch, conv.input_len());
+        let samples = pass.inputs.get(0).chunks_exact(conv.input_len());
+        let samples = samples.zip(pass.output_gradient.chunks_exact(conv.output_len()));
+        let outputs = if self.connections.is_some() { 0..self.channels } else { units.clone() };
+        self.sum_weights(&conv, weight, scratch, |weight, scratch| {
+            let mut write = Write::Set;
+            for (x, h) in samples {
+                squares(x, squared);
+                (kernels.conv_backward_weights)(&conv, squared, h, weight, outputs.clone(), write, scratch);
+                write = Write::Add;
+            }
+        });
+        self.sum_bias(kernels, pass.output_gradient, units, bias, scratch);
+    }
+}
+
+/// Where in dense weights O·kh·kw·I the kernel of each connection starts; its taps follow I elements apart.
+fn connected<'a>(table: &'a [Vec<usize>], conv: &Geometry) -> impl Iterator<Item = usize> + use<'a> {
+    let filter = conv.filter_len();
+    table.iter().enumerate().flat_map(move |(output, inputs)| inputs.iter().map(move |c| output * filter + c))
+}
+
+fn check_table(table: &[Vec<usize>], inputs: usize, outputs: usize) -> Result<(), String> {
+    if table.len() != outputs {
+        let rows = table.len();
+        return Err(format!(
+            "its table of connections has {rows} rows for {outputs} output channels; give each channel one row"
+        ));
+    }
+    for (output, row) in table.iter().enumerate() {
+        if row.is_empty() {
+            return Err(format!("its table connects output channel {output} to nothing; list at least one input channel"));
+        }
+        for (place, &input) in row.iter().enumerate() {
+            if input >= inputs {
+                return Err(format!(
+                    "its table connects output channel {output} to input channel {input}; they go from 0 to {}",
+                    inputs - 1
+                ));
+            }
+            if row[..place].contains(&input) {
+                return Err(format!(
+                    "its table connects output channel {output} to input channel {input} twice; list it once"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Elements that start each piece of scratch memory on a cache line of its own.
+fn padded(len: usize) -> usize {
+    len.next_multiple_of(16)
+}
+
+/// The first `len` elements of the scratch memory, and the rest.
+fn take<T>(scratch: &mut [T], len: usize) -> (&mut [T], &mut [T]) {
+    let (piece, rest) = scratch.split_at_mut(padded(len));
+    (&mut piece[..len], rest)
+}

@@ -1,0 +1,87 @@
+//! Dropout: in training, some elements are left out at random.
+
+use std::ops::Range;
+
+use ocelli_kernels::random::Key;
+use ocelli_kernels::{Element, Write};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BackwardInput, BackwardParams, Forward, Operation, RandomState, Signature, only_input, pass_on,
+};
+use crate::graph::Node;
+use crate::{Mode, Shape};
+
+/// y = m·x/(1 − rate), where m is 0 with probability `rate` and 1 otherwise, drawn for each element of each sample
+/// (Srivastava et al. 2014; inverted, so that evaluation is the identity).
+///
+/// Gradient: ∂C/∂x = m·g/(1 − rate). The output has the input's shape. m follows from the seed, the step, the
+/// layer and the sample alone: backward draws it again, nothing is saved, and any number of threads draws the
+/// same. Outside of training y = x.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dropout {
+    /// The probability with which an element is dropped, from 0 to below 1.
+    pub rate: f64,
+}
+
+/// What the random numbers are for: keeps them apart from other uses of the seed.
+const PURPOSE: u64 = 0x6472_6f70; // "drop"
+
+impl Dropout {
+    /// Multiplies by the mask. Random words come in blocks of four, one for each four elements.
+    fn mask<T: Element>(
+        &self,
+        random: RandomState,
+        node: &Node,
+        samples: Range<usize>,
+        from: &[T],
+        to: &mut [T],
+        write: Write,
+    ) {
+        let factor = T::of(1.0 / (1.0 - self.rate));
+        // A word is below this with probability `rate`.
+        let dropped = (self.rate * (1u64 << 32) as f64) as u64;
+        let len = node.shape().len();
+        for (sample, (from, to)) in samples.zip(from.chunks_exact(len).zip(to.chunks_exact_mut(len))) {
+            let key = Key::new(random.seed, &[PURPOSE, random.step, node.index() as u64, sample as u64]);
+            for (block, (from, to)) in from.chunks(4).zip(to.chunks_mut(4)).enumerate() {
+                for ((word, &x), y) in key.block(block as u64).into_iter().zip(from).zip(to) {
+                    let kept = if u64::from(word) < dropped { T::ZERO } else { factor * x };
+                    *y = if write == Write::Set { kept } else { *y + kept };
+                }
+            }
+        }
+    }
+}
+
+impl Operation for Dropout {
+    fn infer(&self, inputs: &[Shape]) -> Result<Signature, String> {
+        if !(0.0..1.0).contains(&self.rate) {
+            return Err(format!("dropout has a rate from 0 to below 1, not {}", self.rate));
+        }
+        Ok(Signature::new(only_input(inputs)?))
+    }
+
+    fn forward<T: Element>(&self, pass: Forward<'_, T>) {
+        match pass.mode {
+            Mode::Train => {
+                let x = pass.inputs.get(0);
+                self.mask(pass.random, pass.node, pass.samples, x, pass.output, Write::Set);
+            }
+            Mode::Evaluate | Mode::EvaluateWithGradients => pass.output.copy_from_slice(pass.inputs.get(0)),
+        }
+    }
+
+    fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        let (from, to) = (pass.output_gradient, pass.input_gradient);
+        match pass.mode {
+            Mode::Train => self.mask(pass.random, pass.node, pass.samples, from, to, pass.write),
+            Mode::Evaluate | Mode::EvaluateWithGradients => pass_on(pass.kernels, from, to, pass.write),
+        }
+    }
+
+    fn backward_params<T: Element>(&self, _: BackwardParams<'_, T>) {
+        unreachable!("invariant: dropout has no parameters")
+    }
+}

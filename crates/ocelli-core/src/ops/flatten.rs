@@ -1,0 +1,67 @@
+//! Flattening: an image becomes a vector.
+
+use ocelli_kernels::{Element, Write};
+use serde::{Deserialize, Serialize};
+
+use super::{BackwardInput, BackwardParams, Curvature, Forward, Operation, Signature, only_input, pass_on};
+use crate::graph::Node;
+use crate::{Shape, to_channels_first};
+
+/// A C×H×W image becomes a vector of C·H·W elements: channel by channel, row by row.
+///
+/// That is the order that the next linear layer's columns have in PyTorch and in files. In memory images lie
+/// channels last, so this is a transposition of every sample, and backward transposes back. A vector passes through.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Flatten {}
+
+impl Operation for Flatten {
+    fn infer(&self, inputs: &[Shape]) -> Result<Signature, String> {
+        Ok(Signature::new([only_input(inputs)?.len()]))
+    }
+
+    fn forward<T: Element>(&self, pass: Forward<'_, T>) {
+        let (channels, pixels) = planes(pass.node);
+        to_channels_first(pass.samples.len(), channels, pixels, pass.inputs.get(0), pass.output);
+    }
+
+    fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        let (channels, pixels) = planes(pass.node);
+        if channels == 1 || pixels == 1 {
+            return pass_on(pass.kernels, pass.output_gradient, pass.input_gradient, pass.write);
+        }
+        let images = pass.input_gradient.chunks_exact_mut(channels * pixels);
+        for (g, dx) in pass.output_gradient.chunks_exact(channels * pixels).zip(images) {
+            for (channel, plane) in g.chunks_exact(pixels).enumerate() {
+                for (pixel, &g) in dx[channel..].iter_mut().step_by(channels).zip(plane) {
+                    *pixel = if pass.write == Write::Set { g } else { *pixel + g };
+                }
+            }
+        }
+    }
+
+    fn backward_params<T: Element>(&self, _: BackwardParams<'_, T>) {
+        unreachable!("invariant: flattening has no parameters")
+    }
+}
+
+/// All coefficients are 0 or 1, and so are their squares.
+impl Curvature for Flatten {
+    fn curvature_scratch(&self, _: &Node) -> usize {
+        0
+    }
+
+    fn curvature_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        self.backward_input(pass);
+    }
+
+    fn curvature_params<T: Element>(&self, _: BackwardParams<'_, T>) {
+        unreachable!("invariant: flattening has no parameters")
+    }
+}
+
+/// Channels and pixels of the input; a vector is one row of channels.
+fn planes(node: &Node) -> (usize, usize) {
+    let shape = node.input_shapes()[0];
+    (shape.channels(), shape.len() / shape.channels())
+}

@@ -1,0 +1,284 @@
+//! From a picture to a network's input: the part that is stored with a model.
+
+use ocelli_kernels::random::Key;
+use serde::{Deserialize, Serialize};
+
+use crate::augment::{Augment, Augmenter};
+use crate::{DataError, Dataset, Picture, resize};
+
+/// What is done to every picture, in training, evaluation and prediction alike: convert to grey or
+/// colour, resize, pad, normalise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocess {
+    /// 1 (grey) or 3 (colour).
+    pub channels: usize,
+    /// Height and width that pictures are stretched to, in pixels.
+    pub size: [usize; 2],
+    /// Pixels of `background` that are then added on each side.
+    #[serde(default)]
+    pub pad: usize,
+    /// The value, 0 to 255, of what lies outside the picture: padding, and what augmentation moves in.
+    #[serde(default)]
+    pub background: u8,
+    /// How pixel values become inputs.
+    pub normalise: Normalise,
+}
+
+/// How a pixel value, taken as p from 0 to 1, becomes an input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Normalise {
+    /// (p − mean) / std, with one of each per channel.
+    MeanStd {
+        /// Of the training images.
+        mean: Vec<f32>,
+        /// Of the training images.
+        std: Vec<f32>,
+    },
+    /// low + p·(high − low). LeNet-5 has −0.1 for background and 1.175 for ink (LeCun, Bottou, Bengio
+    /// and Haffner 1998, section II-B).
+    Range {
+        /// What 0 becomes.
+        low: f32,
+        /// What 1 becomes.
+        high: f32,
+    },
+}
+
+/// The most pixels of an input, and the most of each side.
+const MOST_PIXELS: usize = 1 << 26;
+
+impl Preprocess {
+    /// The size and channels of `dataset`, unpadded, and the mean and standard deviation of its pixels,
+    /// each over all images. A channel that never varies keeps a deviation of 1.
+    ///
+    /// # Errors
+    /// Those of reading an image, and [`DataError::Malformed`] for a set without images or with one
+    /// whose channels are not those of the set.
+    pub fn fit(dataset: &dyn Dataset) -> Result<Preprocess, DataError> {
+        let [channels, height, width] = dataset.image_shape();
+        let mut moments = vec![Moments::default(); channels];
+        let mut picture = Picture::default();
+        for i in 0..dataset.len() {
+            dataset.read(i, &mut picture)?;
+            if picture.channels != channels {
+                return Err(DataError::malformed(
+                    dataset.name_of(i),
+                    format!("{channels} channels, as the data set has"),
+                    format!("{}", picture.channels),
+                    "convert it",
+                ));
+            }
+            moments.iter_mut().enumerate().for_each(|(c, m)| m.add(&picture.pixels[c..], channels));
+        }
+        if moments.iter().any(|m| m.count == 0) {
+            return Err(DataError::malformed("training images", "pixels", "none", "add images"));
+        }
+        Ok(Preprocess {
+            channels,
+            size: [height, width],
+            pad: 0,
+            background: 0,
+            normalise: Normalise::MeanStd {
+                mean: moments.iter().map(|m| m.mean() as f32).collect(),
+                std: moments.iter().map(|m| m.std() as f32).collect(),
+            },
+        })
+    }
+
+    /// The shape [C, H, W] of the network's input.
+    pub fn input_shape(&self) -> [usize; 3] {
+        [self.channels, self.size[0] + 2 * self.pad, self.size[1] + 2 * self.pad]
+    }
+
+    /// Whether all of this can be done; a model file may hold anything.
+    ///
+    /// # Errors
+    /// [`DataError::Setting`] that names the field.
+    pub fn check(&self) -> Result<(), DataError> {
+        let refuse = |field: &str, value: String, rule: &str| {
+            Err(DataError::setting(format!("preprocess.{field}"), value, rule))
+        };
+        if self.channels != 1 && self.channels != 3 {
+            return refuse("channels", self.channels.to_string(), "pictures have 1 or 3 channels");
+        }
+        let side = |n: usize| n.checked_add(self.pad.checked_mul(2)?);
+        let pixels = side(self.size[0]).zip(side(self.size[1])).and_then(|(h, w)| h.checked_mul(w));
+        if self.size.contains(&0) || pixels.is_none_or(|n| n > MOST_PIXELS) {
+            let value = format!("{:?} with a padding of {}", self.size, self.pad);
+            return refuse("size", value, &format!("an input has 1 to {MOST_PIXELS} pixels"));
+        }
+        match &self.normalise {
+            Normalise::MeanStd { mean, std } => {
+                if mean.len() != self.channels || std.len() != self.channels {
+                    let value = format!("{} means and {} deviations", mean.len(), std.len());
+                    return refuse("normalise", value, "every channel has one of each");
+                }
+                if !mean.iter().all(|m| m.is_finite()) || !std.iter().all(|s| s.is_normal() && *s > 0.0) {
+                    let value = format!("mean {mean:?}, std {std:?}");
+                    return refuse("normalise", value, "means are finite and deviations above 0");
+                }
+            }
+            Normalise::Range { low, high } => {
+                if !low.is_finite() || !high.is_finite() || low == high {
+                    let value = format!("low {low}, high {high}");
+                    return refuse("normalise", value, "they are finite and differ");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The line value·a + b that channel `c` follows, over values from 0 to 255.
+    fn line(&self, c: usize) -> (f32, f32) {
+        let (a, b) = match &self.normalise {
+            Normalise::MeanStd { mean, std } => {
+                let (mean, std) = (f64::from(mean[c]), f64::from(std[c]));
+                (1.0 / (255.0 * std), -mean / std)
+            }
+            Normalise::Range { low, high } => {
+                let (low, high) = (f64::from(*low), f64::from(*high));
+                ((high - low) / 255.0, low)
+            }
+        };
+        (a as f32, b as f32)
+    }
+}
+
+/// Exact sums of a channel's values, so that their order cannot matter.
+#[derive(Clone, Default)]
+struct Moments {
+    count: u64,
+    sum: u64,
+    squares: u128,
+}
+
+impl Moments {
+    fn add(&mut self, pixels: &[u8], step: usize) {
+        let (mut count, mut sum, mut squares) = (0u64, 0u64, 0u64);
+        for &p in pixels.iter().step_by(step) {
+            let p = u64::from(p);
+            (count, sum, squares) = (count + 1, sum + p, squares + p * p);
+        }
+        (self.count, self.sum) = (self.count + count, self.sum + sum);
+        self.squares += u128::from(squares);
+    }
+
+    fn mean(&self) -> f64 {
+        self.sum as f64 / self.count as f64 / 255.0
+    }
+
+    fn std(&self) -> f64 {
+        let (n, sum) = (u128::from(self.count), u128::from(self.sum));
+        let variance = (n * self.squares - sum * sum) as f64 / (n as f64 * n as f64);
+        if variance > 0.0 { variance.sqrt() / 255.0 } else { 1.0 }
+    }
+}
+
+/// Carries out a [`Preprocess`], with memory and tables that are kept from picture to picture. One for
+/// each thread.
+#[derive(Clone, Debug)]
+pub struct Preprocessor {
+    spec: Preprocess,
+    /// Per channel the line that normalises, value·a + b.
+    lines: Vec<(f32, f32)>,
+    /// Per value, for each channel, what it becomes.
+    table: Vec<f32>,
+    augmenter: Option<Augmenter>,
+    converted: Picture,
+    resized: Picture,
+}
+
+impl Preprocessor {
+    /// For `spec`.
+    ///
+    /// # Errors
+    /// Those of [`Preprocess::check`].
+    pub fn new(spec: &Preprocess) -> Result<Preprocessor, DataError> {
+        spec.check()?;
+        let lines: Vec<(f32, f32)> = (0..spec.channels).map(|c| spec.line(c)).collect();
+        let table =
+            (0..256).flat_map(|value| lines.iter().map(move |&(a, b)| value as f32 * a + b)).collect();
+        Ok(Preprocessor {
+            spec: spec.clone(),
+            lines,
+            table,
+            augmenter: None,
+            converted: Picture::default(),
+            resized: Picture::default(),
+        })
+    }
+
+    /// For training: [`Preprocessor::apply_augmented`] then varies pictures as `augment` says.
+    ///
+    /// # Errors
+    /// Those of [`Augment::check`].
+    pub fn with_augment(mut self, augment: &Augment) -> Result<Preprocessor, DataError> {
+        augment.check()?;
+        self.augmenter = (*augment != Augment::NONE).then(|| Augmenter::new(augment));
+        Ok(self)
+    }
+
+    /// The shape [C, H, W] of the network's input.
+    pub fn input_shape(&self) -> [usize; 3] {
+        self.spec.input_shape()
+    }
+
+    /// Writes `picture`, of any size and 1 or 3 channels, to `out` as the network takes it, H·W·C.
+    /// Panics where `out` is not as long as [`Preprocess::input_shape`] says.
+    pub fn apply(&mut self, picture: &Picture, out: &mut [f32]) {
+        let [channels, height, width] = self.spec.input_shape();
+        assert_eq!(out.len(), channels * height * width, "the length of an input");
+        let picture = fitted(&self.spec, picture, &mut self.converted, &mut self.resized);
+        let (pad, row) = (self.spec.pad, picture.width * channels);
+        let background = &self.table[usize::from(self.spec.background) * channels..][..channels];
+        if pad > 0 {
+            out.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(background));
+        }
+        for (y, source) in picture.pixels.chunks_exact(row).enumerate() {
+            let start = ((y + pad) * width + pad) * channels;
+            let out = &mut out[start..start + row];
+            if channels == 1 {
+                out.iter_mut().zip(source).for_each(|(out, &p)| *out = self.table[usize::from(p)]);
+            } else {
+                for (i, (out, &p)) in out.iter_mut().zip(source).enumerate() {
+                    *out = self.table[usize::from(p) * channels + i % channels];
+                }
+            }
+        }
+    }
+
+    /// [`Preprocessor::apply`] to `picture` as `key` varies it (see [`augment::key`](crate::augment::key)).
+    pub fn apply_augmented(&mut self, picture: &Picture, key: Key, out: &mut [f32]) {
+        let Some(augmenter) = &mut self.augmenter else {
+            return self.apply(picture, out);
+        };
+        let spec = &self.spec;
+        let picture = fitted(spec, picture, &mut self.converted, &mut self.resized);
+        augmenter.apply(picture, spec.pad, spec.background, key, out);
+        for pixel in out.chunks_exact_mut(spec.channels) {
+            for (value, &(a, b)) in pixel.iter_mut().zip(&self.lines) {
+                *value = *value * a + b;
+            }
+        }
+    }
+}
+
+/// `picture` in the channels and size of `spec`.
+fn fitted<'a>(
+    spec: &Preprocess,
+    mut picture: &'a Picture,
+    converted: &'a mut Picture,
+    resized: &'a mut Picture,
+) -> &'a Picture {
+    if picture.channels != spec.channels {
+        converted.convert_from(picture, spec.channels);
+        picture = converted;
+    }
+    if [picture.height, picture.width] != spec.size {
+        resize(picture, spec.size[0], spec.size[1], resized);
+        picture = resized;
+    }
+    picture
+}

@@ -1,0 +1,195 @@
+//! Preprocessing and augmentation: what they compute, and what they leave alone.
+
+use std::f64::consts::PI;
+
+use ocelli_data::{
+    Augment, Augmenter, Elastic, ErrorKind, Normalise, Picture, Preprocess, Preprocessor, augment,
+};
+use ocelli_kernels::random::Key;
+
+fn noise(height: usize, width: usize, channels: usize) -> Picture {
+    let mut stream = Key::new(11, &[channels as u64]).stream();
+    let mut picture = Picture::default();
+    picture.reshape(height, width, channels).fill_with(|| stream.next_u32() as u8);
+    picture
+}
+
+fn preprocess(channels: usize, size: [usize; 2], pad: usize) -> Preprocess {
+    let (mean, std) = (vec![0.25; channels], vec![0.5; channels]);
+    Preprocess { channels, size, pad, background: 51, normalise: Normalise::MeanStd { mean, std } }
+}
+
+fn apply(preprocess: &Preprocess, picture: &Picture) -> Vec<f32> {
+    let mut out = vec![f32::NAN; preprocess.input_shape().iter().product()];
+    Preprocessor::new(preprocess).unwrap().apply(picture, &mut out);
+    out
+}
+
+fn augmented(preprocess: &Preprocess, augment: &Augment, picture: &Picture, key: Key) -> Vec<f32> {
+    let mut out = vec![f32::NAN; preprocess.input_shape().iter().product()];
+    let mut worker = Preprocessor::new(preprocess).unwrap().with_augment(augment).unwrap();
+    // What was made before must not show.
+    worker.apply_augmented(&noise(17, 9, 3), augment::key(5, 5, 5), &mut out);
+    worker.apply_augmented(picture, key, &mut out);
+    out
+}
+
+/// Every kind of variation, at LeNet-like strengths.
+fn all() -> Augment {
+    Augment {
+        shift: 2.0,
+        rotation: 15.0,
+        scale: 0.15,
+        squeeze: 0.1,
+        shear: 0.2,
+        elastic: Some(Elastic { alpha: 34.0, sigma: 4.0 }),
+    }
+}
+
+#[test]
+fn pixels_are_padded_and_normalised_per_channel() {
+    let picture = noise(4, 5, 3);
+    let normalise = Normalise::MeanStd { mean: vec![0.1, 0.2, 0.3], std: vec![0.5, 0.25, 2.0] };
+    let spec = Preprocess { normalise, ..preprocess(3, [4, 5], 2) };
+    let out = apply(&spec, &picture);
+    for (i, &got) in out.iter().enumerate() {
+        let (y, x, c) = (i / 27, i / 3 % 9, i % 3);
+        let inside = (2..6).contains(&y) && (2..7).contains(&x);
+        let value = if inside { picture.pixels[((y - 2) * 5 + x - 2) * 3 + c] } else { 51 };
+        let want = (f64::from(value) / 255.0 - [0.1, 0.2, 0.3][c]) / [0.5, 0.25, 2.0][c];
+        assert!((f64::from(got) - want).abs() < 1e-6, "{y}, {x}, {c}: {got}, not {want}");
+    }
+}
+
+#[test]
+fn a_range_puts_background_low_and_ink_high() {
+    let picture = Picture { pixels: vec![0, 255], height: 1, width: 2, channels: 1 };
+    let normalise = Normalise::Range { low: -0.1, high: 1.175 };
+    let out = apply(&Preprocess { normalise, ..preprocess(1, [1, 2], 0) }, &picture);
+    assert!((out[0] + 0.1).abs() < 1e-6 && (out[1] - 1.175).abs() < 1e-6, "{out:?}");
+}
+
+#[test]
+fn pictures_of_other_sizes_and_channels_are_converted() {
+    let grey = Picture { pixels: vec![200; 15], height: 3, width: 5, channels: 1 };
+    let color = Picture { pixels: vec![200; 45], height: 3, width: 5, channels: 3 };
+    for (picture, channels) in [(&grey, 1), (&grey, 3), (&color, 1), (&color, 3)] {
+        let out = apply(&preprocess(channels, [7, 4], 0), picture);
+        assert_eq!(out.len(), 28 * channels);
+        assert!(out.iter().all(|v| (v - (200.0 / 255.0 - 0.25) / 0.5).abs() < 1e-5), "{out:?}");
+    }
+}
+
+#[test]
+fn preprocessing_survives_serialisation_and_says_what_cannot_be() {
+    let spec = preprocess(3, [32, 24], 2);
+    let text = serde_json::to_string(&spec).unwrap();
+    assert_eq!(serde_json::from_str::<Preprocess>(&text).unwrap(), spec);
+    let wrong = [
+        ("preprocess.channels is 2", Preprocess { channels: 2, ..spec.clone() }),
+        ("preprocess.size", Preprocess { size: [0, 3], ..spec.clone() }),
+        ("preprocess.size", Preprocess { size: [usize::MAX, 3], ..spec.clone() }),
+        ("preprocess.size", Preprocess { pad: usize::MAX / 2 + 1, ..spec.clone() }),
+        ("preprocess.normalise is 3 means", Preprocess { channels: 1, ..spec.clone() }),
+        (
+            "deviations above 0",
+            Preprocess {
+                normalise: Normalise::MeanStd { mean: vec![0.0; 3], std: vec![1.0, 0.0, 1.0] },
+                ..spec.clone()
+            },
+        ),
+        ("differ", Preprocess { normalise: Normalise::Range { low: 1.0, high: 1.0 }, ..spec }),
+    ];
+    for (what, spec) in wrong {
+        let error = Preprocessor::new(&spec).unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+    }
+}
+
+#[test]
+fn strengths_of_zero_change_no_bit() {
+    for channels in [1, 3] {
+        let (spec, picture) = (preprocess(channels, [28, 20], 2), noise(28, 20, channels));
+        let plain = apply(&spec, &picture);
+        assert_eq!(augmented(&spec, &Augment::NONE, &picture, augment::key(1, 2, 3)), plain);
+        // The same by resampling: a distortion that is on, but moves nothing.
+        let still = Augment { elastic: Some(Elastic { alpha: 0.0, sigma: 4.0 }), ..Augment::NONE };
+        assert_eq!(augmented(&spec, &still, &picture, augment::key(1, 2, 3)), plain);
+    }
+}
+
+#[test]
+fn seed_epoch_and_sample_alone_choose_the_variation() {
+    let (spec, picture) = (preprocess(1, [28, 28], 2), noise(28, 28, 1));
+    let make = |key| augmented(&spec, &all(), &picture, key);
+    let base = make(augment::key(1, 2, 3));
+    assert_eq!(base, make(augment::key(1, 2, 3)));
+    for other in [augment::key(9, 2, 3), augment::key(1, 9, 3), augment::key(1, 2, 9)] {
+        assert_ne!(base, make(other));
+    }
+}
+
+#[test]
+fn varied_pixels_stay_between_those_of_the_picture_and_the_background() {
+    let picture = Picture { pixels: vec![200; 28 * 28 * 3], height: 28, width: 28, channels: 3 };
+    let mut out = vec![f32::NAN; 32 * 32 * 3];
+    let mut augmenter = Augmenter::new(&Augment { shift: 30.0, ..all() });
+    for sample in 0..50 {
+        augmenter.apply(&picture, 2, 100, augment::key(0, 0, sample), &mut out);
+        assert!(out.iter().all(|v| (100.0..=200.0).contains(v)), "sample {sample}");
+    }
+}
+
+#[test]
+fn one_resampling_composes_all_that_moves() {
+    // Against the definition in f64, with the same draws in the same order.
+    let picture = noise(20, 16, 1);
+    let augment = Augment { elastic: None, ..all() };
+    let mut augmenter = Augmenter::new(&augment);
+    let mut out = vec![0.0; 24 * 20];
+    for sample in 0..5 {
+        let key = augment::key(4, 1, sample);
+        augmenter.apply(&picture, 2, 30, key, &mut out);
+        let mut stream = key.stream();
+        let mut draw = |strength: f32| f64::from(strength) * stream.range(-1.0, 1.0);
+        let (tx, ty, angle) = (draw(2.0), draw(2.0), draw(15.0) / 180.0 * PI);
+        let (scale, squeeze, shear) = (1.0 + draw(0.15), 1.0 + draw(0.1), draw(0.2));
+        for (i, &got) in out.iter().enumerate() {
+            let (x, y) = ((i % 20) as f64 - 9.5 - tx, (i / 20) as f64 - 11.5 - ty);
+            let (x, y) = (angle.cos() * x + angle.sin() * y, angle.cos() * y - angle.sin() * x);
+            let (x, y) = ((x - shear * y) / scale / squeeze + 7.5, y / scale * squeeze + 9.5);
+            let want = bilinear(&picture, x, y, 30.0);
+            assert!((f64::from(got) - want).abs() < 0.01, "sample {sample}, pixel {i}: {got}, not {want}");
+        }
+    }
+}
+
+fn bilinear(picture: &Picture, x: f64, y: f64, background: f64) -> f64 {
+    let at = |x: f64, y: f64| {
+        let inside = x >= 0.0 && y >= 0.0 && x < picture.width as f64 && y < picture.height as f64;
+        if inside { picture.pixels[y as usize * picture.width + x as usize].into() } else { background }
+    };
+    let (left, top) = (x.floor(), y.floor());
+    let mix = |a: f64, b: f64, share: f64| a + (b - a) * share;
+    let upper = mix(at(left, top), at(left + 1.0, top), x - left);
+    mix(upper, mix(at(left, top + 1.0), at(left + 1.0, top + 1.0), x - left), y - top)
+}
+
+#[test]
+fn strengths_that_make_no_sense_are_refused_by_name() {
+    let elastic = |alpha, sigma| Augment { elastic: Some(Elastic { alpha, sigma }), ..Augment::NONE };
+    let wrong = [
+        ("augment.shift is -1", Augment { shift: -1.0, ..Augment::NONE }),
+        ("augment.rotation is NaN", Augment { rotation: f32::NAN, ..Augment::NONE }),
+        ("augment.scale is 1", Augment { scale: 1.0, ..Augment::NONE }),
+        ("augment.elastic.alpha is inf", elastic(f32::INFINITY, 4.0)),
+        ("augment.elastic.sigma is 0", elastic(34.0, 0.0)),
+    ];
+    for (what, augment) in wrong {
+        let error = augment.check().unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+    }
+    all().check().unwrap();
+}

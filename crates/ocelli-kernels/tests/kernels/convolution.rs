@@ -1,0 +1,234 @@
+use ocelli_kernels::{Conv2d, Element, Write};
+
+use crate::support::{Draw, Sum, assert_sums, destination, for_seeds, nan, sums, tables, unit, wide};
+
+/// Calls `visit(output index, input index, weight index)` for every product: the definition as seven loops.
+fn products(conv: &Conv2d, samples: usize, mut visit: impl FnMut(usize, usize, usize)) {
+    let ([ih, iw, ic], [oh, ow, oc]) = (conv.input, conv.output);
+    let (inputs, outputs) = (ic / conv.groups, oc / conv.groups);
+    for n in 0..samples {
+        for oy in 0..oh {
+            for ox in 0..ow {
+                for o in 0..oc {
+                    for ky in 0..conv.kernel[0] {
+                        for kx in 0..conv.kernel[1] {
+                            let iy = (oy * conv.stride[0] + ky * conv.dilation[0]) as isize
+                                - conv.padding[0] as isize;
+                            let ix = (ox * conv.stride[1] + kx * conv.dilation[1]) as isize
+                                - conv.padding[1] as isize;
+                            if iy < 0 || ix < 0 || iy >= ih as isize || ix >= iw as isize {
+                                continue;
+                            }
+                            for c in 0..inputs {
+                                let input = ((n * ih + iy as usize) * iw + ix as usize) * ic
+                                    + o / outputs * inputs
+                                    + c;
+                                let weight = ((o * conv.kernel[0] + ky) * conv.kernel[1] + kx) * inputs + c;
+                                visit(((n * oh + oy) * ow + ox) * oc + o, input, weight);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn random_geometry(draw: &mut Draw) -> Conv2d {
+    loop {
+        let groups = [1, 1, 1, 2, 3][draw.size(0, 4)];
+        let depthwise = draw.size(0, 5) == 0;
+        let (inputs, outputs) = (draw.size(1, 12), draw.size(1, 20));
+        let channels = if depthwise { draw.size(1, 40) } else { 0 };
+        let pair = |draw: &mut Draw, low, high| [draw.size(low, high), draw.size(low, high)];
+        let (size, kernel) = (pair(draw, 1, 12), pair(draw, 1, 5));
+        let (stride, dilation) = (pair(draw, 1, 3), if draw.flag() { [1, 1] } else { pair(draw, 1, 3) });
+        let stride = if draw.flag() { [1, 1] } else { stride };
+        let (before, after) = (pair(draw, 0, 3), pair(draw, 0, 3));
+        let along = |axis: usize| {
+            let padding = before[axis] + after[axis];
+            Conv2d::output_size(size[axis], kernel[axis], stride[axis], padding, dilation[axis])
+        };
+        let (Some(height), Some(width)) = (along(0), along(1)) else { continue };
+        let (input, output, groups) = if depthwise {
+            (channels, channels, channels)
+        } else {
+            (inputs * groups, outputs * groups, groups)
+        };
+        return Conv2d {
+            input: [size[0], size[1], input],
+            output: [height, width, output],
+            kernel,
+            stride,
+            padding: before,
+            dilation,
+            groups,
+        };
+    }
+}
+
+/// Layers as networks have them.
+fn typical() -> Vec<Conv2d> {
+    let conv = |input: [usize; 3], outputs, kernel, stride, padding, groups| {
+        let along = |axis: usize| Conv2d::output_size(input[axis], kernel, stride, 2 * padding, 1).unwrap();
+        Conv2d {
+            input,
+            output: [along(0), along(1), outputs],
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [padding; 2],
+            dilation: [1, 1],
+            groups,
+        }
+    };
+    vec![
+        conv([28, 28, 1], 6, 5, 1, 2, 1),
+        conv([14, 14, 6], 16, 5, 1, 0, 1),
+        conv([5, 5, 16], 120, 5, 1, 0, 1),
+        conv([32, 32, 3], 20, 3, 1, 1, 1),
+        conv([9, 9, 64], 64, 3, 1, 1, 1),
+        conv([9, 9, 65], 33, 3, 2, 1, 1),
+        conv([8, 8, 48], 96, 1, 1, 0, 1),
+        conv([8, 8, 48], 24, 1, 2, 0, 1),
+        conv([23, 23, 3], 50, 7, 2, 3, 1),
+        conv([7, 7, 96], 96, 3, 1, 1, 96),
+        conv([7, 7, 64], 64, 3, 2, 1, 8),
+        conv([4, 4, 530], 17, 3, 1, 1, 1),
+    ]
+}
+
+#[test]
+fn random_forward_convolutions_agree_with_seven_loops() {
+    for_seeds!(150, random_forward);
+}
+
+#[test]
+fn random_gradients_of_the_input_agree_with_seven_loops() {
+    for_seeds!(150, random_backward_input);
+}
+
+#[test]
+fn random_gradients_of_the_weights_agree_with_seven_loops() {
+    for_seeds!(150, random_backward_weights);
+}
+
+#[test]
+fn typical_layers_agree_with_seven_loops() {
+    let mut draw = Draw::new(9);
+    for conv in typical() {
+        for samples in [1, 3] {
+            forward::<f32>(&mut draw, conv, samples);
+            backward_input::<f32>(&mut draw, conv, samples);
+            backward_weights::<f32>(&mut draw, conv, samples);
+        }
+    }
+}
+
+#[test]
+fn no_samples_leave_nothing_but_a_zero_gradient_of_the_weights() {
+    let mut draw = Draw::new(3);
+    for conv in typical() {
+        forward::<f32>(&mut draw, conv, 0);
+        backward_input::<f32>(&mut draw, conv, 0);
+        backward_weights::<f32>(&mut draw, conv, 0);
+    }
+}
+
+fn random_forward<T: Element>(draw: &mut Draw) {
+    let (conv, samples) = (random_geometry(draw), draw.size(1, 3));
+    forward::<T>(draw, conv, samples);
+}
+
+fn random_backward_input<T: Element>(draw: &mut Draw) {
+    let (conv, samples) = (random_geometry(draw), draw.size(1, 3));
+    backward_input::<T>(draw, conv, samples);
+}
+
+fn random_backward_weights<T: Element>(draw: &mut Draw) {
+    let (conv, samples) = (random_geometry(draw), draw.size(1, 3));
+    backward_weights::<T>(draw, conv, samples);
+}
+
+fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
+    let x = draw.values::<T>(samples * conv.input_len());
+    let w = draw.values::<T>(conv.weight_len());
+    let bias = if draw.flag() { draw.values::<T>(conv.output[2]) } else { Vec::new() };
+    let mut want = vec![Sum::default(); samples * conv.output_len()];
+    if !bias.is_empty() {
+        want.iter_mut().enumerate().for_each(|(i, sum)| sum.add(bias[i % conv.output[2]].f64()));
+    }
+    products(&conv, samples, |o, i, k| want[o].add(x[i].f64() * w[k].f64()));
+    for kernels in tables::<T>() {
+        let mut y = nan(want.len());
+        (kernels.conv_forward)(&conv, &x, &w, &bias, &mut y, &mut nan(conv.scratch::<T>()));
+        assert_sums(&y, &want, &|| {
+            format!("{conv:?}, {samples} samples, {:?}, seed {}", kernels.isa, draw.seed)
+        });
+    }
+}
+
+fn backward_input<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
+    let dy = draw.values::<T>(samples * conv.output_len());
+    let w = draw.values::<T>(conv.weight_len());
+    let write = draw.write();
+    let before = destination::<T>(draw, samples * conv.input_len(), write);
+    let mut want = sums(&before, write);
+    products(&conv, samples, |o, i, k| want[i].add(dy[o].f64() * w[k].f64()));
+    for kernels in tables::<T>() {
+        let mut dx = before.clone();
+        (kernels.conv_backward_input)(&conv, &dy, &w, &mut dx, write, &mut nan(conv.scratch::<T>()));
+        assert_sums(&dx, &want, &|| {
+            format!("{conv:?}, {samples} samples, {write:?}, {:?}, seed {}", kernels.isa, draw.seed)
+        });
+    }
+}
+
+fn backward_weights<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
+    let x = draw.values::<T>(samples * conv.input_len());
+    let dy = draw.values::<T>(samples * conv.output_len());
+    let write = draw.write();
+    let first = draw.size(0, conv.output[2]);
+    let outputs = if draw.flag() { 0..conv.output[2] } else { first..draw.size(first, conv.output[2]) };
+    let rows = outputs.start * conv.filter_len()..outputs.end * conv.filter_len();
+    let before = destination::<T>(draw, rows.len(), write);
+    let mut all = vec![Sum::default(); conv.weight_len()];
+    all[rows.clone()].copy_from_slice(&sums(&before, write));
+    products(&conv, samples, |o, i, k| all[k].add(dy[o].f64() * x[i].f64()));
+    for kernels in tables::<T>() {
+        let mut dw = before.clone();
+        let scratch = &mut nan(conv.scratch::<T>());
+        (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, outputs.clone(), write, scratch);
+        assert_sums(&dw, &all[rows.clone()], &|| {
+            format!(
+                "{conv:?}, {samples} samples, {outputs:?}, {write:?}, {:?}, seed {}",
+                kernels.isa, draw.seed
+            )
+        });
+    }
+}
+
+#[test]
+fn the_gradients_are_the_adjoints_of_the_convolution() {
+    for_seeds!(60, adjoints);
+}
+
+/// ⟨x ∗ w, dy⟩ = ⟨x, backward_input(dy)⟩ = ⟨w, backward_weights(x, dy)⟩.
+fn adjoints<T: Element>(draw: &mut Draw) {
+    let (conv, samples) = (random_geometry(draw), draw.size(1, 3));
+    let x = draw.values::<T>(samples * conv.input_len());
+    let w = draw.values::<T>(conv.weight_len());
+    let dy = draw.values::<T>(samples * conv.output_len());
+    for kernels in tables::<T>() {
+        let scratch = &mut nan(conv.scratch::<T>());
+        let (mut y, mut dx, mut dw) = (nan(dy.len()), nan(x.len()), nan(w.len()));
+        (kernels.conv_forward)(&conv, &x, &w, &[], &mut y, scratch);
+        (kernels.conv_backward_input)(&conv, &dy, &w, &mut dx, Write::Set, scratch);
+        (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, 0..conv.output[2], Write::Set, scratch);
+        let dot = |a: &[T], b: &[T]| wide(a).iter().zip(wide(b)).map(|(a, b)| a * b).sum::<f64>();
+        let products = [dot(&y, &dy), dot(&x, &dx), dot(&w, &dw)];
+        let size: f64 = wide(&y).iter().zip(wide(&dy)).map(|(y, dy)| (y * dy).abs()).sum::<f64>() + 1.0;
+        let bound = 200.0 * unit::<T>() * size;
+        let spread = (products[0] - products[1]).abs().max((products[0] - products[2]).abs());
+        assert!(spread <= bound, "{products:?} for {conv:?}, {:?}, seed {}", kernels.isa, draw.seed);
+    }
+}

@@ -1,0 +1,85 @@
+use ocelli_kernels::{Element, Gemm, Write};
+
+use crate::support::{Draw, Sum, assert_sums, destination, for_seeds, nan, tables};
+
+#[test]
+fn random_products_with_any_strides_agree_with_naive_loops() {
+    for_seeds!(400, random_product);
+}
+
+fn random_product<T: Element>(draw: &mut Draw) {
+    // Mostly small, sometimes thin or just beyond a tile's or block's edge.
+    let mut size = || match draw.size(0, 9) {
+        0..=1 => 1,
+        2..=5 => draw.size(1, 20),
+        6..=8 => draw.size(1, 70),
+        _ => draw.size(70, 330),
+    };
+    let (m, n, k) = (size(), size(), size());
+    let strides = |draw: &mut Draw, rows: usize, columns: usize| match draw.size(0, 4) {
+        0 | 1 => [columns + draw.size(0, 3), 1],
+        2 | 3 => [1, rows + draw.size(0, 3)],
+        _ => [2 * columns + 1, 2],
+    };
+    let (a, b) = (strides(draw, m, k), strides(draw, k, n));
+    let gemm = Gemm { m, n, k, a, b, c_row: n + draw.size(0, 3), write: draw.write() };
+    check::<T>(draw, gemm);
+}
+
+#[test]
+fn products_of_the_sizes_of_small_networks_agree_with_naive_loops() {
+    let mut draw = Draw::new(1);
+    let sizes = [
+        (784, 6, 25),
+        (100, 16, 150),
+        (16, 120, 400),
+        (1, 120, 400),
+        (1, 512, 784),
+        (33, 512, 784),
+        (128, 10, 84),
+        (120, 400, 1),
+        (6, 25, 784),
+        (10, 84, 128),
+        (49, 200, 600),
+        (0, 3, 4),
+        (3, 0, 4),
+        (3, 4, 0),
+    ];
+    for (m, n, k) in sizes {
+        for write in [Write::Set, Write::Add] {
+            for (a, b) in [([k, 1], [n, 1]), ([k, 1], [1, k]), ([1, m], [n, 1]), ([1, m], [1, k])] {
+                check::<f32>(&mut draw, Gemm { m, n, k, a, b, c_row: n, write });
+            }
+        }
+    }
+}
+
+fn check<T: Element>(draw: &mut Draw, gemm: Gemm) {
+    let (a, b) = (draw.values::<T>(gemm.a_len()), draw.values::<T>(gemm.b_len()));
+    let before = destination::<T>(draw, gemm.c_len(), gemm.write);
+    for kernels in tables::<T>() {
+        let mut c = before.clone();
+        (kernels.gemm)(&gemm, &a, &b, &mut c, &mut nan(gemm.scratch::<T>()));
+        for i in 0..gemm.m {
+            let row = i * gemm.c_row..i * gemm.c_row + gemm.n;
+            let want = naive_row(&gemm, &a, &b, &before[row.clone()], i);
+            assert_sums(&c[row.clone()], &want, &|| {
+                format!("row {i}, {gemm:?}, {:?}, seed {}", kernels.isa, draw.seed)
+            });
+            let gap = row.end..(row.start + gemm.c_row).min(c.len());
+            let same = |(c, before): (&T, &T)| c == before || before.f64().is_nan();
+            assert!(c[gap.clone()].iter().zip(&before[gap]).all(same), "wrote between rows: {gemm:?}");
+        }
+    }
+}
+
+fn naive_row<T: Element>(gemm: &Gemm, a: &[T], b: &[T], before: &[T], i: usize) -> Vec<Sum> {
+    let mut row = crate::support::sums(before, gemm.write);
+    for (j, sum) in row.iter_mut().enumerate() {
+        for p in 0..gemm.k {
+            let a = a[i * gemm.a[0] + p * gemm.a[1]].f64();
+            sum.add(a * b[p * gemm.b[0] + j * gemm.b[1]].f64());
+        }
+    }
+    row
+}

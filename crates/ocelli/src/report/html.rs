@@ -1,0 +1,59 @@
+//! Writing HTML: a page that grows, and the one way in which foreign text enters it.
+
+use std::fmt::{self, Display, Write as _};
+
+/// A growing HTML text. `write!(page, …)` appends and cannot fail.
+#[derive(Default)]
+pub(super) struct Page {
+    html: String,
+}
+
+impl Page {
+    /// What `write!` calls; without a `Result`, for writing to a `String` never fails.
+    pub(super) fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) {
+        self.html.write_fmt(arguments).expect("writing to a string cannot fail");
+    }
+
+    /// The finished text.
+    pub(super) fn finish(self) -> String {
+        self.html
+    }
+}
+
+/// Shows `text` as itself, in elements and in quoted attributes alike, whatever characters it holds.
+pub(super) fn text(text: &str) -> Text<'_> {
+    Text(text)
+}
+
+/// See [`text`].
+pub(super) struct Text<'a>(&'a str);
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                '\n' | '\t' => f.write_char(c)?,
+                // Control characters are no text: a parser would drop or misread them.
+                c if c.is_control() => f.write_char(char::REPLACEMENT_CHARACTER)?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_in_foreign_text_is_shown_not_obeyed() {
+        let shown = text("<a title=\"x\" id='y'>&amp;</a>\0").to_string();
+        assert_eq!(shown, "&lt;a title=&quot;x&quot; id=&#39;y&#39;&gt;&amp;amp;&lt;/a&gt;\u{fffd}");
+    }
+}
