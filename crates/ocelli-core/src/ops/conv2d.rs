@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::defaults::{he, is_he, is_one, is_ones, is_true, is_zero, is_zeros, one, ones, yes, zero};
 use super::sides::{self, Sides};
 use super::{
-    BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Signature, Window, only_image, squares,
+    BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Signature, Window, connections, only_image, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -191,7 +191,7 @@ impl Conv2d {
         }
         match &self.connections {
             Some(_) if groups > 1 => Err("it has both groups and a table of connections; use one of them".into()),
-            Some(table) => check_table(table, inputs, outputs),
+            Some(table) => connections::check(table, inputs, outputs),
             None => Ok(()),
         }
     }
@@ -200,12 +200,13 @@ impl Conv2d {
     fn params(&self, conv: &Geometry) -> Option<Vec<ParamSpec>> {
         let ([kh, kw], [_, _, inputs], outputs) = (self.kernel, conv.input, self.channels);
         let dense = Shape::try_new(&[outputs, conv.group_inputs(), kh, kw])?;
-        let (weight, fan) = match self.count_connections() {
+        let (weight, fan) = match &self.connections {
             None => {
                 let (inputs, outputs) = (kh * kw * conv.group_inputs(), kh * kw * conv.group_outputs());
                 (dense, Fan { inputs, outputs })
             }
-            Some(count) => {
+            Some(table) => {
+                let count = connections::count(table);
                 let fan = Fan { inputs: kh * kw * count / outputs, outputs: kh * kw * count / inputs };
                 (Shape::try_new(&[count, kh, kw])?, fan)
             }
@@ -219,10 +220,6 @@ impl Conv2d {
         Some(params)
     }
 
-    fn count_connections(&self) -> Option<usize> {
-        self.connections.as_ref().map(|table| table.iter().map(Vec::len).sum())
-    }
-
     /// The weights as the kernels take them, O·kh·kw·I, with a 0 at every tap that is not connected, and the scratch
     /// memory that is left.
     fn dense<'a, T: Element>(
@@ -233,10 +230,7 @@ impl Conv2d {
     ) -> (&'a [T], &'a mut [T]) {
         let Some(table) = &self.connections else { return (weights, scratch) };
         let (dense, rest) = take(scratch, conv.weight_len());
-        dense.fill(T::ZERO);
-        for (start, kernel) in connected(table, conv).zip(weights.chunks_exact(conv.kernel[0] * conv.kernel[1])) {
-            dense[start..].iter_mut().step_by(conv.input[2]).zip(kernel).for_each(|(to, &w)| *to = w);
-        }
+        connections::expand(table, conv, weights, dense);
         (dense, rest)
     }
 
@@ -251,10 +245,7 @@ impl Conv2d {
         let Some(table) = &self.connections else { return sum(weights, scratch) };
         let (dense, rest) = take(scratch, conv.weight_len());
         sum(dense, rest);
-        let kernels = weights.chunks_exact_mut(conv.kernel[0] * conv.kernel[1]);
-        for (start, kernel) in connected(table, conv).zip(kernels) {
-            kernel.iter_mut().zip(dense[start..].iter().step_by(conv.input[2])).for_each(|(w, &from)| *w = from);
-        }
+        connections::collect(table, conv, dense, weights);
     }
 }
 
@@ -366,40 +357,6 @@ impl Curvature for Conv2d {
         });
         self.sum_bias(kernels, pass.output_gradient, units, bias, scratch);
     }
-}
-
-/// Where in dense weights O·kh·kw·I the kernel of each connection starts; its taps follow I elements apart.
-fn connected<'a>(table: &'a [Vec<usize>], conv: &Geometry) -> impl Iterator<Item = usize> + use<'a> {
-    let filter = conv.filter_len();
-    table.iter().enumerate().flat_map(move |(output, inputs)| inputs.iter().map(move |c| output * filter + c))
-}
-
-fn check_table(table: &[Vec<usize>], inputs: usize, outputs: usize) -> Result<(), String> {
-    if table.len() != outputs {
-        let rows = table.len();
-        return Err(format!(
-            "its table of connections has {rows} rows for {outputs} output channels; give each channel one row"
-        ));
-    }
-    for (output, row) in table.iter().enumerate() {
-        if row.is_empty() {
-            return Err(format!("its table connects output channel {output} to nothing; list at least one input channel"));
-        }
-        for (place, &input) in row.iter().enumerate() {
-            if input >= inputs {
-                return Err(format!(
-                    "its table connects output channel {output} to input channel {input}; they go from 0 to {}",
-                    inputs - 1
-                ));
-            }
-            if row[..place].contains(&input) {
-                return Err(format!(
-                    "its table connects output channel {output} to input channel {input} twice; list it once"
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Elements that start each piece of scratch memory on a cache line of its own.

@@ -1,5 +1,6 @@
 //! The ops: each in one file with the lecture's three equations, and one line in the list below.
 
+mod connections;
 mod contract;
 mod defaults;
 mod sides;
@@ -72,6 +73,8 @@ ops! {
     conv2d { Conv2d = "conv2d" }
     pool { MaxPool2d = "max_pool2d", AvgPool2d = "avg_pool2d" }
     adaptive_pool { GlobalAvgPool = "global_avg_pool", AdaptiveAvgPool2d = "adaptive_avg_pool2d" }
+    subsample { Subsample = "subsample" }
+    lrn { LocalResponseNorm = "local_response_norm" }
     activation {
         Sigmoid = "sigmoid", Tanh = "tanh", ScaledTanh = "scaled_tanh",
         Relu = "relu", LeakyRelu = "leaky_relu", Relu6 = "relu6",
@@ -125,6 +128,7 @@ with_curvature!(
     AvgPool2d,
     GlobalAvgPool,
     AdaptiveAvgPool2d,
+    Subsample,
     Sigmoid,
     Tanh,
     ScaledTanh,
