@@ -102,10 +102,10 @@ struct Temporary<'a, D: Disk> {
 
 impl<'a, D: Disk> Temporary<'a, D> {
     fn create(disk: &'a D, target: &Path) -> io::Result<(Temporary<'a, D>, D::File)> {
-        let name = target.file_name().ok_or_else(|| io::Error::other("this is no file name"))?;
         if target.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
+        let name = target.file_name().ok_or_else(|| io::Error::other("this is no file name"))?;
         let (prefix, process) = (temporary_prefix(&name.to_string_lossy()), process::id());
         let mut number = 0;
         loop {
@@ -180,5 +180,107 @@ impl<F: Write> Write for Counted<F> {
             None => self.file.flush(),
             Some(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::ErrorKind;
+    use crate::io::faulty::{DyingDisk, FullDisk};
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        for content in ["first", "second"] {
+            write_atomically(&path, |out| out.write_all(content.as_bytes())).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        assert_eq!(names(folder.path()), ["model"]);
+    }
+
+    #[test]
+    fn whenever_the_process_is_killed_the_file_is_the_old_or_the_new_one() {
+        let (old, new) = (vec![1u8; 100], vec![2u8; 3 * BUFFER]);
+        let mut crashes = 0;
+        for steps in 0.. {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("model");
+            fs::write(&path, &old).unwrap();
+            let written = write_on(&DyingDisk::after(steps), &path, |out| {
+                new.chunks(1000).try_for_each(|chunk| out.write_all(chunk))
+            });
+            let found = fs::read(&path).unwrap();
+            assert!(found == old || found == new, "killed after {steps} steps, it has {} bytes", found.len());
+            if written.is_ok() {
+                assert_eq!(found, new);
+                break;
+            }
+            crashes += 1;
+        }
+        assert!(crashes >= 6, "create, write thrice, flush, rename, flush the folder: not just {crashes}");
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_file_and_says_how_much_is_needed() {
+        for room in [0, 10, BUFFER, 2 * BUFFER] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("model");
+            fs::write(&path, "old").unwrap();
+            let content = vec![3u8; 3 * BUFFER + 7];
+            let error = write_on(&FullDisk { room }, &path, |out| {
+                content.chunks(999).try_for_each(|chunk| out.write_all(chunk))
+            });
+            let error = error.unwrap_err();
+            assert!(error.to_string().contains(&format!("{} bytes are needed", content.len())), "{error}");
+            assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+            assert_eq!(error.kind(), ErrorKind::Io);
+            assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+            assert_eq!(names(folder.path()), ["model"]);
+        }
+    }
+
+    #[test]
+    fn errors_and_panics_of_the_writer_leave_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model");
+        let failed = write_atomically(&path, |out| {
+            out.write_all(b"half")?;
+            Err(io::Error::other("the reader is gone"))
+        });
+        assert!(failed.unwrap_err().to_string().contains("the reader is gone"));
+        let panicked = std::panic::catch_unwind(|| write_atomically(&path, |_| panic!("a bug")));
+        assert!(panicked.is_err());
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[test]
+    fn places_where_no_file_can_be_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let refused = |path: &Path| write_atomically(path, |_| Ok(())).unwrap_err().to_string();
+        assert!(refused(&file.join("model")).contains("a file stands where a folder should be"));
+        assert!(refused(folder.path()).contains("a folder stands where the file should be"));
+        let absent = folder.path().join("absent");
+        let advice = format!("there is no folder {}", absent.display());
+        assert!(refused(&absent.join("model")).contains(&advice));
+        assert!(refused(Path::new("..")).contains("folder stands"));
+        assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn long_and_relative_names_are_fine() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("é".repeat(125));
+        write_atomically(&path, |out| out.write_all(b"x")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+        assert_eq!(folder_of(Path::new("model")), Path::new("."));
     }
 }

@@ -90,20 +90,14 @@ impl<P: Borrow<Params<f32>>, S: Borrow<OptimizerState<f32>>> Checkpoint<P, S> {
 
     fn parts(&self) -> Vec<Part<'_>> {
         let slots = self.state.borrow().slots();
-        let arenas = std::iter::once(self.params.borrow()).chain(slots);
+        let arenas = std::iter::once(self.params.borrow()).chain(slots).map(Params::data);
         let names = arena_names(&self.optimizer);
         assert_eq!(names.len(), 1 + slots.len(), "the slots are those of the optimiser");
         let len = self.network.graph.layout().arena_len();
-        let part = |(name, arena): (String, &'_ Params<f32>)| {
-            // The borrow of `self` outlives the closure, which outlives this one.
-            let data = arena.data();
-            assert_eq!(data.len(), len, "the parameters are those of the network");
-            (name, data)
-        };
-        let arenas: Vec<(String, &[f32])> = names.into_iter().zip(arenas).map(part).collect();
+        assert!(arenas.clone().all(|arena| arena.len() == len), "the parameters are those of the network");
         let part =
-            |(name, data)| Part { name, shape: vec![len], values: Box::new(move || Cow::Borrowed(data)) };
-        arenas.into_iter().map(part).collect()
+            |(name, arena)| Part { name, shape: vec![len], values: Box::new(move || Cow::Borrowed(arena)) };
+        names.into_iter().zip(arenas).map(part).collect()
     }
 }
 
@@ -193,4 +187,180 @@ fn remove_leftovers<D: Disk>(disk: &D, folder: &Path) {
 
 fn is_absent(error: &IoError) -> bool {
     matches!(error, IoError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ocelli_core::Graph;
+    use ocelli_core::ops::{Conv2d, Flatten, Linear};
+    use serde_json::json;
+
+    use super::*;
+    use crate::io::ErrorKind;
+    use crate::io::faulty::DyingDisk;
+
+    /// Bits that a conversion would change: a NaN with a message, −0, the smallest denormal, ∞.
+    const ODD: [u32; 4] = [0x7fa0_1234, 0x8000_0000, 0x0000_0001, 0x7f80_0000];
+
+    fn network() -> Network {
+        let mut graph = Graph::new();
+        let image = graph.input("image", [2, 4, 4]).unwrap();
+        let conv = graph.add("conv1", Conv2d::new(3, 3), [image]).unwrap();
+        let flat = graph.add("flatten1", Flatten {}, [conv]).unwrap();
+        graph.add("out", Linear::new(2), [flat]).unwrap();
+        Network { name: "small".to_string(), graph: Arc::new(graph) }
+    }
+
+    /// The checkpoint after so many steps: every number in it tells the step.
+    fn checkpoint(steps: u64) -> Checkpoint {
+        let network = network();
+        let optimizer = Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1 };
+        let mut params = Params::initialised(network.graph.layout(), steps).unwrap();
+        let mut state = OptimizerState::new(&optimizer, network.graph.layout()).unwrap();
+        state.steps = steps;
+        for (i, arena) in std::iter::once(&mut params).chain(state.slots_mut()).enumerate() {
+            for (value, bits) in arena.data_mut()[i..].iter_mut().zip(ODD) {
+                *value = f32::from_bits(bits);
+            }
+        }
+        let progress = json!({ "epoch": steps, "best": 0.1 + 0.2, "loss": 1.0 / 3.0, "seed": u64::MAX });
+        Checkpoint { network, optimizer, params, state, progress, config: json!({ "net": "small" }) }
+    }
+
+    fn bits(checkpoint: &Checkpoint) -> Vec<Vec<u32>> {
+        let arenas = std::iter::once(&checkpoint.params).chain(checkpoint.state.slots());
+        arenas.map(|arena| arena.data().iter().map(|v| v.to_bits()).collect()).collect()
+    }
+
+    fn assert_same(found: &Checkpoint, saved: &Checkpoint) {
+        assert_eq!(bits(found), bits(saved));
+        assert_eq!(found.state.steps, saved.state.steps);
+        assert_eq!((&found.optimizer, &found.progress), (&saved.optimizer, &saved.progress));
+        assert_eq!((&found.config, found.network.to_toml()), (&saved.config, saved.network.to_toml()));
+    }
+
+    /// Kills a save after so many steps. Whether it came to its end.
+    fn killed_after(steps: usize, checkpoint: &Checkpoint, folder: &Path) -> bool {
+        checkpoint.save_on(&DyingDisk::after(steps), folder).is_ok()
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved = checkpoint(7);
+        saved.save(folder.path()).unwrap();
+        let (found, fallback) = Checkpoint::load(folder.path()).unwrap();
+        assert_same(&found, &saved);
+        assert!(fallback.is_none());
+        let first = fs::read(folder.path().join(LAST)).unwrap();
+        found.save(folder.path()).unwrap();
+        assert_eq!(fs::read(folder.path().join(LAST)).unwrap(), first, "equal checkpoints are equal bytes");
+    }
+
+    #[test]
+    fn two_generations_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        for steps in 1..=3 {
+            checkpoint(steps).save(folder.path()).unwrap();
+        }
+        let steps = |name| Checkpoint::read(&folder.path().join(name)).unwrap().state.steps;
+        assert_eq!((steps(LAST), steps(PREVIOUS)), (3, 2));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn killed_at_any_two_steps_the_run_goes_on_from_a_whole_checkpoint_that_never_gets_older() {
+        let saved: Vec<Checkpoint> = (0..5).map(checkpoint).collect();
+        let mut crashes = 0;
+        'first: for first in 0.. {
+            for second in 0.. {
+                let folder = tempfile::tempdir().unwrap();
+                let mut newest = 1;
+                (0..=1).for_each(|i| saved[i].save(folder.path()).unwrap());
+                let mut finished = [false; 2];
+                for (i, steps) in [first, second].into_iter().enumerate() {
+                    finished[i] = killed_after(steps, &saved[i + 2], folder.path());
+                    let (found, _) = Checkpoint::load(folder.path()).expect("a whole checkpoint");
+                    let at = found.state.steps as usize;
+                    assert!(
+                        at >= newest && (!finished[i] || at == i + 2),
+                        "killed after {first}, {second}: {at}"
+                    );
+                    assert_same(&found, &saved[at]);
+                    newest = at;
+                }
+                saved[4].save(folder.path()).unwrap();
+                assert_eq!(Checkpoint::read(&folder.path().join(LAST)).unwrap().state.steps, 4);
+                assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "leftovers are removed");
+                if finished[0] {
+                    break 'first;
+                }
+                if finished[1] {
+                    break;
+                }
+                crashes += 1;
+            }
+        }
+        assert!(crashes >= 60, "there are nine steps to die at, twice: not just {crashes} cases");
+    }
+
+    #[test]
+    fn a_damaged_last_checkpoint_is_skipped_with_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let saved: Vec<Checkpoint> = (0..3).map(checkpoint).collect();
+        (0..=1).for_each(|i| saved[i].save(folder.path()).unwrap());
+        let last = folder.path().join(LAST);
+        let whole = fs::read(&last).unwrap();
+        for len in (0..whole.len()).step_by(37) {
+            let flipped = [&whole[..len], &[whole[len] ^ 4], &whole[len + 1..]].concat();
+            for damaged in [&whole[..len], &flipped] {
+                fs::write(&last, damaged).unwrap();
+                let (found, fallback) = Checkpoint::load(folder.path()).unwrap();
+                assert_same(&found, &saved[0]);
+                let warning = fallback.expect("a warning").to_string();
+                assert!(warning.contains(PREVIOUS) && warning.contains(LAST), "{warning}");
+            }
+        }
+        // Nor does the damaged one ever take the place of the good one before another is whole.
+        for steps in 0.. {
+            let copy = tempfile::tempdir().unwrap();
+            fs::write(copy.path().join(LAST), b"damaged").unwrap();
+            fs::copy(folder.path().join(PREVIOUS), copy.path().join(PREVIOUS)).unwrap();
+            let finished = killed_after(steps, &saved[2], copy.path());
+            assert!(matches!(Checkpoint::load(copy.path()).unwrap().0.state.steps, 0 | 2));
+            if finished {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_whole_checkpoint_the_error_is_about_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Checkpoint::load(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io);
+        assert!(error.to_string().contains(LAST), "{error}");
+        fs::write(folder.path().join(LAST), "neither").unwrap();
+        fs::write(folder.path().join(PREVIOUS), "nor").unwrap();
+        let error = Checkpoint::load(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadFile);
+        assert!(error.to_string().contains(LAST), "{error}");
+    }
+
+    #[test]
+    fn borrowed_state_is_saved_alike() {
+        let (folder, owned) = (tempfile::tempdir().unwrap(), checkpoint(3));
+        let borrowed = Checkpoint {
+            network: owned.network.clone(),
+            optimizer: owned.optimizer.clone(),
+            params: &owned.params,
+            state: &owned.state,
+            progress: owned.progress.clone(),
+            config: owned.config.clone(),
+        };
+        borrowed.save(folder.path()).unwrap();
+        assert_same(&Checkpoint::load(folder.path()).unwrap().0, &owned);
+    }
 }

@@ -8,6 +8,8 @@ mod atomic;
 mod checkpoint;
 mod container;
 mod error;
+#[cfg(test)]
+mod faulty;
 mod model;
 mod network;
 mod suggest;

@@ -1,6 +1,6 @@
 //! The name that was probably meant.
 
-/// The candidate that differs least from `word`, if it differs little: by a third of its letters at most.
+/// The candidate that differs least from `word`, if it differs little: by a third of its letters or so.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(MAX_LEN + 1).collect();
     if word.len() > MAX_LEN {
@@ -8,7 +8,8 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
     }
     let near = |candidate: &&'a str| edit_distance(&word, candidate);
     let best = candidates.into_iter().filter(|c| c.len() <= MAX_LEN).min_by_key(near)?;
-    (edit_distance(&word, best) <= (word.len() / 3).max(1)).then_some(best)
+    let allowed = word.len().div_ceil(3).min(word.len().saturating_sub(1));
+    (edit_distance(&word, best) <= allowed).then_some(best)
 }
 
 /// As [`nearest`], as the end of a sentence: "; did you mean 'tanh'?", or nothing.
@@ -49,7 +50,9 @@ mod tests {
         let names = ["conv2d", "tanh", "linear"];
         assert_eq!(nearest("conv2", names), Some("conv2d"));
         assert_eq!(nearest("Tanh", names), Some("tanh"));
+        assert_eq!(nearest("tnah", names), Some("tanh"));
         assert_eq!(nearest("transformer", names), None);
+        assert_eq!(nearest("x", ["y"]), None);
         assert_eq!(nearest(&"x".repeat(1 << 20), names), None);
     }
 }

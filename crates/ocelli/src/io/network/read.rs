@@ -198,11 +198,6 @@ impl Reader<'_> {
         called: &str,
     ) -> Result<Op, IoError> {
         let name = self.string(op, "op")?;
-        if !Op::NAMES.contains(&name.as_str()) {
-            let meant = did_you_mean(&name, Op::NAMES.iter().copied());
-            let all = Op::NAMES.join(", ");
-            return Err(self.at(op, format!("{called} has the unknown op '{name}'{meant} (there are {all})")));
-        }
         let mut fields = toml::Table::new();
         for (key, value) in table {
             let key = &**key.get_ref();
@@ -211,6 +206,11 @@ impl Reader<'_> {
             }
         }
         parse_op(&fields).map_err(|reason| {
+            if reason.starts_with("unknown variant") {
+                let meant = did_you_mean(&name, Op::NAMES.iter().copied());
+                let all = Op::NAMES.join(", ");
+                return self.at(op, format!("{called} has the unknown op '{name}'{meant} (there are {all})"));
+            }
             let culprit = culprit(&fields, &reason);
             let key = table.keys().find(|key| culprit.as_deref() == Some(&**key.get_ref()));
             let reason = match &culprit {
