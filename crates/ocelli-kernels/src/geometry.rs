@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use crate::Element;
-
 /// What a kernel does to its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Write {
@@ -204,21 +202,6 @@ impl Pool2d {
             }
         };
         along(0, oy) * along(1, ox)
-    }
-}
-
-/// Scratch sizes are upper bounds over all instruction sets, so that a plan does not depend on the machine.
-impl Gemm {
-    /// Elements of scratch that the product needs.
-    pub fn scratch<T: Element>(&self) -> usize {
-        0
-    }
-}
-
-impl Conv2d {
-    /// Elements of scratch that each of the three directions needs.
-    pub fn scratch<T: Element>(&self) -> usize {
-        0
     }
 }
 

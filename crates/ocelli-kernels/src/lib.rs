@@ -8,14 +8,18 @@
 //! - With [`Write::Set`] every element of the destination is overwritten and none is read.
 //! - Nothing is allocated; scratch comes from the caller, and what it holds does not matter.
 //! - The result depends on the arguments and the table alone: sums run in an order fixed by the sizes.
-//! - Slices of the wrong length are a bug of the caller; debug builds name it.
+//! - Slices of the wrong length are a bug of the caller, reported by a panic that names it.
 
+mod axis;
+mod blocking;
 mod common;
 mod element;
 mod geometry;
 mod isa;
 pub mod random;
 mod scalar;
+#[cfg(target_arch = "x86_64")]
+mod simd;
 mod table;
 mod team;
 mod unary;

@@ -168,13 +168,13 @@ table!(portable_f64, f64, f64, scalar, cfg!(target_arch = "aarch64"), plain(Isa:
 mod x86 {
     use super::*;
 
-    table!(avx2_f32, f32, f32, scalar, true, featured(Isa::Avx2, "avx2,fma"));
+    table!(avx2_f32, f32, crate::simd::Avx2, simd, true, featured(Isa::Avx2, "avx2,fma"));
     table!(avx2_f64, f64, f64, scalar, true, featured(Isa::Avx2, "avx2,fma"));
     table!(
         avx512_f32,
         f32,
-        f32,
-        scalar,
+        crate::simd::Avx512,
+        simd,
         true,
         featured(Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
     );

@@ -274,7 +274,8 @@ impl Plan {
     /// there, and what it saved.
     pub fn saved_len(&self, value: Value) -> usize {
         let first_backward = self.steps.iter().position(|s| s.work == Work::Loss).unwrap_or(0);
-        let of_node = |b: &&Buffer| matches!(b.kind, BufferKind::Output(v) | BufferKind::Saved(v) if v == value);
+        let of_node =
+            |b: &&Buffer| matches!(b.kind, BufferKind::Output(v) | BufferKind::Saved(v) if v == value);
         self.buffers.iter().filter(of_node).filter(|b| b.last > first_backward).map(|b| b.len).sum()
     }
 

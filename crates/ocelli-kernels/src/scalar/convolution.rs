@@ -16,11 +16,7 @@ pub(crate) fn forward<T: Element>(
 ) {
     let samples = check_input("conv_forward", conv, x.len(), y.len());
     check_weights("conv_forward", conv, w.len(), &(0..conv.output[2]));
-    debug_assert!(
-        bias.is_empty() || bias.len() == conv.output[2],
-        "conv_forward: {} biases for {conv:?}",
-        bias.len()
-    );
+    check_bias("conv_forward", conv, bias.len());
     for pixel in y.chunks_exact_mut(conv.output[2].max(1)) {
         if bias.is_empty() { pixel.fill(T::ZERO) } else { pixel.copy_from_slice(bias) }
     }
@@ -109,15 +105,15 @@ fn taps(conv: &Conv2d, samples: usize, outputs: Range<usize>) -> impl Iterator<I
 /// Samples of the batch.
 #[inline(always)]
 pub(crate) fn check_input(kernel: &str, conv: &Conv2d, input_len: usize, output_len: usize) -> usize {
-    debug_assert!(
+    assert!(
         conv.groups > 0
             && conv.input[2].is_multiple_of(conv.groups)
             && conv.output[2].is_multiple_of(conv.groups),
         "{kernel}: the groups divide the channels of {conv:?}"
     );
     let samples = input_len / conv.input_len().max(1);
-    debug_assert_eq!(input_len, samples * conv.input_len(), "{kernel}: whole inputs of {conv:?}");
-    debug_assert_eq!(
+    assert_eq!(input_len, samples * conv.input_len(), "{kernel}: whole inputs of {conv:?}");
+    assert_eq!(
         output_len,
         samples * conv.output_len(),
         "{kernel}: outputs for {samples} samples of {conv:?}"
@@ -127,10 +123,15 @@ pub(crate) fn check_input(kernel: &str, conv: &Conv2d, input_len: usize, output_
 
 #[inline(always)]
 pub(crate) fn check_weights(kernel: &str, conv: &Conv2d, len: usize, outputs: &Range<usize>) {
-    debug_assert!(outputs.end <= conv.output[2], "{kernel}: outputs {outputs:?} of {conv:?}");
-    debug_assert_eq!(
+    assert!(outputs.end <= conv.output[2], "{kernel}: outputs {outputs:?} of {conv:?}");
+    assert_eq!(
         len,
         outputs.len() * conv.filter_len(),
         "{kernel}: weights of outputs {outputs:?} of {conv:?}"
     );
+}
+
+#[inline(always)]
+pub(crate) fn check_bias(kernel: &str, conv: &Conv2d, len: usize) {
+    assert!(len == 0 || len == conv.output[2], "{kernel}: {len} biases for {conv:?}");
 }

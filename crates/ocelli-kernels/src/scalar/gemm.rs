@@ -19,26 +19,11 @@ pub(crate) fn gemm<T: Element>(gemm: &Gemm, a: &[T], b: &[T], c: &mut [T], _scra
     }
 }
 
-/// Names the slice that does not fit, in debug builds.
+/// Names the slice that does not fit.
 #[inline(always)]
 pub(crate) fn check<T>(gemm: &Gemm, a: &[T], b: &[T], c: &[T]) {
-    debug_assert!(
-        a.len() >= gemm.a_len(),
-        "gemm: a has {} elements, {gemm:?} reaches {}",
-        a.len(),
-        gemm.a_len()
-    );
-    debug_assert!(
-        b.len() >= gemm.b_len(),
-        "gemm: b has {} elements, {gemm:?} reaches {}",
-        b.len(),
-        gemm.b_len()
-    );
-    debug_assert!(
-        c.len() >= gemm.c_len(),
-        "gemm: c has {} elements, {gemm:?} reaches {}",
-        c.len(),
-        gemm.c_len()
-    );
-    debug_assert!(gemm.m <= 1 || gemm.c_row >= gemm.n, "gemm: the rows of c overlap in {gemm:?}");
+    assert!(a.len() >= gemm.a_len(), "gemm: a has {} elements, {gemm:?} reaches {}", a.len(), gemm.a_len());
+    assert!(b.len() >= gemm.b_len(), "gemm: b has {} elements, {gemm:?} reaches {}", b.len(), gemm.b_len());
+    assert!(c.len() >= gemm.c_len(), "gemm: c has {} elements, {gemm:?} reaches {}", c.len(), gemm.c_len());
+    assert!(gemm.m <= 1 || gemm.c_row >= gemm.n, "gemm: the rows of c overlap in {gemm:?}");
 }

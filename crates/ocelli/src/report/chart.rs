@@ -338,22 +338,24 @@ fn not_finite_note(page: &mut Page, chart: &Chart<'_>) {
     }
 }
 
-/// Epoch and value of what can be drawn of a series.
-fn points<'a>(chart: &'a Chart<'_>, series: &'a Series<'_>) -> impl Iterator<Item = (f64, f64)> + 'a {
+/// Epoch and value.
+type Point = (f64, f64);
+
+/// What can be drawn of a series.
+fn points<'a>(chart: &'a Chart<'_>, series: &'a Series<'_>) -> impl Iterator<Item = Point> + 'a {
     let values = series.values.iter().map(|value| value.filter(|&v| drawable(v)));
     chart.epochs.iter().zip(values).filter_map(|(&epoch, value)| Some((epoch, value?)))
 }
 
 /// The lowest and the highest point of a series; of equal ones the first.
-#[allow(clippy::type_complexity, reason = "a pair of points needs no name of its own")]
-fn ends(chart: &Chart<'_>, series: &Series<'_>) -> Option<((f64, f64), (f64, f64))> {
+fn ends(chart: &Chart<'_>, series: &Series<'_>) -> Option<(Point, Point)> {
     let low = points(chart, series).reduce(|best, point| if point.1 < best.1 { point } else { best })?;
     let high = points(chart, series).reduce(|best, point| if point.1 > best.1 { point } else { best })?;
     Some((low, high))
 }
 
 /// The point that the goal asks for.
-fn extreme(chart: &Chart<'_>, series: &Series<'_>) -> Option<(f64, f64)> {
+fn extreme(chart: &Chart<'_>, series: &Series<'_>) -> Option<Point> {
     let (low, high) = ends(chart, series)?;
     match chart.goal {
         Goal::Lowest => Some(low),

@@ -1,25 +1,19 @@
-//! What is taken for what: the confusion matrix, its largest entries, and the figures of every class.
+//! What is taken for what: the confusion matrix with its largest entries, and the figures of every class.
 
-use super::html::{Page, text};
+use std::cmp::Reverse;
+
+use super::html::{Page, scroll_box, tall_box, text};
 use super::number::{NOTHING, count, or_nothing, percent};
-use super::picture::data_uri;
-use super::{Picture, Report};
+use super::{Report, heatmap};
 
-/// Up to so many classes the matrix is a table with a count in every cell.
-const TABLE: usize = 20;
-/// Up to so many it is a drawing with one shape per count; beyond, a picture.
-const DRAWING: usize = 100;
-/// From this strength of colour on, text on it takes the colour of the page.
-const STRONG: f64 = 0.73;
-/// Width of a letter in em; over a word it is rarely more.
-const LETTER: f64 = 0.6;
 /// Entries in the list of the most frequent confusions.
 const PAIRS: usize = 10;
 
 /// The counts with their sums.
-struct Matrix<'a> {
-    counts: &'a [u32],
-    n: usize,
+pub(super) struct Matrix<'a> {
+    pub(super) counts: &'a [u32],
+    /// Number of classes.
+    pub(super) n: usize,
     /// Images of each true class.
     rows: Vec<u64>,
     /// Images predicted as each class.
@@ -41,7 +35,8 @@ impl<'a> Matrix<'a> {
         Some(Self { counts, n, rows, columns })
     }
 
-    fn at(&self, truth: usize, predicted: usize) -> u64 {
+    /// Images of a true class with that prediction.
+    pub(super) fn at(&self, truth: usize, predicted: usize) -> u64 {
         u64::from(self.counts[truth * self.n + predicted])
     }
 
@@ -51,13 +46,13 @@ impl<'a> Matrix<'a> {
     }
 
     /// Strength of the cell's colour, 0 to 1. Mistakes are few: their root keeps them visible.
-    fn strength(&self, truth: usize, predicted: usize) -> f64 {
+    pub(super) fn strength(&self, truth: usize, predicted: usize) -> f64 {
         let share = self.share(truth, predicted);
         if truth == predicted { share } else { share.sqrt() }
     }
 
     /// All entries that are not zero.
-    fn entries(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
+    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, usize, u64)> + '_ {
         let cells = (0..self.n).flat_map(move |truth| (0..self.n).map(move |predicted| (truth, predicted)));
         cells
             .map(|(truth, predicted)| (truth, predicted, self.at(truth, predicted)))
@@ -96,14 +91,9 @@ pub(super) fn confusion(page: &mut Page, report: &Report) {
         page,
         "<p>Rows are true classes, columns the predicted ones. <span class=\"swatch hit\"></span> right and \
          <span class=\"swatch miss\"></span> wrong answers, the darker the larger their share of the row; \
-         an empty cell is zero.</p>"
+         an empty cell is zero.</p>\n<div class=\"beside\">"
     );
-    writeln!(page, "<div class=\"beside\">");
-    match matrix.n {
-        n if n <= TABLE => table(page, report, &matrix),
-        n if n <= DRAWING => drawing(page, report, &matrix),
-        _ => picture(page, &matrix),
-    }
+    scroll_box(page, "Confusion matrix", |page| heatmap::heatmap(page, &report.classes, &matrix));
     pairs(page, report, &matrix);
     writeln!(page, "</div>");
 }
@@ -114,50 +104,87 @@ pub(super) fn classes(page: &mut Page, report: &Report) {
         contradiction(page, report);
         return;
     };
-    write!(
+    writeln!(
         page,
         "<p>Recall is the share of a class’s images that were recognised, which is its top-1 accuracy; precision is the \
-         share of right ones among the images predicted as it; F1 is their harmonic mean.</p>\n\
-         <div class=\"scroll tall\" tabindex=\"0\" role=\"group\" aria-label=\"Classes\"><table class=\"numbers sortable\">\
-         <thead><tr><th scope=\"col\">Class</th><th scope=\"col\">Images</th><th scope=\"col\">Recall (top-1)</th>\
-         <th scope=\"col\">Precision</th><th scope=\"col\">F1</th><th scope=\"col\" class=\"words\">Most confused with</th>\
-         </tr></thead><tbody>\n"
+         share of right ones among the images predicted as it; F1 is their harmonic mean.</p>"
     );
-    for class in 0..matrix.n {
-        write!(
+    tall_box(page, "Classes", |page| {
+        writeln!(
             page,
-            "<tr><th scope=\"row\">{}</th><td data-value=\"{}\">{}</td>",
-            text(&report.classes[class]),
-            matrix.rows[class],
-            count(matrix.rows[class]),
+            "<table class=\"numbers sortable\"><thead><tr><th scope=\"col\">Class</th><th scope=\"col\">Images</th>\
+             <th scope=\"col\">Recall (top-1)</th><th scope=\"col\">Precision</th><th scope=\"col\">F1</th>\
+             <th scope=\"col\" class=\"words\">Most confused with</th></tr></thead><tbody>"
         );
-        for (kind, share) in
-            [(" class=\"bar\"", matrix.recall(class)), ("", matrix.precision(class)), ("", matrix.f1(class))]
-        {
-            let value = share.unwrap_or(-1.0);
-            let bar = if kind.is_empty() {
-                String::new()
-            } else {
-                format!(" style=\"--share:{:.4}\"", value.max(0.0))
-            };
-            write!(
+        for class in 0..matrix.n {
+            class_row(page, &report.classes, &matrix, class);
+        }
+        write!(page, "</tbody></table>");
+    });
+}
+
+fn class_row(page: &mut Page, names: &[String], matrix: &Matrix<'_>, class: usize) {
+    let (images, recall) = (matrix.rows[class], matrix.recall(class));
+    write!(
+        page,
+        "<tr><th scope=\"row\" title=\"{0}\">{0}</th><td data-value=\"{images}\">{1}</td>",
+        text(&names[class]),
+        count(images),
+    );
+    let bar = format!(" class=\"bar\" style=\"--share:{:.4}\"", recall.unwrap_or(0.0));
+    let shares = [(bar.as_str(), recall), ("", matrix.precision(class)), ("", matrix.f1(class))];
+    for (attributes, share) in shares {
+        let shown = or_nothing(share, |v| percent(v, 1));
+        // Classes without a figure are sorted below those with 0%.
+        write!(page, "<td{attributes} data-value=\"{}\">{shown}</td>", share.unwrap_or(-1.0));
+    }
+    let rival = matrix.rival(class);
+    let images = rival.map_or(0, |rival| matrix.at(class, rival));
+    write!(page, "<td class=\"words\" data-value=\"{images}\">");
+    match rival {
+        Some(rival) => write!(page, "{} <small>{}</small>", text(&names[rival]), count(images)),
+        None => write!(page, "{NOTHING}"),
+    }
+    writeln!(page, "</td></tr>");
+}
+
+/// The most frequent confusions as a table.
+fn pairs(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
+    let mut pairs: Vec<_> = matrix.entries().filter(|(truth, predicted, _)| truth != predicted).collect();
+    if pairs.is_empty() {
+        writeln!(page, "<p>No held-out image was taken for another class.</p>");
+        return;
+    }
+    let (wrong, all) = (pairs.iter().map(|pair| pair.2).sum(), matrix.rows.iter().sum());
+    // Stable: equal counts stay in the order of classes.
+    pairs.sort_by_key(|&(.., images)| Reverse(images));
+    writeln!(
+        page,
+        "<div class=\"pairs\"><h3>Most frequent confusions</h3>\n\
+         <p>{} of {} held-out images were taken for another class.</p>",
+        count(wrong),
+        count(all),
+    );
+    scroll_box(page, "Most frequent confusions", |page| {
+        writeln!(
+            page,
+            "<table class=\"numbers\"><thead><tr><th scope=\"col\">True class</th>\
+             <th scope=\"col\" class=\"words\">Taken for</th><th scope=\"col\">Images</th>\
+             <th scope=\"col\">Of the class</th></tr></thead><tbody>"
+        );
+        for (truth, predicted, images) in pairs.into_iter().take(PAIRS) {
+            writeln!(
                 page,
-                "<td{kind}{bar} data-value=\"{value}\">{}</td>",
-                or_nothing(share, |v| percent(v, 1))
+                "<tr><th scope=\"row\" title=\"{0}\">{0}</th><td class=\"words\">{1}</td><td>{2}</td><td>{3}</td></tr>",
+                text(&report.classes[truth]),
+                text(&report.classes[predicted]),
+                count(images),
+                percent(matrix.share(truth, predicted), 1),
             );
         }
-        match matrix.rival(class) {
-            Some(rival) => writeln!(
-                page,
-                "<td class=\"words\" data-value=\"{}\">{} <small>{}</small></td></tr>",
-                matrix.at(class, rival),
-                text(&report.classes[rival]),
-                count(matrix.at(class, rival)),
-            ),
-            None => writeln!(page, "<td class=\"words\" data-value=\"0\">{NOTHING}</td></tr>"),
-        }
-    }
-    writeln!(page, "</tbody></table></div>");
+        write!(page, "</tbody></table>");
+    });
+    writeln!(page, "</div>");
 }
 
 fn contradiction(page: &mut Page, report: &Report) {
@@ -167,169 +194,6 @@ fn contradiction(page: &mut Page, report: &Report) {
         report.classes.len(),
         report.confusion.len(),
     );
-}
-
-fn table(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
-    write!(
-        page,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Confusion matrix\"><table class=\"{}\">\
-         <thead><tr><td class=\"corner\">predicted →<br>true ↓</td>",
-        // Long names stand upright over narrow columns.
-        if report.classes.iter().any(|name| name.chars().count() > 7) { "matrix upright" } else { "matrix" },
-    );
-    for class in &report.classes {
-        write!(page, "<th scope=\"col\" title=\"{0}\"><span>{0}</span></th>", text(class));
-    }
-    writeln!(page, "</tr></thead><tbody>");
-    for truth in 0..matrix.n {
-        write!(
-            page,
-            "<tr><th scope=\"row\" title=\"{0}\"><span>{0}</span></th>",
-            text(&report.classes[truth])
-        );
-        for predicted in 0..matrix.n {
-            let strength = matrix.strength(truth, predicted);
-            if matrix.at(truth, predicted) == 0 {
-                write!(page, "<td></td>");
-                continue;
-            }
-            let kind = if truth == predicted { "hit" } else { "miss" };
-            let strong = if strength > STRONG { " strong" } else { "" };
-            write!(
-                page,
-                "<td class=\"{kind}{strong}\" style=\"--strength:{:.0}%\">{}</td>",
-                8.0 + 92.0 * strength,
-                count(matrix.at(truth, predicted)),
-            );
-        }
-        writeln!(page, "</tr>");
-    }
-    writeln!(page, "</tbody></table></div>");
-}
-
-/// Half as large cells for twice as many classes; counts and names where they can be read.
-fn drawing(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
-    let cell = (960.0 / matrix.n as f64).floor().clamp(9.0, 30.0);
-    let side = cell * matrix.n as f64;
-    let font = (cell - 1.0).min(11.0);
-    let letters = report.classes.iter().map(|name| name.chars().count()).max().unwrap_or(0);
-    let names = (letters as f64 * LETTER * font).clamp(20.0, 120.0).ceil() + 6.0;
-    let digits = matrix.counts.iter().max().map_or(0, |most| most.to_string().len());
-    let counts_fit = (digits + 1) as f64 * LETTER * font <= cell;
-    write!(
-        page,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Confusion matrix\">\
-         <svg class=\"matrix\" width=\"{0}\" height=\"{0}\" viewBox=\"0 0 {0} {0}\" font-size=\"{font}\" role=\"img\" \
-         aria-labelledby=\"matrix-t matrix-d\">\n<title id=\"matrix-t\">Confusion matrix of {1} classes</title>\n\
-         <desc id=\"matrix-d\">The tables below give the most frequent confusions and the figures of every class.</desc>\n\
-         <rect class=\"frame\" x=\"{names}\" y=\"{names}\" width=\"{side}\" height=\"{side}\"/>\n",
-        names + side + 2.0,
-        matrix.n,
-    );
-    for (class, name) in report.classes.iter().enumerate() {
-        let along = names + (class as f64 + 0.5) * cell;
-        // A column's name reads upwards.
-        for (x, y, turn, anchor) in
-            [(names - 5.0, along, "", "end"), (along, names - 5.0, " rotate(-90)", "start")]
-        {
-            writeln!(
-                page,
-                "<text transform=\"translate({x} {y}){turn}\" text-anchor=\"{anchor}\" dy=\"0.35em\">{}</text>",
-                text(&shortened(name, names - 5.0, font)),
-            );
-        }
-    }
-    for (truth, predicted, images) in matrix.entries() {
-        let (x, y) = (names + predicted as f64 * cell, names + truth as f64 * cell);
-        let strength = matrix.strength(truth, predicted);
-        write!(
-            page,
-            "<g class=\"{}{}\"><title>{}: {}</title><rect x=\"{x}\" y=\"{y}\" width=\"{cell}\" height=\"{cell}\" \
-             fill-opacity=\"{:.2}\"/>",
-            if truth == predicted { "hit" } else { "miss" },
-            if strength > STRONG { " strong" } else { "" },
-            text(&answer(report, truth, predicted)),
-            count(images),
-            0.08 + 0.92 * strength,
-        );
-        if counts_fit {
-            let (x, y) = (x + cell / 2.0, y + cell / 2.0);
-            write!(page, "<text x=\"{x}\" y=\"{y}\" dy=\"0.35em\" text-anchor=\"middle\">{images}</text>");
-        }
-        writeln!(page, "</g>");
-    }
-    writeln!(page, "</svg></div>");
-}
-
-/// One pixel per cell, transparent where it is zero, so that it suits light and dark pages.
-fn picture(page: &mut Page, matrix: &Matrix<'_>) {
-    // The middle between the colours of light and dark pages in the style sheet.
-    const HIT: [u8; 3] = [0x3b, 0x82, 0xc4];
-    const MISS: [u8; 3] = [0xd9, 0x6b, 0x1f];
-    let mut pixels = vec![0; matrix.counts.len() * 4];
-    for (truth, predicted, _) in matrix.entries() {
-        let [red, green, blue] = if truth == predicted { HIT } else { MISS };
-        let alpha = (255.0 * (0.08 + 0.92 * matrix.strength(truth, predicted))).round() as u8;
-        let at = (truth * matrix.n + predicted) * 4;
-        pixels[at..at + 4].copy_from_slice(&[red, green, blue, alpha]);
-    }
-    let n = matrix.n;
-    if let Some(uri) = data_uri(&Picture { width: n, height: n, channels: 4, pixels }) {
-        writeln!(
-            page,
-            "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Confusion matrix\"><img class=\"matrix\" \
-             src=\"{uri}\" alt=\"Heat map of {n} true classes by {n} predicted ones; the tables below give the figures\" \
-             width=\"{0}\" height=\"{0}\"></div>",
-            n * 960_usize.div_ceil(n),
-        );
-    }
-}
-
-fn pairs(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
-    let mut pairs: Vec<_> = matrix.entries().filter(|(truth, predicted, _)| truth != predicted).collect();
-    if pairs.is_empty() {
-        writeln!(page, "<p>No held-out image was taken for another class.</p>");
-        return;
-    }
-    let wrong: u64 = pairs.iter().map(|entry| entry.2).sum();
-    // Stable: equal counts stay in the order of classes.
-    pairs.sort_by_key(|&(.., images)| std::cmp::Reverse(images));
-    write!(
-        page,
-        "<div class=\"pairs\"><h3>Most frequent confusions</h3>\n<p>{} of {} held-out images were taken for another class.</p>\n\
-         <div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Most frequent confusions\">\
-         <table class=\"numbers\"><thead><tr><th scope=\"col\">True class</th>\
-         <th scope=\"col\" class=\"words\">Taken for</th><th scope=\"col\">Images</th>\
-         <th scope=\"col\">Of the class</th></tr></thead><tbody>\n",
-        count(wrong),
-        count(matrix.rows.iter().sum()),
-    );
-    for (truth, predicted, images) in pairs.into_iter().take(PAIRS) {
-        writeln!(
-            page,
-            "<tr><th scope=\"row\">{}</th><td class=\"words\">{}</td><td>{}</td><td>{}</td></tr>",
-            text(&report.classes[truth]),
-            text(&report.classes[predicted]),
-            count(images),
-            percent(matrix.share(truth, predicted), 1),
-        );
-    }
-    writeln!(page, "</tbody></table></div></div>");
-}
-
-fn answer(report: &Report, truth: usize, predicted: usize) -> String {
-    let (name, said) = (&report.classes[truth], &report.classes[predicted]);
-    if truth == predicted { format!("{name} recognised") } else { format!("{name} taken for {said}") }
-}
-
-/// As much of a name as fits into `width` at the given font size.
-fn shortened(name: &str, width: f64, font: f64) -> String {
-    let room = (width / (LETTER * font)) as usize;
-    if name.chars().count() <= room {
-        name.to_owned()
-    } else {
-        name.chars().take(room.saturating_sub(1)).chain(['…']).collect()
-    }
 }
 
 #[cfg(test)]
@@ -356,11 +220,5 @@ mod tests {
         let classes = vec![String::new(); 2];
         assert!(Matrix::new(&Report { classes, confusion: vec![1; 3], ..Report::default() }).is_none());
         assert!(Matrix::new(&Report::default()).is_none());
-    }
-
-    #[test]
-    fn long_names_are_cut_with_an_ellipsis() {
-        assert_eq!(shortened("cat", 60.0, 10.0), "cat");
-        assert_eq!(shortened("very long name of a class", 60.0, 10.0), "very long…");
     }
 }

@@ -1,7 +1,7 @@
 //! Learning curves: loss, accuracy, learning rate, and the figures behind them.
 
 use super::chart::{Chart, Goal, Series, Show, ShowTick, epoch, line_chart};
-use super::html::{Page, text};
+use super::html::{Page, tall_box, text};
 use super::number::{count, or_nothing, percent, significant};
 use super::scale::{Scale, drawable, thin};
 use super::{EpochRow, Report};
@@ -163,25 +163,24 @@ fn table(page: &mut Page, rows: &[&EpochRow], best_epoch: Option<f64>) {
     let columns: Vec<_> =
         COLUMNS.iter().filter(|(_, column, _)| rows.iter().any(|r| column(r).is_some())).collect();
     let kept = thin(rows.len(), ROWS, &[&|i| rows[i].val_loss.filter(|&v| drawable(v))]);
-    write!(
-        page,
-        "<details><summary>The figures, epoch by epoch</summary>\n<div class=\"scroll tall\" tabindex=\"0\" role=\"group\" \
-         aria-label=\"Figures by epoch\"><table class=\"numbers\"><thead><tr><th scope=\"col\">Epoch</th>"
-    );
-    for (heading, ..) in &columns {
-        write!(page, "<th scope=\"col\">{heading}</th>");
-    }
-    writeln!(page, "</tr></thead><tbody>");
-    for row in kept.iter().map(|&i| rows[i]) {
-        let best = best_epoch == Some(row.epoch);
-        let (class, mark) = if best { (" class=\"best\"", " <b>best</b>") } else { ("", "") };
-        write!(page, "<tr{class}><th scope=\"row\">{}{mark}</th>", epoch(row.epoch));
-        for (_, column, show) in &columns {
-            write!(page, "<td>{}</td>", text(&or_nothing(column(row), show)));
+    writeln!(page, "<details><summary>The figures, epoch by epoch</summary>");
+    tall_box(page, "Figures by epoch", |page| {
+        write!(page, "<table class=\"numbers\"><thead><tr><th scope=\"col\">Epoch</th>");
+        for (heading, ..) in &columns {
+            write!(page, "<th scope=\"col\">{heading}</th>");
         }
-        writeln!(page, "</tr>");
-    }
-    writeln!(page, "</tbody></table></div>");
+        writeln!(page, "</tr></thead><tbody>");
+        for row in kept.iter().map(|&i| rows[i]) {
+            let best = best_epoch == Some(row.epoch);
+            let (class, mark) = if best { (" class=\"best\"", " <b>best</b>") } else { ("", "") };
+            write!(page, "<tr{class}><th scope=\"row\">{}{mark}</th>", epoch(row.epoch));
+            for (_, column, show) in &columns {
+                write!(page, "<td>{}</td>", text(&or_nothing(column(row), show)));
+            }
+            writeln!(page, "</tr>");
+        }
+        write!(page, "</tbody></table>");
+    });
     if kept.len() < rows.len() {
         let (kept, all) = (count(kept.len() as u64), count(rows.len() as u64));
         writeln!(page, "<p class=\"note\">{kept} of {all} rows are shown.</p>");

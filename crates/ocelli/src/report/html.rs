@@ -20,6 +20,23 @@ impl Page {
     }
 }
 
+/// A box that scrolls by itself where `inside` is wider than the page, so that the page never does.
+pub(super) fn scroll_box(page: &mut Page, label: &str, inside: impl FnOnce(&mut Page)) {
+    boxed(page, "scroll", label, inside);
+}
+
+/// A [`scroll_box`] that also limits the height.
+pub(super) fn tall_box(page: &mut Page, label: &str, inside: impl FnOnce(&mut Page)) {
+    boxed(page, "scroll tall", label, inside);
+}
+
+/// `tabindex` lets the keyboard scroll the box, the label says what it holds.
+fn boxed(page: &mut Page, class: &str, label: &str, inside: impl FnOnce(&mut Page)) {
+    write!(page, "<div class=\"{class}\" tabindex=\"0\" role=\"group\" aria-label=\"{label}\">");
+    inside(page);
+    writeln!(page, "</div>");
+}
+
 /// Shows `text` as itself, in elements and in quoted attributes alike, whatever characters it holds.
 pub(super) fn text(text: &str) -> Text<'_> {
     Text(text)

@@ -42,8 +42,8 @@ fn card(page: &mut Page, report: &Report, mistake: &Mistake) {
     }
     writeln!(
         page,
-        "<figcaption><dl><dt>true</dt><dd>{}</dd><dt>predicted</dt><dd class=\"predicted\">{} <small>{}</small></dd>\
-         <dt>loss</dt><dd class=\"loss\">{}</dd></dl><p class=\"name\" title=\"{}\">{}</p></figcaption></figure></li>",
+        "<figcaption><dl><dt>true</dt><dd title=\"{0}\"><span>{0}</span></dd><dt>predicted</dt><dd class=\"predicted\" title=\"{1}\"><span>{1}</span> <small>{2}</small></dd>\
+         <dt>loss</dt><dd class=\"loss\">{3}</dd></dl><p class=\"name\" title=\"{4}\">{5}</p></figcaption></figure></li>",
         text(&truth),
         text(&predicted),
         percent(f64::from(mistake.probability), 1),

@@ -1,6 +1,15 @@
 //! The report of a training run: one HTML file that needs nothing else, neither network nor scripts.
 //!
-//! Fill a [`Report`] and write the text that [`render`] returns to `report.html`. Styles, charts and pictures are inside.
+//! Fill a [`Report`] and write the text that [`render`] returns to `report.html`:
+//!
+//! ```
+//! use ocelli::report::{Report, render};
+//!
+//! let report = Report { run: "lenet5-digits-1".to_owned(), net: "lenet5".to_owned(), ..Report::default() };
+//! assert!(render(&report).contains("<h1>lenet5-digits-1</h1>"));
+//! ```
+//!
+//! Styles, charts and pictures are inside.
 //! The page follows the reader's choice of light or dark, fits a phone, prints, and can be read by ear; its one script
 //! sorts a table and may be switched off.
 
@@ -9,6 +18,7 @@ mod confusion;
 mod content;
 mod curves;
 mod filters;
+mod heatmap;
 mod html;
 mod mistakes;
 mod network;

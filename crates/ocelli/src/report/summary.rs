@@ -1,6 +1,6 @@
 //! The top of the page and its end: tiles, how to reproduce the run, the resolved configuration.
 
-use super::html::{Page, text};
+use super::html::{Page, scroll_box, text};
 use super::{Report, number};
 
 /// Digits of the weights' checksum in its tile.
@@ -85,12 +85,11 @@ fn rate(value: f64) -> String {
 /// The command, and what must be the same for the same bits.
 pub(super) fn reproduce(page: &mut Page, report: &Report) {
     let environment = &report.environment;
-    write!(
+    code(page, "Command", &report.command);
+    writeln!(
         page,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Command\"><pre><code>{}</code></pre></div>\n\
-         <p>The same version, instruction set and seed give the same weights, bit for bit, whatever the number of threads.</p>\n\
-         <dl class=\"facts\">\n",
-        text(&report.command),
+        "<p>The same version, instruction set, data and seed give the same weights, bit for bit, whatever the number of \
+         threads.</p>\n<dl class=\"facts\">"
     );
     let threads = environment.threads.to_string();
     let facts = [
@@ -106,27 +105,30 @@ pub(super) fn reproduce(page: &mut Page, report: &Report) {
     writeln!(page, "</dl>");
 }
 
+/// Text as it stands in a terminal or a file.
+fn code(page: &mut Page, label: &str, content: &str) {
+    scroll_box(page, label, |page| write!(page, "<pre><code>{}</code></pre>", text(content)));
+}
+
 /// The configuration as a table of keys and values, and its text.
 pub(super) fn configuration(page: &mut Page, report: &Report) {
     if let Ok(table) = report.config_toml.parse::<toml::Table>() {
-        writeln!(
-            page,
-            "<div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"Configuration\"><table class=\"config\">\
-             <thead><tr><th scope=\"col\">Key</th><th scope=\"col\">Value</th></tr></thead><tbody>"
-        );
         let mut rows = Vec::new();
         flatten("", &table, &mut rows);
-        for (key, value) in rows {
-            writeln!(page, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", text(&key), text(&value));
-        }
-        writeln!(page, "</tbody></table></div>");
+        scroll_box(page, "Configuration", |page| {
+            writeln!(
+                page,
+                "<table class=\"config\"><thead><tr><th scope=\"col\">Key</th><th scope=\"col\">Value</th></tr></thead><tbody>"
+            );
+            for (key, value) in rows {
+                writeln!(page, "<tr><th scope=\"row\">{}</th><td>{}</td></tr>", text(&key), text(&value));
+            }
+            write!(page, "</tbody></table>");
+        });
     }
-    writeln!(
-        page,
-        "<details><summary>As TOML</summary><div class=\"scroll\" tabindex=\"0\" role=\"group\" aria-label=\"TOML\">\
-         <pre><code>{}</code></pre></div></details>",
-        text(&report.config_toml),
-    );
+    write!(page, "<details><summary>As TOML</summary>");
+    code(page, "TOML", &report.config_toml);
+    writeln!(page, "</details>");
 }
 
 /// Leaves of nested tables under their dotted names, plain values before tables.

@@ -1,0 +1,114 @@
+//! How products are cut into blocks that stay in caches, and so how much scratch they need.
+//!
+//! The same for all instruction sets, so that a plan made on one machine holds on another.
+
+use crate::axis::Axis;
+use crate::{Conv2d, Element, Gemm};
+
+/// Columns of the widest panel of any instruction set, and its vectors' lanes.
+pub(crate) const PANEL: usize = 48;
+const LANES: usize = 16;
+/// The most rows of any tile.
+pub(crate) const ROWS: usize = 14;
+/// Elements by which scratch may be off the alignment that loads like best.
+const ALIGN: usize = 16;
+
+/// Terms of a matrix product's sums that are taken at a time.
+pub(crate) const DEPTH: usize = 384;
+/// Columns of B that are packed at a time: with [`DEPTH`], half a megabyte of `f32`.
+pub(crate) const WIDTH: usize = 7 * PANEL;
+
+/// Elements of packed weights that a convolution uses at a time, if one panel is not more.
+pub(crate) const WEIGHTS: usize = 1 << 18;
+/// Elements of the image that a convolution treats at a time, if one row of windows is not more.
+pub(crate) const WINDOW: usize = 1 << 15;
+
+impl Gemm {
+    /// Elements of scratch that the product needs.
+    pub fn scratch<T: Element>(&self) -> usize {
+        if T::BYTES != 4 {
+            return 0;
+        }
+        let width = self.n.min(WIDTH).next_multiple_of(LANES);
+        self.k.min(DEPTH) * (width + ROWS) + ALIGN
+    }
+}
+
+impl Conv2d {
+    /// Elements of scratch that each of the three directions needs.
+    pub fn scratch<T: Element>(&self) -> usize {
+        if T::BYTES != 4 {
+            return 0;
+        }
+        let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
+        let forward = Correlation { y: Axis::forward(self, 0), x: Axis::forward(self, 1), inputs, outputs };
+        // The gradient of the weights reads the same windows as the forward direction, of several samples.
+        let mut most = forward.scratch().max(forward.window(1).max(WINDOW));
+        for phase_y in 0..self.stride[0].min(self.input[0]) {
+            for phase_x in 0..self.stride[1].min(self.input[1]) {
+                let [y, x] = [Axis::backward(self, 0, phase_y), Axis::backward(self, 1, phase_x)];
+                most = most.max(Correlation { y, x, inputs: outputs, outputs: inputs }.scratch());
+            }
+        }
+        // Depthwise convolutions hold all weights channel by channel; dense ones may be one product.
+        let depthwise = if self.is_depthwise() { self.weight_len() } else { 0 };
+        let dense = if self.is_dense() { DEPTH * (WIDTH + ROWS) } else { 0 };
+        most.max(depthwise).max(dense) + ALIGN
+    }
+
+    /// One input and one output channel in each group.
+    pub(crate) fn is_depthwise(&self) -> bool {
+        self.groups == self.input[2] && self.groups == self.output[2]
+    }
+
+    /// The kernel covers the image: a fully connected layer over whole samples.
+    pub(crate) fn is_dense(&self) -> bool {
+        let covers = self.kernel == [self.input[0], self.input[1]] && self.dilation == [1, 1];
+        covers && self.groups == 1 && self.padding == [0, 0] && self.output[..2] == [1, 1]
+    }
+}
+
+/// One direction of a convolution for one group: windows over a source of `inputs` channels, to `outputs` channels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Correlation {
+    pub(crate) y: Axis,
+    pub(crate) x: Axis,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+}
+
+impl Correlation {
+    /// Terms of each sum.
+    pub(crate) fn terms(&self) -> usize {
+        self.y.taps * self.x.taps * self.inputs
+    }
+
+    /// Elements of the source that the windows of `rows` rows of outputs reach.
+    pub(crate) fn window(&self, rows: usize) -> usize {
+        self.y.reach(rows) * self.x.reach(self.x.count) * self.inputs
+    }
+
+    /// Rows of outputs that are treated at a time.
+    pub(crate) fn rows(&self) -> usize {
+        let one = self.window(1);
+        let next = (self.window(2) - one).max(1);
+        (WINDOW.saturating_sub(one) / next + 1).min(self.y.count)
+    }
+
+    /// Columns, whole vectors, whose weights are packed at a time: one panel at least.
+    pub(crate) fn columns(&self) -> usize {
+        let fitting = WEIGHTS / self.terms().max(1) / PANEL * PANEL;
+        self.outputs.next_multiple_of(LANES).min(fitting.max(PANEL))
+    }
+
+    /// Elements for the packed weights and a copied window.
+    fn scratch(&self) -> usize {
+        self.columns() * self.terms() + self.window(self.rows())
+    }
+}
+
+/// The part of `scratch` from its first element on a cache line.
+pub(crate) fn aligned(scratch: &mut [f32]) -> &mut [f32] {
+    let offset = scratch.as_ptr().align_offset(64).min(scratch.len()).min(ALIGN - 1);
+    &mut scratch[offset..]
+}

@@ -1,0 +1,123 @@
+//! AVX2 with FMA: 16 registers of 8 numbers.
+
+use std::arch::x86_64::*;
+
+use super::dots::{self, Dots};
+use super::tile::{self, Tile};
+use super::{Rows, Simd};
+
+/// See the module.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2;
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run<const R: usize, const V: usize>(tile: &Tile) {
+    // SAFETY: the caller's promise.
+    unsafe { tile::run::<Avx2, R, V>(tile) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn dot<const R: usize, const N: usize>(dots: &Dots) {
+    // SAFETY: the caller's promise.
+    unsafe { dots::run::<Avx2, R, N>(dots) }
+}
+
+/// Set bits in the first lanes, found by reading from the right place.
+static MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// # Safety
+/// Needs AVX2.
+#[inline(always)]
+unsafe fn first(lanes: usize) -> __m256i {
+    // SAFETY: eight numbers from 8 − lanes on lie in the table.
+    unsafe { _mm256_loadu_si256(MASKS.as_ptr().add(8 - lanes).cast()) }
+}
+
+// SAFETY (all of them): the trait's promise that the CPU has the instructions and the pointers are valid.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl Simd for Avx2 {
+    type Vector = __m256;
+    const LANES: usize = 8;
+    const VECTORS: usize = 2;
+    const ROWS: &'static [usize] = &[12, 6, 4, 2];
+    const TILES: &'static [&'static [unsafe fn(&Tile)]] = &[
+        tile::rows!(1: 1 2 3 4 5 6 7 8 9 10 11 12),
+        tile::rows!(2: 1 2 3 4 5 6),
+        tile::rows!(3: 1 2 3 4),
+        tile::rows!(4: 1 2),
+    ];
+    const DOTS: &'static [[unsafe fn(&Dots); 2]] =
+        &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
+
+    #[inline(always)]
+    unsafe fn zero() -> __m256 {
+        unsafe { _mm256_setzero_ps() }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m256 {
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(from: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(from: *const f32, lanes: usize) -> __m256 {
+        unsafe { _mm256_maskload_ps(from, first(lanes)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(to: *mut f32, v: __m256) {
+        unsafe { _mm256_storeu_ps(to, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(to: *mut f32, v: __m256, lanes: usize) {
+        unsafe { _mm256_maskstore_ps(to, first(lanes), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn sum(v: __m256) -> f32 {
+        unsafe {
+            let halves = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+            let pairs = _mm_add_ps(halves, _mm_movehl_ps(halves, halves));
+            _mm_cvtss_f32(_mm_add_ss(pairs, _mm_movehdup_ps(pairs)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(rows: &mut Rows<__m256>) {
+        unsafe {
+            let mut t = *rows;
+            for i in (0..8).step_by(2) {
+                t[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+                t[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+            }
+            for i in (0..8).step_by(4) {
+                rows[i] = _mm256_shuffle_ps::<0x44>(t[i], t[i + 2]);
+                rows[i + 1] = _mm256_shuffle_ps::<0xee>(t[i], t[i + 2]);
+                rows[i + 2] = _mm256_shuffle_ps::<0x44>(t[i + 1], t[i + 3]);
+                rows[i + 3] = _mm256_shuffle_ps::<0xee>(t[i + 1], t[i + 3]);
+            }
+            // rows[4g + j] holds columns j and 4+j of the rows 4g..4g+4.
+            for j in 0..4 {
+                t[j] = _mm256_permute2f128_ps::<0x20>(rows[j], rows[4 + j]);
+                t[4 + j] = _mm256_permute2f128_ps::<0x31>(rows[j], rows[4 + j]);
+            }
+            *rows = t;
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The three directions of a convolution.
+
+use std::ops::Range;
+
+use super::correlation::{Job, Strides, Weights};
+use super::{Simd, depthwise, gemm, weights};
+use crate::axis::Axis;
+use crate::blocking::{Correlation, aligned};
+use crate::scalar::convolution::{check_bias, check_input, check_weights};
+use crate::{Conv2d, Gemm, Write};
+
+/// See [`crate::Kernels::conv_forward`].
+#[inline(always)]
+pub(crate) fn forward<S: Simd>(
+    conv: &Conv2d,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let samples = check_input("conv_forward", conv, x.len(), y.len());
+    check_weights("conv_forward", conv, w.len(), &(0..conv.output[2]));
+    check_bias("conv_forward", conv, bias.len());
+    check_scratch("conv_forward", conv, scratch.len());
+    let scratch = aligned(scratch);
+    if conv.is_depthwise() {
+        return depthwise::forward(conv, x, w, bias, y, scratch);
+    }
+    if conv.is_dense() {
+        bias_rows(bias, y);
+        let write = if bias.is_empty() { Write::Set } else { Write::Add };
+        let gemm = dense(samples, [conv.output[2], conv.filter_len()], write);
+        let gemm = Gemm { a: [conv.filter_len(), 1], b: [1, conv.filter_len()], ..gemm };
+        // SAFETY: the checks above; a sample's output is its row of C.
+        return unsafe {
+            gemm::run::<S>(&gemm, x.as_ptr(), w.as_ptr(), y.as_mut_ptr(), scratch.as_mut_ptr())
+        };
+    }
+    let [inputs, outputs, terms] = [conv.group_inputs(), conv.group_outputs(), conv.filter_len()];
+    for group in 0..conv.groups {
+        let job = Job {
+            shape: Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs },
+            samples,
+            source: x.as_ptr().wrapping_add(group * inputs),
+            source_strides: Strides::of(conv.input),
+            weights: Weights {
+                at: w.as_ptr().wrapping_add(group * outputs * terms),
+                runs: [1, 1],
+                run: [0, 0],
+                depth: terms,
+                strides: [1, terms],
+            },
+            bias: if bias.is_empty() { std::ptr::null() } else { bias[group * outputs..].as_ptr() },
+            out: y.as_mut_ptr().wrapping_add(group * outputs),
+            out_strides: Strides::of(conv.output),
+            write: Write::Set,
+        };
+        // SAFETY: the checks above: the slices hold `samples` images, the weights and the scratch of `conv`.
+        unsafe { job.run::<S>(scratch.as_mut_ptr()) };
+    }
+}
+
+/// See [`crate::Kernels::conv_backward_input`].
+#[inline(always)]
+pub(crate) fn backward_input<S: Simd>(
+    conv: &Conv2d,
+    dy: &[f32],
+    w: &[f32],
+    dx: &mut [f32],
+    write: Write,
+    scratch: &mut [f32],
+) {
+    let samples = check_input("conv_backward_input", conv, dx.len(), dy.len());
+    check_weights("conv_backward_input", conv, w.len(), &(0..conv.output[2]));
+    check_scratch("conv_backward_input", conv, scratch.len());
+    let scratch = aligned(scratch);
+    if conv.is_depthwise() {
+        return depthwise::backward_input(conv, dy, w, dx, write, scratch);
+    }
+    if conv.is_dense() {
+        let gemm = dense(samples, [conv.filter_len(), conv.output[2]], write);
+        let gemm = Gemm { a: [conv.output[2], 1], b: [conv.filter_len(), 1], ..gemm };
+        // SAFETY: the checks above; a sample's input is its row of C.
+        return unsafe {
+            gemm::run::<S>(&gemm, dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr(), scratch.as_mut_ptr())
+        };
+    }
+    if write == Write::Set && conv.stride != [1, 1] {
+        // Some phases may have no taps.
+        dx.fill(0.0);
+    }
+    for group in 0..conv.groups {
+        for phase_y in 0..conv.stride[0].min(conv.input[0]) {
+            for phase_x in 0..conv.stride[1].min(conv.input[1]) {
+                let phase = [phase_y, phase_x];
+                backward_phase::<S>(conv, samples, phase, group, dy, w, dx, write, scratch);
+            }
+        }
+    }
+}
+
+/// The gradient at the input pixels of one phase of the strides; the slices have been checked.
+#[inline(always)]
+fn backward_phase<S: Simd>(
+    conv: &Conv2d,
+    samples: usize,
+    phase: [usize; 2],
+    group: usize,
+    dy: &[f32],
+    w: &[f32],
+    dx: &mut [f32],
+    write: Write,
+    scratch: &mut [f32],
+) {
+    let [y, x] = [Axis::backward(conv, 0, phase[0]), Axis::backward(conv, 1, phase[1])];
+    let [inputs, outputs, terms] = [conv.group_inputs(), conv.group_outputs(), conv.filter_len()];
+    if y.taps == 0 || x.taps == 0 {
+        return;
+    }
+    let first_tap = (y.kernel * conv.kernel[1] + x.kernel) * inputs;
+    let job = Job {
+        shape: Correlation { y, x, inputs: outputs, outputs: inputs },
+        samples,
+        source: dy.as_ptr().wrapping_add(group * outputs),
+        source_strides: Strides::of(conv.output),
+        weights: Weights {
+            at: w.as_ptr().wrapping_add(group * outputs * terms + first_tap),
+            runs: [y.taps, x.taps],
+            run: [y.kernel_step * (conv.kernel[1] * inputs) as isize, x.kernel_step * inputs as isize],
+            depth: outputs,
+            strides: [terms, 1],
+        },
+        bias: std::ptr::null(),
+        out: dx.as_mut_ptr().wrapping_add(group * inputs),
+        out_strides: Strides::of(conv.input),
+        write,
+    };
+    // SAFETY: the caller has checked the slices; the axes name pixels and taps of `conv` alone.
+    unsafe { job.run::<S>(scratch.as_mut_ptr()) };
+}
+
+/// See [`crate::Kernels::conv_backward_weights`].
+#[inline(always)]
+pub(crate) fn backward_weights<S: Simd>(
+    conv: &Conv2d,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    outputs: Range<usize>,
+    write: Write,
+    scratch: &mut [f32],
+) {
+    let samples = check_input("conv_backward_weights", conv, x.len(), dy.len());
+    check_weights("conv_backward_weights", conv, dw.len(), &outputs);
+    check_scratch("conv_backward_weights", conv, scratch.len());
+    if samples == 0 || outputs.is_empty() {
+        if write == Write::Set {
+            dw.fill(0.0);
+        }
+        return;
+    }
+    let scratch = aligned(scratch);
+    if conv.is_depthwise() {
+        return depthwise::backward_weights(conv, x, dy, dw, outputs, write, scratch);
+    }
+    if conv.is_dense() {
+        let gemm = dense(outputs.len(), [conv.filter_len(), samples], write);
+        let gemm = Gemm { a: [1, conv.output[2]], b: [conv.filter_len(), 1], ..gemm };
+        let dy = dy[outputs.start..].as_ptr();
+        // SAFETY: the checks above; an output's weights are its row of C.
+        return unsafe { gemm::run::<S>(&gemm, dy, x.as_ptr(), dw.as_mut_ptr(), scratch.as_mut_ptr()) };
+    }
+    // SAFETY: the checks above: the slices hold `samples` images, the rows of `outputs` and the scratch of `conv`.
+    unsafe {
+        let (x, dy, dw) = (x.as_ptr(), dy.as_ptr(), dw.as_mut_ptr());
+        weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch.as_mut_ptr());
+    }
+}
+
+/// A product of m rows by `[n, k]` with C contiguous; A and B are left to the caller.
+fn dense(m: usize, [n, k]: [usize; 2], write: Write) -> Gemm {
+    Gemm { m, n, k, a: [0, 0], b: [0, 0], c_row: n, write }
+}
+
+#[inline(always)]
+fn bias_rows(bias: &[f32], y: &mut [f32]) {
+    if !bias.is_empty() {
+        y.chunks_exact_mut(bias.len()).for_each(|row| row.copy_from_slice(bias));
+    }
+}
+
+fn check_scratch(kernel: &str, conv: &Conv2d, len: usize) {
+    assert!(len >= conv.scratch::<f32>(), "{kernel}: scratch of {len} elements is too short for {conv:?}");
+}

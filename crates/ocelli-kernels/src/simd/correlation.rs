@@ -1,0 +1,253 @@
+//! The convolution's forward direction and its gradient to the input: windows over a source times packed weights.
+//!
+//! Each tile takes neighbouring outputs of a row as its rows and output channels as its columns. It reads the
+//! source where it stands; only windows that hang over the border are first copied with their zeros, some rows at
+//! a time.
+
+use super::Simd;
+use super::gemm::pack;
+use super::tile::{self, Start, Tile, panels};
+use crate::Write;
+use crate::blocking::Correlation;
+
+/// Images in N·H·W·C order, at the first channel of a group: strides in elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strides {
+    pub(crate) sample: usize,
+    pub(crate) row: usize,
+    pub(crate) pixel: usize,
+}
+
+impl Strides {
+    /// Of whole images of that height, width and channels.
+    pub(crate) fn of([height, width, channels]: [usize; 3]) -> Strides {
+        Strides { sample: height * width * channels, row: width * channels, pixel: channels }
+    }
+}
+
+/// Where the weights of a tap's inputs stand. The matrix of terms × outputs consists of runs of `depth` terms, tap
+/// after tap.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Weights {
+    pub(crate) at: *const f32,
+    /// Runs along rows and columns of taps.
+    pub(crate) runs: [usize; 2],
+    pub(crate) run: [isize; 2],
+    /// Terms of a run.
+    pub(crate) depth: usize,
+    /// From one term to the next, and from one output to the next.
+    pub(crate) strides: [usize; 2],
+}
+
+/// A correlation with its operands, for one group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Job {
+    pub(crate) shape: Correlation,
+    pub(crate) samples: usize,
+    pub(crate) source: *const f32,
+    pub(crate) source_strides: Strides,
+    pub(crate) weights: Weights,
+    /// Null for none.
+    pub(crate) bias: *const f32,
+    /// The whole images; the axes say which pixels are written.
+    pub(crate) out: *mut f32,
+    pub(crate) out_strides: Strides,
+    pub(crate) write: Write,
+}
+
+impl Job {
+    /// # Safety
+    /// The CPU has the instruction set; source, weights, bias and out are valid for what the shape and strides
+    /// reach; `scratch` for what the shape asks for.
+    #[inline(always)]
+    pub(crate) unsafe fn run<S: Simd>(&self, scratch: *mut f32) {
+        let (shape, block) = (&self.shape, self.shape.columns());
+        let window = scratch.wrapping_add(block * shape.terms());
+        for column in (0..shape.outputs).step_by(block) {
+            let columns = block.min(shape.outputs - column);
+            // SAFETY: the caller's promise; the scratch holds the columns' weights and then a window.
+            unsafe {
+                self.pack_weights::<S>(column, columns, scratch);
+                for sample in 0..self.samples {
+                    for row in (0..shape.y.count).step_by(shape.rows()) {
+                        let rows = shape.rows().min(shape.y.count - row);
+                        let source = self.source_rows(sample, row, rows, window);
+                        self.run_rows::<S>(sample, row, rows, column, columns, scratch, &source);
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Job::run`].
+    #[inline(always)]
+    unsafe fn pack_weights<S: Simd>(&self, column: usize, columns: usize, to: *mut f32) {
+        let Weights { at, runs, run, depth, strides } = self.weights;
+        for panel in panels::<S>(columns, S::VECTORS) {
+            let mut to = to.wrapping_add(panel.column * self.shape.terms());
+            for i in 0..runs[0] {
+                for j in 0..runs[1] {
+                    let from = at
+                        .wrapping_offset(i as isize * run[0] + j as isize * run[1])
+                        .wrapping_add((column + panel.column) * strides[1]);
+                    // SAFETY: the run's terms of the panel's outputs; the scratch's columns are whole vectors.
+                    unsafe { pack::<S>(from, strides, depth, &panel, to) };
+                    to = to.wrapping_add(depth * panel.vectors * S::LANES);
+                }
+            }
+        }
+    }
+
+    /// The source of some rows of outputs: as it stands, or copied to `window` if it hangs over the border.
+    ///
+    /// # Safety
+    /// As [`Job::run`].
+    #[inline(always)]
+    unsafe fn source_rows(&self, sample: usize, row: usize, rows: usize, window: *mut f32) -> Source {
+        let Correlation { y, x, inputs, .. } = self.shape;
+        let at = self.source.wrapping_add(sample * self.source_strides.sample);
+        if y.inside(row, rows) && x.inside(0, x.count) {
+            let Strides { row: row_stride, pixel, .. } = self.source_strides;
+            let offset = y.origin(row) as usize * row_stride + x.origin(0) as usize * pixel;
+            return Source { at: at.wrapping_add(offset), row: row_stride, pixel };
+        }
+        // SAFETY: the caller's promise; the scratch holds the window of so many rows.
+        unsafe { copy_window(&self.shape, row, rows, at, &self.source_strides, window) };
+        Source { at: window, row: x.reach(x.count) * inputs, pixel: inputs }
+    }
+
+    /// Some rows of outputs of a sample, for the columns that are packed.
+    ///
+    /// # Safety
+    /// As [`Job::run`].
+    #[inline(always)]
+    unsafe fn run_rows<S: Simd>(
+        &self,
+        sample: usize,
+        row: usize,
+        rows: usize,
+        column: usize,
+        columns: usize,
+        packed: *const f32,
+        source: &Source,
+    ) {
+        let Correlation { y, x, .. } = self.shape;
+        let out_row = y.every * self.out_strides.row;
+        let out = sample * self.out_strides.sample
+            + (y.first + row * y.every) * self.out_strides.row
+            + x.first * self.out_strides.pixel
+            + column;
+        let mut tile = self.tile(source);
+        tile.c = self.out.wrapping_add(out);
+        // Rows that follow each other like the pixels within them are one long row.
+        let (mut rows, mut pixels, source_row) = (rows, x.count, y.step * source.row);
+        if source_row == pixels * tile.a_row && out_row == pixels * tile.c_row {
+            (rows, pixels) = (1, rows * pixels);
+        }
+        for panel in panels::<S>(columns, S::VECTORS) {
+            let width = panel.vectors * S::LANES;
+            let mut part = tile;
+            part.b = packed.wrapping_add(panel.column * self.shape.terms());
+            part.b_step = width;
+            part.b_run = [tile.terms * tile.runs[1] * width, tile.terms * width];
+            part.tail = panel.tail;
+            part.c = tile.c.wrapping_add(panel.column);
+            part.start = self.start(column + panel.column);
+            for _ in 0..rows {
+                // SAFETY: these outputs lie in `out` and their windows in the source.
+                unsafe { tile::run_rows::<S>(&part, pixels, panel.vectors) };
+                part.a = part.a.wrapping_add(source_row);
+                part.c = part.c.wrapping_add(out_row);
+            }
+        }
+    }
+
+    /// What all tiles over a source share, with as few runs as its layout allows.
+    fn tile(&self, source: &Source) -> Tile {
+        let Correlation { y, x, inputs, .. } = self.shape;
+        let (mut runs, mut terms) = ([y.taps, x.taps], inputs);
+        let run = [y.tap_step * source.row, x.tap_step * source.pixel];
+        if runs[1] == 1 || run[1] == terms {
+            (runs, terms) = ([runs[0], 1], terms * runs[1]);
+            if runs[0] == 1 || run[0] == terms {
+                (runs, terms) = ([1, 1], terms * runs[0]);
+            }
+        }
+        Tile {
+            a: source.at,
+            a_row: x.step * source.pixel,
+            a_step: 1,
+            a_run: run,
+            b: std::ptr::null(),
+            b_step: 0,
+            b_run: [0, 0],
+            runs,
+            terms,
+            c: self.out,
+            c_row: x.every * self.out_strides.pixel,
+            tail: 0,
+            start: Start::Zero,
+        }
+    }
+
+    fn start(&self, column: usize) -> Start {
+        match self.write {
+            Write::Add => Start::Destination,
+            Write::Set if self.bias.is_null() => Start::Zero,
+            Write::Set => Start::Row(self.bias.wrapping_add(column)),
+        }
+    }
+}
+
+/// Where the first window of some rows starts, and the strides there.
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    at: *const f32,
+    row: usize,
+    pixel: usize,
+}
+
+/// Copies what the windows of rows `row..row + rows` reach, with zeros where they hang over the border: an image
+/// of reach × reach pixels of the group's channels.
+///
+/// # Safety
+/// `from` is valid for the sample's images with these strides, `to` for `shape.window(rows)`.
+#[inline(always)]
+pub(crate) unsafe fn copy_window(
+    shape: &Correlation,
+    row: usize,
+    rows: usize,
+    from: *const f32,
+    strides: &Strides,
+    to: *mut f32,
+) {
+    let Correlation { y, x, inputs, .. } = *shape;
+    let width = x.reach(x.count);
+    // Columns of the window: zeros, then the image from column `skipped` on, then zeros.
+    let left = ((-x.start).max(0) as usize).min(width);
+    let skipped = x.start.max(0) as usize;
+    let inside = x.source.saturating_sub(skipped).min(width - left);
+    for i in 0..y.reach(rows) {
+        let line = y.origin(row) + i as isize;
+        let to = to.wrapping_add(i * width * inputs);
+        // SAFETY: the caller's promise: `line` and the columns lie in the image, `left + inside` in the window.
+        unsafe {
+            if line < 0 || line as usize >= y.source {
+                to.write_bytes(0, width * inputs);
+                continue;
+            }
+            let from = from.wrapping_add(line as usize * strides.row + skipped * strides.pixel);
+            to.write_bytes(0, left * inputs);
+            if strides.pixel == inputs {
+                to.add(left * inputs).copy_from_nonoverlapping(from, inside * inputs);
+            } else {
+                for pixel in 0..inside {
+                    let to = to.add((left + pixel) * inputs);
+                    to.copy_from_nonoverlapping(from.wrapping_add(pixel * strides.pixel), inputs);
+                }
+            }
+            to.add((left + inside) * inputs).write_bytes(0, (width - left - inside) * inputs);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The gradient of a convolution's weights: for each kernel row, the product of the output's gradient, transposed,
+//! with the image seen from that row. The sums run over pixels, and the image is read where it stands.
+
+use std::ops::Range;
+
+use super::Simd;
+use super::correlation::{Strides, copy_window};
+use super::tile::{self, Start, Tile, panels};
+use crate::axis::Axis;
+use crate::blocking::{Correlation, WINDOW};
+use crate::{Conv2d, Write};
+
+/// # Safety
+/// The CPU has the instruction set; x and dy hold `samples` images of `conv`, dw the rows of `outputs`, and
+/// scratch is as long as `conv` asks for.
+#[inline(always)]
+pub(crate) unsafe fn run<S: Simd>(
+    conv: &Conv2d,
+    samples: usize,
+    x: *const f32,
+    dy: *const f32,
+    dw: *mut f32,
+    outputs: Range<usize>,
+    write: Write,
+    scratch: *mut f32,
+) {
+    let [inputs, per_group] = [conv.group_inputs(), conv.group_outputs()];
+    let shape =
+        Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs: per_group };
+    for group in outputs.start / per_group..outputs.end.div_ceil(per_group) {
+        let first = outputs.start.max(group * per_group);
+        let last = outputs.end.min((group + 1) * per_group);
+        let part = Part {
+            shape,
+            filter: conv.filter_len(),
+            x: x.wrapping_add(group * inputs),
+            x_strides: Strides::of(conv.input),
+            dy: dy.wrapping_add(first),
+            dy_strides: Strides::of(conv.output),
+            dw: dw.wrapping_add((first - outputs.start) * conv.filter_len()),
+            outputs: last - first,
+        };
+        // SAFETY: the caller's promise, for this group's channels.
+        unsafe { part.run::<S>(samples, write, scratch) };
+    }
+}
+
+/// The outputs of one group.
+struct Part {
+    shape: Correlation,
+    /// Weights of an output.
+    filter: usize,
+    x: *const f32,
+    x_strides: Strides,
+    dy: *const f32,
+    dy_strides: Strides,
+    dw: *mut f32,
+    outputs: usize,
+}
+
+/// The image under some rows of outputs of some samples.
+#[derive(Clone, Copy)]
+struct Source {
+    at: *const f32,
+    strides: Strides,
+}
+
+impl Part {
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn run<S: Simd>(&self, samples: usize, write: Write, scratch: *mut f32) {
+        let (count, rows) = (self.shape.y.count, self.shape.rows());
+        // Several small samples at a time make longer sums.
+        let at_a_time = if rows < count { 1 } else { (WINDOW / self.shape.window(rows).max(1)).max(1) };
+        let mut start = if write == Write::Set { Start::Zero } else { Start::Destination };
+        for sample in (0..samples).step_by(at_a_time) {
+            let samples = at_a_time.min(samples - sample);
+            for row in (0..count).step_by(rows) {
+                let rows = rows.min(count - row);
+                // SAFETY: the caller's promise; so many samples' windows fit in the scratch.
+                unsafe {
+                    let source = self.source(sample, samples, row, rows, scratch);
+                    let dy = sample * self.dy_strides.sample + row * self.dy_strides.row;
+                    self.add_block::<S>(&source, self.dy.wrapping_add(dy), samples, rows, start);
+                }
+                start = Start::Destination;
+            }
+        }
+    }
+
+    /// The image under rows of outputs: as it stands, or copied if windows hang over its border.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn source(
+        &self,
+        sample: usize,
+        samples: usize,
+        row: usize,
+        rows: usize,
+        window: *mut f32,
+    ) -> Source {
+        let Correlation { y, x, inputs, .. } = self.shape;
+        let at = self.x.wrapping_add(sample * self.x_strides.sample);
+        if y.inside(row, rows) && x.inside(0, x.count) {
+            let offset =
+                y.origin(row) as usize * self.x_strides.row + x.origin(0) as usize * self.x_strides.pixel;
+            return Source { at: at.wrapping_add(offset), strides: self.x_strides };
+        }
+        let len = self.shape.window(rows);
+        for i in 0..samples {
+            let from = at.wrapping_add(i * self.x_strides.sample);
+            // SAFETY: the caller's promise; the scratch holds the windows of all these samples.
+            unsafe {
+                copy_window(&self.shape, row, rows, from, &self.x_strides, window.wrapping_add(i * len));
+            }
+        }
+        Source { at: window, strides: Strides { sample: len, row: x.reach(x.count) * inputs, pixel: inputs } }
+    }
+
+    /// Adds the sums over the pixels of some rows of some samples.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn add_block<S: Simd>(
+        &self,
+        source: &Source,
+        dy: *const f32,
+        samples: usize,
+        rows: usize,
+        start: Start,
+    ) {
+        let Correlation { y, x, inputs, .. } = self.shape;
+        let tap = [y.tap_step * source.strides.row, x.tap_step * source.strides.pixel];
+        // Weights of neighbouring taps that read neighbouring elements are columns of one product.
+        let (mut runs, mut columns) = ([y.taps, x.taps], inputs);
+        if runs[1] == 1 || tap[1] == columns {
+            (runs, columns) = ([runs[0], 1], columns * runs[1]);
+            if runs[0] == 1 || tap[0] == columns {
+                (runs, columns) = ([1, 1], columns * runs[0]);
+            }
+        }
+        let tile = self.tile(source, dy, samples, rows, start);
+        let widest = S::ROWS.iter().rposition(|&rows| rows >= self.outputs);
+        let widest = widest.map_or(S::VECTORS, |at| S::VECTORS.max(at + 1));
+        for i in 0..runs[0] {
+            for j in 0..runs[1] {
+                for panel in panels::<S>(columns, widest) {
+                    let mut tile = tile;
+                    tile.b = source.at.wrapping_add(i * tap[0] + j * tap[1] + panel.column);
+                    tile.c = self.dw.wrapping_add((i * runs[1] + j) * columns + panel.column);
+                    tile.tail = panel.tail;
+                    // SAFETY: rows are this part's outputs, columns weights of these taps.
+                    unsafe { tile::run_rows::<S>(&tile, self.outputs, panel.vectors) };
+                }
+            }
+        }
+    }
+
+    /// What the tiles of a block share: the sums over its pixels.
+    fn tile(&self, source: &Source, dy: *const f32, samples: usize, rows: usize, start: Start) -> Tile {
+        let Correlation { y, x, .. } = self.shape;
+        let mut tile = Tile {
+            a: dy,
+            a_row: 1,
+            a_step: self.dy_strides.pixel,
+            a_run: [self.dy_strides.sample, self.dy_strides.row],
+            b: source.at,
+            b_step: x.step * source.strides.pixel,
+            b_run: [source.strides.sample, y.step * source.strides.row],
+            runs: [samples, rows],
+            terms: x.count,
+            c: self.dw,
+            c_row: self.filter,
+            tail: 0,
+            start,
+        };
+        // Rows that follow each other like the pixels within them are one long row.
+        if tile.a_run[1] == tile.terms * tile.a_step && tile.b_run[1] == tile.terms * tile.b_step {
+            (tile.runs, tile.terms) = ([samples, 1], rows * tile.terms);
+        }
+        tile
+    }
+}
