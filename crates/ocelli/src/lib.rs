@@ -1,3 +1,4 @@
 //! ocelli
 
+pub mod io;
 pub mod report;
