@@ -16,6 +16,8 @@ const DOT_COLUMNS: usize = 3;
 const PACK_ROWS: usize = 48;
 /// Terms of A further apart than this are worth copying for several panels.
 const PACK_STEP: usize = 64;
+/// Terms that are copied at a time.
+const PACK_TERMS: usize = 16;
 
 /// See [`Gemm`].
 #[inline(always)]
@@ -205,20 +207,22 @@ unsafe fn pack_rows<S: Simd>(
     depth: usize,
     to: *mut f32,
 ) {
-    for p in 0..depth {
-        let from = from.wrapping_add(p * strides[1]);
+    // Some terms of all tiles at a time: rows that follow each other in memory share cache lines.
+    for first in (0..depth).step_by(PACK_TERMS) {
         let mut row = 0;
         while row < height {
             let rows = share(height - row, most);
-            let to = to.wrapping_add(row * depth + p * rows);
-            let from = from.wrapping_add(row * strides[0]);
-            // SAFETY: the caller's promise. A tile has no more rows than a vector has lanes, or is copied singly.
-            unsafe {
-                if strides[0] == 1 && rows <= S::LANES {
-                    S::store_first(to, S::load_first(from, rows), rows);
-                } else {
-                    for r in 0..rows {
-                        *to.add(r) = *from.add(r * strides[0]);
+            for p in first..depth.min(first + PACK_TERMS) {
+                let from = from.wrapping_add(p * strides[1] + row * strides[0]);
+                let to = to.wrapping_add(row * depth + p * rows);
+                // SAFETY: the caller's promise; a tile with more rows than a vector has lanes is copied singly.
+                unsafe {
+                    if strides[0] == 1 && rows <= S::LANES {
+                        S::store_first(to, S::load_first(from, rows), rows);
+                    } else {
+                        for r in 0..rows {
+                            *to.add(r) = *from.add(r * strides[0]);
+                        }
                     }
                 }
             }
