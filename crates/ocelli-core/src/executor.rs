@@ -337,7 +337,7 @@ impl<'a, T: Element> Run<'a, T> {
             }
             let finite = step.work != Work::Update || self.costs_are_finite();
             for part in step.parts * index / count..step.parts * (index + 1) / count {
-                if self.plan.options.poison {
+                if self.plan.options.poison && self.goal != Goal::Forward {
                     self.scratch(index).fill(T::NAN);
                 }
                 self.part(step, part, index, finite);

@@ -313,7 +313,7 @@ impl Graph {
 fn topological_order(graph: &Graph, layers: &[Layer]) -> Result<Vec<usize>, Error> {
     let mut by_name = HashMap::new();
     for (index, layer) in layers.iter().enumerate() {
-        if by_name.insert(layer.name.as_str(), index).is_some() {
+        if by_name.insert(layer.name.as_str(), index).is_some() || graph.find(&layer.name).is_some() {
             let name = &layer.name;
             return Err(Error::Graph(format!("two layers are named '{name}'; give each a name of its own")));
         }

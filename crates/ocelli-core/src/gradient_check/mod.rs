@@ -181,3 +181,57 @@ impl GradientCheck {
         Key::new(self.seed, &[purpose as u64, number as u64]).stream()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::{BatchNorm, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Relu};
+
+    fn network() -> Arc<Graph> {
+        let mut g = Graph::new();
+        let x = g.input("image", [2, 6, 6]).unwrap();
+        let a = g.add("conv", Conv2d::new(3, 3), [x]).unwrap();
+        let a = g.add("norm", BatchNorm::default(), [a]).unwrap();
+        let a = g.add("relu", Relu {}, [a]).unwrap();
+        let a = g.add("pool", MaxPool2d::new(2), [a]).unwrap();
+        let a = g.add("drop", Dropout { rate: 0.2 }, [a]).unwrap();
+        let a = g.add("flat", Flatten {}, [a]).unwrap();
+        g.add("out", Linear::new(3), [a]).unwrap();
+        Arc::new(g)
+    }
+
+    fn check(mode: Mode) -> GradientCheck {
+        let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
+        GradientCheck::new(Criterion { loss, reduction: Reduction::Mean }, mode)
+    }
+
+    #[test]
+    fn a_network_is_checked_by_its_inputs_and_its_layers_with_parameters() {
+        for mode in [Mode::Train, Mode::EvaluateWithGradients] {
+            let report = check(mode).random_network(&network(), 4).unwrap();
+            assert!(report.passed(1e-6), "{report}");
+            let names: Vec<&str> = report.layers.iter().map(|layer| layer.layer.as_str()).collect();
+            assert_eq!(names, ["image", "conv", "norm", "out"]);
+            // 2·6·6·4 numbers of the images, of which 50 are checked; 3·2·3·3 + 3 parameters, of which all but 4.
+            let of = |agreement: &Agreement| agreement.checked + agreement.skipped;
+            assert_eq!(of(&report.layers[0].inputs), 50);
+            assert_eq!(of(&report.layers[1].params), 53);
+        }
+    }
+
+    #[test]
+    fn layers_are_checked_one_by_one_with_parameters_and_inputs() {
+        let report = check(Mode::Train).layers(&network(), 3).unwrap();
+        assert!(report.passed(1e-6), "{report}");
+        let ops: Vec<&str> = report.layers.iter().map(|layer| layer.op).collect();
+        assert_eq!(ops, ["conv2d", "batch_norm", "relu", "max_pool2d", "dropout", "flatten", "linear"]);
+        assert!(report.layers.iter().all(|layer| layer.inputs.checked > 0));
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["layers"][0]["layer"], "conv");
+    }
+
+    #[test]
+    fn evaluation_without_gradients_is_refused() {
+        assert!(check(Mode::Evaluate).random_network(&network(), 1).is_err());
+    }
+}

@@ -31,7 +31,8 @@ pub(super) struct Comparison {
 const FLOOR_OF_TENSOR: f64 = 1e-3;
 const FLOOR_OF_NETWORK: f64 = 1e-4;
 
-/// And a derivative through which the cost changes by less than this share of itself is rounding too.
+/// And a derivative through which the cost changes by less than this share of itself, or of the outputs that it is
+/// computed from, is rounding too.
 const FLOOR_OF_COST: f64 = 1e-5;
 
 /// A network at given parameters on a given batch, with its analytic gradients.
@@ -44,7 +45,9 @@ pub(super) struct Probe<'a> {
     inputs: Vec<Vec<f64>>,
     param_gradients: Params<f64>,
     input_gradients: Vec<Vec<f64>>,
-    cost: f64,
+    /// The magnitude of the numbers that the cost is computed from.
+    magnitude: f64,
+    /// The largest derivative.
     largest: f64,
 }
 
@@ -73,12 +76,15 @@ impl<'a> Probe<'a> {
         let plan = Arc::new(Plan::new(graph, options)?);
         let mut executor = Executor::new(plan, Arc::new(Team::new(1)?), Isa::Portable)?;
         // Seed and step 0, as evaluations of the cost use too: dropout drops the same elements in all of them.
+        // The second pass finds the remains of the first one where it must overwrite.
+        executor.differentiate(params, batch, criterion, RandomState::default());
         let cost = executor.differentiate(params, batch, criterion, RandomState::default());
         let input_gradients: Vec<Vec<f64>> =
             graph.inputs().map(|v| executor.value_gradient(v).unwrap_or_default().to_vec()).collect();
         let param_gradients = executor.gradients().try_clone()?;
         let all = input_gradients.iter().flatten().chain(param_gradients.data());
         let largest = all.map(|g| g.abs()).fold(0.0, f64::max);
+        let magnitude = executor.output().iter().map(|y| y.abs()).fold(cost.abs(), f64::max);
         Ok(Probe {
             executor,
             criterion,
@@ -88,7 +94,7 @@ impl<'a> Probe<'a> {
             inputs: batch.inputs.iter().map(|input| input.to_vec()).collect(),
             param_gradients,
             input_gradients,
-            cost,
+            magnitude,
             largest,
         })
     }
@@ -107,7 +113,7 @@ impl<'a> Probe<'a> {
         let analytic = gradients.get(element).copied().unwrap_or(0.0);
         let largest = gradients.iter().map(|g| g.abs()).fold(0.0, f64::max);
         let of_gradients = (FLOOR_OF_TENSOR * largest).max(FLOOR_OF_NETWORK * self.largest);
-        let floor = of_gradients.max(FLOOR_OF_COST * self.cost.abs() / size);
+        let floor = of_gradients.max(FLOOR_OF_COST * self.magnitude / size);
         let value = self.values(place)[element];
         let numeric = derivative(size, floor, |offset| self.cost_at(place, element, value + offset));
         *self.value_mut(place, element) = value;
@@ -150,5 +156,35 @@ impl<'a> Probe<'a> {
             }
             Place::Input(number) => &mut self.inputs[number][element],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Linear;
+    use crate::{Loss, Reduction};
+
+    #[test]
+    fn a_gradient_that_is_wrong_by_a_hundred_thousandth_shows() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [3]).unwrap();
+        graph.add("layer", Linear::new(2), [x]).unwrap();
+        let graph = Arc::new(graph);
+        let criterion = Criterion { loss: Loss::Euclidean, reduction: Reduction::Mean };
+        let params = Params::initialised(graph.layout(), 1).unwrap();
+        let batch =
+            Batch { inputs: &[&[0.3, -0.8, 1.1]], targets: Some(Targets::Values(&[1.0, 2.0])), count: 1 };
+        let mut probe = Probe::new(&graph, Mode::Train, &criterion, &params, &batch).unwrap();
+        for place in [Place::Param(0), Place::Param(1), Place::Input(0)] {
+            assert!(probe.compare(place, 1).unwrap().error < 1e-9);
+        }
+        let start = graph.layout().entries()[0].range.start;
+        probe.param_gradients.data_mut()[start + 1] *= 1.00001;
+        probe.input_gradients[0][1] = f64::NAN;
+        let error = probe.compare(Place::Param(0), 1).unwrap().error;
+        assert!((error - 1e-5).abs() < 1e-7, "{error}");
+        assert!(probe.compare(Place::Input(0), 1).unwrap().error.is_nan());
+        assert!(probe.compare(Place::Param(0), 0).unwrap().error < 1e-9);
     }
 }

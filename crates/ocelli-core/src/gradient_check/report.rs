@@ -134,3 +134,35 @@ impl fmt::Display for Agreement {
 fn is_worse(error: f64, than: f64) -> bool {
     error > than || (error.is_nan() && !than.is_nan())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(errors: &[Option<f64>]) -> Agreement {
+        let mut agreement = Agreement::default();
+        for (element, error) in errors.iter().enumerate() {
+            let comparison = error.map(|error| Comparison { analytic: 1.0, numeric: 1.0, error });
+            agreement.note("weight", element, comparison);
+        }
+        agreement
+    }
+
+    #[test]
+    fn the_largest_error_counts_and_nan_is_larger_than_any() {
+        let some = found(&[Some(1e-9), None, Some(3e-7), Some(1e-8)]);
+        assert_eq!((some.checked, some.skipped, some.largest_error), (3, 1, 3e-7));
+        assert_eq!(some.worst.as_ref().map(|w| w.element), Some(2));
+        assert!(some.passed(1e-6) && !some.passed(1e-7));
+        let mut nan = found(&[Some(f64::NAN), Some(1.0)]);
+        assert!(nan.largest_error.is_nan() && !nan.passed(10.0));
+        nan.merge(some);
+        assert!(nan.largest_error.is_nan() && nan.checked == 5);
+    }
+
+    #[test]
+    fn nothing_to_check_passes_and_nothing_that_could_be_checked_fails() {
+        assert!(found(&[]).passed(1e-6));
+        assert!(!found(&[None, None]).passed(1e-6));
+    }
+}

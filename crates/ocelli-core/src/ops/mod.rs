@@ -99,21 +99,18 @@ macro_rules! with_curvature {
             pub(crate) fn curvature_scratch(&self, node: &Node) -> Option<usize> {
                 match self {
                     $(Op::$op(op) => Some(op.curvature_scratch(node)),)*
-                    #[allow(unreachable_patterns)]
                     _ => None,
                 }
             }
             pub(crate) fn curvature_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
                 match self {
                     $(Op::$op(op) => op.curvature_input(pass),)*
-                    #[allow(unreachable_patterns)]
                     _ => unreachable!("invariant: the plan refuses ops without second derivatives"),
                 }
             }
             pub(crate) fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
                 match self {
                     $(Op::$op(op) => op.curvature_params(pass),)*
-                    #[allow(unreachable_patterns)]
                     _ => unreachable!("invariant: the plan refuses ops without second derivatives"),
                 }
             }

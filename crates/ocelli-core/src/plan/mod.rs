@@ -52,8 +52,8 @@ pub struct PlanOptions {
     pub input_gradients: bool,
     /// Whether second derivatives will be propagated too ([`Executor::curvature`](crate::Executor::curvature)).
     pub curvature: bool,
-    /// Whether scratch memory before each step, and values that no later step declared to read, are overwritten
-    /// with NaN: to find a step that reads what it did not declare. For tests: it runs on one thread and without reuse.
+    /// Whether values that no later step declared to read, and in passes with gradients the scratch memory before
+    /// each step, are overwritten with NaN: to find a step that reads what it did not declare. For tests: it runs on one thread and without reuse.
     pub poison: bool,
 }
 

@@ -3,7 +3,8 @@
 
 use ocelli_core::ops::{
     AdaptiveAvgPool2d, Add, AvgPool2d, BatchNorm, Bias, Concat, Conv2d, Dropout, Flatten, GlobalAvgPool,
-    LeakyRelu, Linear, MaxPool2d, Prelu, Rbf, Relu, Relu6, Scale, ScaledTanh, Sigmoid, Softmax, Tanh,
+    LeakyRelu, Linear, LocalResponseNorm, MaxPool2d, Prelu, Rbf, Relu, Relu6, Scale, ScaledTanh, Sigmoid,
+    Softmax, Subsample, Tanh,
 };
 use ocelli_core::{Init, Op, Shape};
 use ocelli_kernels::random::Stream;
@@ -35,6 +36,12 @@ pub(crate) fn case(name: &str, s: &mut Stream) -> Case {
         "avg_pool2d" => average_pool(s),
         "global_avg_pool" => Case::new(GlobalAvgPool {}, image(s)),
         "adaptive_avg_pool2d" => Case::new(AdaptiveAvgPool2d::new([size(s, 4), size(s, 4)]), image(s)),
+        "subsample" => Case::new(Subsample::new(pair(s, 1, 3)), image(s)),
+        "local_response_norm" => {
+            let lrn = LocalResponseNorm::new(size(s, 6)).alpha(s.range(0.0, 2.0)).k(s.range(0.5, 2.0));
+            let beta = if coin(s) { 0.75 } else { s.range(0.0, 1.5) };
+            Case::new(lrn.beta(beta), any(s))
+        }
         "sigmoid" => Case::new(Sigmoid {}, any(s)),
         "tanh" => Case::new(Tanh {}, any(s)),
         "scaled_tanh" => Case::new(ScaledTanh {}, any(s)),
