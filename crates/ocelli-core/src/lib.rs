@@ -7,6 +7,7 @@
 pub mod arena;
 mod error;
 mod executor;
+pub mod gradient_check;
 mod graph;
 pub mod init;
 pub mod loss;
@@ -23,6 +24,7 @@ mod tensor;
 
 pub use error::Error;
 pub use executor::{Batch, Criterion, Executor, Update};
+pub use gradient_check::{GradientCheck, GradientReport};
 pub use graph::{Graph, Layer, Node, Value};
 pub use init::Init;
 pub use loss::{Loss, Reduction, Targets};

@@ -8,8 +8,6 @@ use crate::{Conv2d, Element, Gemm};
 /// Columns of the widest panel of any instruction set, and its vectors' lanes.
 pub(crate) const PANEL: usize = 48;
 const LANES: usize = 16;
-/// The most rows of any tile.
-pub(crate) const ROWS: usize = 14;
 /// Elements by which scratch may be off the alignment that loads like best.
 const ALIGN: usize = 16;
 
@@ -17,6 +15,11 @@ const ALIGN: usize = 16;
 pub(crate) const DEPTH: usize = 384;
 /// Columns of B that are packed at a time: with [`DEPTH`], half a megabyte of `f32`.
 pub(crate) const WIDTH: usize = 7 * PANEL;
+
+/// Rows of A that are packed at a time, where they are.
+pub(crate) const HEIGHT: usize = 112;
+/// Scratch that any product gets by with.
+const PRODUCT: usize = DEPTH * (WIDTH + HEIGHT);
 
 /// Elements of packed weights that a convolution uses at a time, if one panel is not more.
 pub(crate) const WEIGHTS: usize = 1 << 18;
@@ -30,7 +33,8 @@ impl Gemm {
             return 0;
         }
         let width = self.n.min(WIDTH).next_multiple_of(LANES);
-        self.k.min(DEPTH) * (width + ROWS) + ALIGN
+        let height = self.m.min(HEIGHT);
+        self.k.min(DEPTH) * (width + height) + ALIGN
     }
 }
 
@@ -42,18 +46,26 @@ impl Conv2d {
         }
         let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
         let forward = Correlation { y: Axis::forward(self, 0), x: Axis::forward(self, 1), inputs, outputs };
-        // The gradient of the weights reads the same windows as the forward direction, of several samples.
-        let mut most = forward.scratch().max(forward.window(1).max(WINDOW));
+        let mut most = forward.scratch();
         for phase_y in 0..self.stride[0].min(self.input[0]) {
             for phase_x in 0..self.stride[1].min(self.input[1]) {
                 let [y, x] = [Axis::backward(self, 0, phase_y), Axis::backward(self, 1, phase_x)];
                 most = most.max(Correlation { y, x, inputs: outputs, outputs: inputs }.scratch());
             }
         }
-        // Depthwise convolutions hold all weights channel by channel; dense ones may be one product.
-        let depthwise = if self.is_depthwise() { self.weight_len() } else { 0 };
-        let dense = if self.is_dense() { DEPTH * (WIDTH + ROWS) } else { 0 };
-        most.max(depthwise).max(dense) + ALIGN
+        // The gradient of the weights reads the same windows as the forward direction, of several samples.
+        let transposed = if self.is_shallow() { self.filter_len() * outputs } else { 0 };
+        most = most.max(forward.window(forward.rows()) * forward.samples() + transposed);
+        let special = if self.is_depthwise() {
+            self.weight_len()
+        } else if self.is_dense() {
+            PRODUCT
+        } else if self.is_narrow() {
+            scatter_pixels(self) * self.filter_len() + PRODUCT
+        } else {
+            0
+        };
+        most.max(special) + ALIGN
     }
 
     /// One input and one output channel in each group.
@@ -61,11 +73,32 @@ impl Conv2d {
         self.groups == self.input[2] && self.groups == self.output[2]
     }
 
+    /// A group's input channels fill no more than half a vector, and there are taps that would.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.group_inputs() <= LANES / 2 && self.filter_len() > self.group_inputs()
+    }
+
+    /// A kernel row is short against the output channels: better to have those in vectors for the weights' gradient.
+    pub(crate) fn is_shallow(&self) -> bool {
+        self.run_len() <= 24 && self.group_outputs() >= LANES
+    }
+
+    /// Weights of an output whose taps read contiguous elements of the image.
+    fn run_len(&self) -> usize {
+        let contiguous = self.groups == 1 && self.dilation[1] == 1;
+        if contiguous { self.kernel[1] * self.input[2] } else { self.group_inputs() }
+    }
+
     /// The kernel covers the image: a fully connected layer over whole samples.
     pub(crate) fn is_dense(&self) -> bool {
         let covers = self.kernel == [self.input[0], self.input[1]] && self.dilation == [1, 1];
         covers && self.groups == 1 && self.padding == [0, 0] && self.output[..2] == [1, 1]
     }
+}
+
+/// Output pixels at a time whose products with all weights are added to the input's gradient.
+pub(crate) fn scatter_pixels(conv: &Conv2d) -> usize {
+    (WINDOW / conv.filter_len().max(1)).max(16)
 }
 
 /// One direction of a convolution for one group: windows over a source of `inputs` channels, to `outputs` channels.
@@ -101,9 +134,30 @@ impl Correlation {
         self.outputs.next_multiple_of(LANES).min(fitting.max(PANEL))
     }
 
-    /// Elements for the packed weights and a copied window.
+    /// Samples that the gradient of the weights sums over at a time: enough that the sums are long.
+    pub(crate) fn samples(&self) -> usize {
+        if self.rows() < self.y.count {
+            return 1;
+        }
+        let window = self.window(self.y.count).max(1);
+        let wanted = (WINDOW / window).max(128 / (self.y.count * self.x.count).max(1));
+        wanted.min(4 * WINDOW / window).max(1)
+    }
+
+    /// Outputs in a row are too few for a tile, so that patches are worth copying: each is read for many columns.
+    pub(crate) fn has_short_rows(&self) -> bool {
+        self.x.count < 6 && self.outputs >= 2 * LANES
+    }
+
+    /// Patches that are copied at a time.
+    pub(crate) fn patches(&self) -> usize {
+        (WINDOW / self.terms().max(1) / 8 * 8).max(24)
+    }
+
+    /// Elements for the packed weights and a copied window or patches.
     fn scratch(&self) -> usize {
-        self.columns() * self.terms() + self.window(self.rows())
+        let patches = if self.has_short_rows() { self.patches() * self.terms() } else { 0 };
+        self.columns() * self.terms() + self.window(self.rows()).max(patches)
     }
 }
 

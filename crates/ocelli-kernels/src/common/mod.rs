@@ -11,6 +11,8 @@ pub(crate) mod optimise;
 pub(crate) mod pool;
 pub(crate) mod response;
 
+use std::ops::Range;
+
 use crate::{Element, Write};
 
 /// a·b + c, fused where that is an instruction.
@@ -27,3 +29,33 @@ pub(crate) fn write_all<T: Element>(out: &mut [T], write: Write, values: impl It
         Write::Add => out.iter_mut().zip(values).for_each(|(out, value)| *out += value),
     }
 }
+
+/// Most channels of a block.
+pub(crate) const BLOCK: usize = 32;
+
+/// Splits channels into blocks whose lengths are powers of 2, so that they fit registers: (first, length).
+#[inline(always)]
+pub(crate) fn blocks(channels: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
+    let mut next = channels.start;
+    std::iter::from_fn(move || {
+        let left = channels.end - next;
+        let len = [BLOCK, 16, 8, 4, 2, 1].into_iter().find(|&len| len <= left)?;
+        next += len;
+        Some((next - len, len))
+    })
+}
+
+/// Calls the version of a function for the length of one of the [`blocks`]; its last parameter is the length.
+macro_rules! by_length {
+    ($len:expr, $function:ident $(::<$generic:ty>)? ($($arg:expr),* $(,)?)) => {
+        match $len {
+            $crate::common::BLOCK => $function::<$($generic,)? { $crate::common::BLOCK }>($($arg),*),
+            16 => $function::<$($generic,)? 16>($($arg),*),
+            8 => $function::<$($generic,)? 8>($($arg),*),
+            4 => $function::<$($generic,)? 4>($($arg),*),
+            2 => $function::<$($generic,)? 2>($($arg),*),
+            _ => $function::<$($generic,)? 1>($($arg),*),
+        }
+    };
+}
+pub(crate) use by_length;

@@ -1,11 +1,7 @@
 //! Max and average pooling. Channels are contiguous and treated alike, so that they fill vectors.
 
-use std::ops::Range;
-
+use super::{blocks, by_length};
 use crate::{Element, Pool2d, Write};
-
-/// Channels that stay in registers over a window's taps.
-const BLOCK: usize = 32;
 
 /// A window of one output pixel.
 struct Window {
@@ -47,13 +43,6 @@ impl Window {
     }
 }
 
-/// Splits channels into blocks of [`BLOCK`] and the rest.
-#[inline(always)]
-fn blocks(channels: usize) -> (impl Iterator<Item = usize>, Range<usize>) {
-    let whole = channels / BLOCK * BLOCK;
-    ((0..whole).step_by(BLOCK), whole..channels)
-}
-
 /// y = the window's maximum; `argmax` = the offset ky·kw + kx of its first occurrence. NaN counts as the
 /// greatest value. `argmax` may be empty.
 #[inline(always)]
@@ -61,12 +50,8 @@ pub(crate) fn max_pool_forward<T: Element>(pool: &Pool2d, x: &[T], y: &mut [T], 
     let samples = check("max_pool_forward", pool, x.len(), y.len());
     debug_assert!(argmax.is_empty() || argmax.len() == y.len(), "max_pool_forward: argmax is as long as y");
     for window in windows(pool, samples) {
-        let (whole, rest) = blocks(pool.input[2]);
-        for c in whole {
-            max_of_window::<T, BLOCK>(pool, &window, c, x, y, argmax);
-        }
-        for c in rest {
-            max_of_window::<T, 1>(pool, &window, c, x, y, argmax);
+        for (c, len) in blocks(0..pool.input[2]) {
+            by_length!(len, max_of_window::<T>(pool, &window, c, x, y, argmax));
         }
     }
 }
@@ -130,12 +115,8 @@ pub(crate) fn max_pool_backward<T: Element>(
 pub(crate) fn average_pool_forward<T: Element>(pool: &Pool2d, x: &[T], y: &mut [T]) {
     let samples = check("average_pool_forward", pool, x.len(), y.len());
     for window in windows(pool, samples) {
-        let (whole, rest) = blocks(pool.input[2]);
-        for c in whole {
-            average_of_window::<T, BLOCK>(pool, &window, c, x, y);
-        }
-        for c in rest {
-            average_of_window::<T, 1>(pool, &window, c, x, y);
+        for (c, len) in blocks(0..pool.input[2]) {
+            by_length!(len, average_of_window::<T>(pool, &window, c, x, y));
         }
     }
 }

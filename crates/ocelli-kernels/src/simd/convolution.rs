@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::correlation::{Job, Strides, Weights};
-use super::{Simd, depthwise, gemm, weights};
+use super::{Simd, depthwise, gemm, scatter, weights};
 use crate::axis::Axis;
 use crate::blocking::{Correlation, aligned};
 use crate::scalar::convolution::{check_bias, check_input, check_weights};
@@ -86,9 +86,14 @@ pub(crate) fn backward_input<S: Simd>(
             gemm::run::<S>(&gemm, dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr(), scratch.as_mut_ptr())
         };
     }
-    if write == Write::Set && conv.stride != [1, 1] {
-        // Some phases may have no taps.
+    if write == Write::Set && (conv.is_narrow() || conv.stride != [1, 1]) {
+        // Scattered terms are added, and phases of the stride may have no taps.
         dx.fill(0.0);
+    }
+    if conv.is_narrow() {
+        let (dy, w, dx) = (dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr());
+        // SAFETY: the checks above: the slices hold `samples` images, the weights and the scratch of `conv`.
+        return unsafe { scatter::run::<S>(conv, samples, dy, w, dx, scratch.as_mut_ptr()) };
     }
     for group in 0..conv.groups {
         for phase_y in 0..conv.stride[0].min(conv.input[0]) {

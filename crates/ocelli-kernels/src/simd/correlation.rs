@@ -6,7 +6,7 @@
 
 use super::Simd;
 use super::gemm::pack;
-use super::tile::{self, Start, Tile, panels};
+use super::tile::{self, Panel, Start, Tile, panels};
 use crate::Write;
 use crate::blocking::Correlation;
 
@@ -68,6 +68,10 @@ impl Job {
             // SAFETY: the caller's promise; the scratch holds the columns' weights and then a window.
             unsafe {
                 self.pack_weights::<S>(column, columns, scratch);
+                if shape.has_short_rows() && self.is_dense() {
+                    self.run_patches::<S>(column, columns, scratch, window);
+                    continue;
+                }
                 for sample in 0..self.samples {
                     for row in (0..shape.y.count).step_by(shape.rows()) {
                         let rows = shape.rows().min(shape.y.count - row);
@@ -96,6 +100,78 @@ impl Job {
                     to = to.wrapping_add(depth * panel.vectors * S::LANES);
                 }
             }
+        }
+    }
+
+    /// Whether the outputs are all of the images' pixels, in their order.
+    fn is_dense(&self) -> bool {
+        let Correlation { y, x, .. } = self.shape;
+        let row = x.count * self.out_strides.pixel;
+        [y.every, x.every] == [1, 1]
+            && self.out_strides.row == row
+            && self.out_strides.sample == y.count * row
+    }
+
+    /// All outputs for the columns that are packed, over patches that are copied side by side, so that tiles need
+    /// not end with a row.
+    ///
+    /// # Safety
+    /// As [`Job::run`].
+    #[inline(always)]
+    unsafe fn run_patches<S: Simd>(
+        &self,
+        column: usize,
+        columns: usize,
+        packed: *const f32,
+        patches: *mut f32,
+    ) {
+        let (shape, terms) = (&self.shape, self.shape.terms());
+        let (per_sample, at_a_time) = (shape.y.count * shape.x.count, shape.patches());
+        let pixels = self.samples * per_sample;
+        for first in (0..pixels).step_by(at_a_time) {
+            let count = at_a_time.min(pixels - first);
+            for i in 0..count {
+                let (sample, pixel) = ((first + i) / per_sample, (first + i) % per_sample);
+                let (oy, ox) = (pixel / shape.x.count, pixel % shape.x.count);
+                let from = self.source.wrapping_add(sample * self.source_strides.sample);
+                let to = patches.wrapping_add(i * terms);
+                // SAFETY: the caller's promise; the scratch holds so many patches.
+                unsafe { copy_patch(shape, oy, ox, from, &self.source_strides, to) };
+            }
+            let source = Source { at: patches, row: 0, pixel: terms };
+            let out = first * self.out_strides.pixel + column;
+            let tile = Tile {
+                a_row: terms,
+                runs: [1, 1],
+                terms,
+                c: self.out.wrapping_add(out),
+                ..self.tile(&source)
+            };
+            for panel in panels::<S>(columns, S::VECTORS) {
+                let part = self.with_panel(&tile, column, &panel, packed, panel.vectors * S::LANES);
+                // SAFETY: these pixels lie in `out`, as far apart as the last axis says.
+                unsafe { tile::run_rows::<S>(&part, count, panel.vectors) };
+            }
+        }
+    }
+
+    /// A tile with its weights and columns set.
+    fn with_panel(
+        &self,
+        tile: &Tile,
+        column: usize,
+        panel: &Panel,
+        packed: *const f32,
+        width: usize,
+    ) -> Tile {
+        Tile {
+            b: packed.wrapping_add(panel.column * self.shape.terms()),
+            b_step: width,
+            b_run: [tile.terms * tile.runs[1] * width, tile.terms * width],
+            tail: panel.tail,
+            c: tile.c.wrapping_add(panel.column),
+            start: self.start(column + panel.column),
+            ..*tile
         }
     }
 
@@ -146,14 +222,7 @@ impl Job {
             (rows, pixels) = (1, rows * pixels);
         }
         for panel in panels::<S>(columns, S::VECTORS) {
-            let width = panel.vectors * S::LANES;
-            let mut part = tile;
-            part.b = packed.wrapping_add(panel.column * self.shape.terms());
-            part.b_step = width;
-            part.b_run = [tile.terms * tile.runs[1] * width, tile.terms * width];
-            part.tail = panel.tail;
-            part.c = tile.c.wrapping_add(panel.column);
-            part.start = self.start(column + panel.column);
+            let mut part = self.with_panel(&tile, column, &panel, packed, panel.vectors * S::LANES);
             for _ in 0..rows {
                 // SAFETY: these outputs lie in `out` and their windows in the source.
                 unsafe { tile::run_rows::<S>(&part, pixels, panel.vectors) };
@@ -206,6 +275,37 @@ struct Source {
     at: *const f32,
     row: usize,
     pixel: usize,
+}
+
+/// Copies one window tap by tap, with zeros where it hangs over the border.
+///
+/// # Safety
+/// `from` is valid for the sample's image with these strides, `to` for the sum's terms.
+#[inline(always)]
+unsafe fn copy_patch(
+    shape: &Correlation,
+    oy: usize,
+    ox: usize,
+    from: *const f32,
+    strides: &Strides,
+    to: *mut f32,
+) {
+    let Correlation { y, x, inputs, .. } = *shape;
+    for (ty, tx) in (0..y.taps).flat_map(|ty| (0..x.taps).map(move |tx| (ty, tx))) {
+        let to = to.wrapping_add((ty * x.taps + tx) * inputs);
+        let row = y.origin(oy) + (ty * y.tap_step) as isize;
+        let column = x.origin(ox) + (tx * x.tap_step) as isize;
+        let inside = row >= 0 && column >= 0 && (row as usize) < y.source && (column as usize) < x.source;
+        // SAFETY: the caller's promise; the tap is read only where it lies in the image.
+        unsafe {
+            if inside {
+                let at = row as usize * strides.row + column as usize * strides.pixel;
+                to.copy_from_nonoverlapping(from.add(at), inputs);
+            } else {
+                to.write_bytes(0, inputs);
+            }
+        }
+    }
 }
 
 /// Copies what the windows of rows `row..row + rows` reach, with zeros where they hang over the border: an image

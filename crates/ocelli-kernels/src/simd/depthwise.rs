@@ -3,34 +3,8 @@
 
 use std::ops::Range;
 
-use crate::common::multiply_add;
+use crate::common::{blocks, by_length, multiply_add, write_all};
 use crate::{Conv2d, Write};
-
-/// Channels that stay in registers over the taps.
-const BLOCK: usize = 32;
-
-/// Splits `channels` into blocks of [`BLOCK`], then into eights, then into single ones: (first, length).
-#[inline(always)]
-fn blocks(channels: Range<usize>) -> impl Iterator<Item = (usize, usize)> {
-    let mut next = channels.start;
-    std::iter::from_fn(move || {
-        let left = channels.end - next;
-        let len = [BLOCK, 8, 1].into_iter().find(|&len| len <= left)?;
-        next += len;
-        Some((next - len, len))
-    })
-}
-
-/// Calls the function's version for a block's length.
-macro_rules! by_length {
-    ($len:expr, $function:ident($($arg:expr),*)) => {
-        match $len {
-            BLOCK => $function::<BLOCK>($($arg),*),
-            8 => $function::<8>($($arg),*),
-            _ => $function::<1>($($arg),*),
-        }
-    };
-}
 
 #[inline(always)]
 pub(crate) fn forward(conv: &Conv2d, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32], scratch: &mut [f32]) {
@@ -161,7 +135,7 @@ pub(crate) fn backward_weights(
         }
     }
     for (row, o) in dw.chunks_exact_mut(taps.max(1)).zip(outputs) {
-        super::super::common::write_all(row, write, (0..taps).map(|tap| sums[tap * channels + o]));
+        write_all(row, write, (0..taps).map(|tap| sums[tap * channels + o]));
     }
 }
 

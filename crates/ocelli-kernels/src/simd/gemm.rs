@@ -2,9 +2,9 @@
 //! with the packing left out wherever the operands can be read as they stand.
 
 use super::dots::{self, Dots};
-use super::tile::{self, Panel, Start, Tile, panels, share};
+use super::tile::{self, Panel, Start, Tile, panels, share, widest};
 use super::{Rows, Simd};
-use crate::blocking::{DEPTH, WIDTH, aligned};
+use crate::blocking::{DEPTH, HEIGHT, WIDTH, aligned};
 use crate::scalar::gemm::check;
 use crate::{Gemm, Write};
 
@@ -14,6 +14,10 @@ const DOT_ROWS: usize = 12;
 const DOT_COLUMNS: usize = 3;
 /// From so many rows of A on, B is worth copying into panels, if its rows are longer than a panel is wide.
 const PACK_ROWS: usize = 48;
+/// Terms of A further apart than this are worth copying for several panels.
+const PACK_STEP: usize = 64;
+/// Terms that are copied at a time.
+const PACK_TERMS: usize = 16;
 
 /// See [`Gemm`].
 #[inline(always)]
@@ -66,9 +70,7 @@ pub(crate) unsafe fn run<S: Simd>(gemm: &Gemm, a: *const f32, b: *const f32, c: 
 /// As [`run`].
 #[inline(always)]
 unsafe fn blocks<S: Simd>(gemm: &Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
-    // Few rows leave registers for wider tiles.
-    let widest =
-        S::ROWS.iter().rposition(|&rows| rows >= gemm.m).map_or(S::VECTORS, |at| S::VECTORS.max(at + 1));
+    let widest = widest::<S>(gemm.m);
     let pack_b = gemm.b[1] != 1 || gemm.m >= PACK_ROWS && gemm.b[0] > S::VECTORS * S::LANES;
     let mut depth_done = 0;
     loop {
@@ -129,30 +131,45 @@ impl Block {
             }
         }
         let vectors = self.widest.min(self.width.div_ceil(S::LANES));
-        // Rows of A that are far apart are copied side by side if several panels will read them.
-        let pack_a = gemm.a[1] != 1 && gemm.a[1] > 64 && self.width > 2 * vectors * S::LANES;
-        let mut row = 0;
-        while row < gemm.m {
-            let rows = share(gemm.m - row, S::ROWS[vectors - 1]);
-            let mut tile = self.tile(gemm, row);
+        let most = S::ROWS[vectors - 1];
+        // Terms of A that are far apart are copied side by side if several panels will read them.
+        let pack_a = gemm.a[1] > PACK_STEP && self.width > 2 * vectors * S::LANES;
+        for top in (0..gemm.m).step_by(HEIGHT) {
+            let height = HEIGHT.min(gemm.m - top);
             if pack_a {
+                let from = self.a.wrapping_add(top * gemm.a[0]);
                 // SAFETY: the rows lie in A, and the scratch ends with room for them.
-                unsafe { pack_rows(tile.a, gemm.a, rows, self.depth, packed_a) };
-                (tile.a, tile.a_row, tile.a_step) = (packed_a, 1, rows);
+                unsafe { pack_rows::<S>(from, gemm.a, height, most, self.depth, packed_a) };
             }
-            for panel in panels::<S>(self.width, self.widest) {
-                if self.pack_b {
-                    tile.b = packed_b.wrapping_add(panel.column * self.depth);
-                    tile.b_step = panel.vectors * S::LANES;
-                } else {
-                    tile.b = self.b.wrapping_add(panel.column);
+            let mut row = 0;
+            while row < height {
+                let rows = share(height - row, most);
+                let mut tile = self.tile(gemm, top + row);
+                if pack_a {
+                    (tile.a, tile.a_row, tile.a_step) = (packed_a.wrapping_add(row * self.depth), 1, rows);
                 }
-                tile.c = self.c.wrapping_add(row * gemm.c_row + panel.column);
-                tile.tail = panel.tail;
-                // SAFETY: rows and panel lie within the product.
-                unsafe { tile::run_rows::<S>(&tile, rows, panel.vectors) };
+                // SAFETY: the caller's promise; these are rows of the product.
+                unsafe { self.run_panels::<S>(gemm, &tile, rows, packed_b) };
+                row += rows;
             }
-            row += rows;
+        }
+    }
+
+    /// All the block's columns of some rows; `tile` describes the first panel without packing.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn run_panels<S: Simd>(&self, gemm: &Gemm, tile: &Tile, rows: usize, packed_b: *const f32) {
+        for panel in panels::<S>(self.width, self.widest) {
+            let (b, b_step) = if self.pack_b {
+                (packed_b.wrapping_add(panel.column * self.depth), panel.vectors * S::LANES)
+            } else {
+                (self.b.wrapping_add(panel.column), gemm.b[0])
+            };
+            let tile = Tile { b, b_step, c: tile.c.wrapping_add(panel.column), tail: panel.tail, ..*tile };
+            // SAFETY: rows and panel lie within the product.
+            unsafe { tile::run_rows::<S>(&tile, rows, panel.vectors) };
         }
     }
 
@@ -168,7 +185,7 @@ impl Block {
             b_run: [0, 0],
             runs: [1, 1],
             terms: self.depth,
-            c: self.c,
+            c: self.c.wrapping_add(row * gemm.c_row),
             c_row: gemm.c_row,
             tail: 0,
             start: self.start,
@@ -176,16 +193,40 @@ impl Block {
     }
 }
 
-/// Copies rows of A side by side: to\[p·rows + r\] = a\[r, p\].
+/// Copies rows of A tile by tile, side by side: for a tile of R rows from row r0 on,
+/// to\[r0·depth + p·R + r\] = a\[r0 + r, p\]. Tiles have at most `most` rows.
 ///
 /// # Safety
-/// `from` is valid for `rows` by `depth` elements with those strides, `to` for rows·depth.
+/// `from` is valid for `height` by `depth` elements with those strides, `to` for height·depth.
 #[inline(always)]
-unsafe fn pack_rows(from: *const f32, strides: [usize; 2], rows: usize, depth: usize, to: *mut f32) {
-    for p in 0..depth {
-        for r in 0..rows {
-            // SAFETY: the caller's promise.
-            unsafe { *to.add(p * rows + r) = *from.add(p * strides[1] + r * strides[0]) };
+unsafe fn pack_rows<S: Simd>(
+    from: *const f32,
+    strides: [usize; 2],
+    height: usize,
+    most: usize,
+    depth: usize,
+    to: *mut f32,
+) {
+    // Some terms of all tiles at a time: rows that follow each other in memory share cache lines.
+    for first in (0..depth).step_by(PACK_TERMS) {
+        let mut row = 0;
+        while row < height {
+            let rows = share(height - row, most);
+            for p in first..depth.min(first + PACK_TERMS) {
+                let from = from.wrapping_add(p * strides[1] + row * strides[0]);
+                let to = to.wrapping_add(row * depth + p * rows);
+                // SAFETY: the caller's promise; a tile with more rows than a vector has lanes is copied singly.
+                unsafe {
+                    if strides[0] == 1 && rows <= S::LANES {
+                        S::store_first(to, S::load_first(from, rows), rows);
+                    } else {
+                        for r in 0..rows {
+                            *to.add(r) = *from.add(r * strides[0]);
+                        }
+                    }
+                }
+            }
+            row += rows;
         }
     }
 }

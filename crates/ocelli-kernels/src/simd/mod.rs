@@ -18,6 +18,7 @@ mod correlation;
 mod depthwise;
 mod dots;
 pub(crate) mod gemm;
+mod scatter;
 mod tile;
 mod weights;
 

@@ -144,6 +144,13 @@ pub(crate) fn share(len: usize, most: usize) -> usize {
     len.div_ceil(len.div_ceil(most))
 }
 
+/// Vectors of the widest tile for a number of rows: few rows leave registers for more.
+#[inline(always)]
+pub(crate) fn widest<S: Simd>(rows: usize) -> usize {
+    let fitting = S::ROWS.iter().rposition(|&most| most >= rows);
+    fitting.map_or(S::VECTORS, |at| S::VECTORS.max(at + 1))
+}
+
 /// A panel: columns that one tile takes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Panel {

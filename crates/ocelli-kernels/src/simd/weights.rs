@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use super::Simd;
 use super::correlation::{Strides, copy_window};
-use super::tile::{self, Start, Tile, panels};
+use super::tile::{self, Start, Tile, panels, widest};
 use crate::axis::Axis;
-use crate::blocking::{Correlation, WINDOW};
+use crate::blocking::Correlation;
 use crate::{Conv2d, Write};
 
 /// # Safety
@@ -39,6 +39,7 @@ pub(crate) unsafe fn run<S: Simd>(
             dy_strides: Strides::of(conv.output),
             dw: dw.wrapping_add((first - outputs.start) * conv.filter_len()),
             outputs: last - first,
+            shallow: conv.is_shallow(),
         };
         // SAFETY: the caller's promise, for this group's channels.
         unsafe { part.run::<S>(samples, write, scratch) };
@@ -56,6 +57,8 @@ struct Part {
     dy_strides: Strides,
     dw: *mut f32,
     outputs: usize,
+    /// Whether the sums are taken with the outputs as columns, and turned at the end.
+    shallow: bool,
 }
 
 /// The image under some rows of outputs of some samples.
@@ -70,10 +73,9 @@ impl Part {
     /// As [`run`].
     #[inline(always)]
     unsafe fn run<S: Simd>(&self, samples: usize, write: Write, scratch: *mut f32) {
-        let (count, rows) = (self.shape.y.count, self.shape.rows());
-        // Several small samples at a time make longer sums.
-        let at_a_time = if rows < count { 1 } else { (WINDOW / self.shape.window(rows).max(1)).max(1) };
-        let mut start = if write == Write::Set { Start::Zero } else { Start::Destination };
+        let (count, rows, at_a_time) = (self.shape.y.count, self.shape.rows(), self.shape.samples());
+        let transposed = scratch.wrapping_add(self.shape.window(rows) * at_a_time);
+        let mut start = if self.shallow || write == Write::Set { Start::Zero } else { Start::Destination };
         for sample in (0..samples).step_by(at_a_time) {
             let samples = at_a_time.min(samples - sample);
             for row in (0..count).step_by(rows) {
@@ -82,9 +84,19 @@ impl Part {
                 unsafe {
                     let source = self.source(sample, samples, row, rows, scratch);
                     let dy = sample * self.dy_strides.sample + row * self.dy_strides.row;
-                    self.add_block::<S>(&source, self.dy.wrapping_add(dy), samples, rows, start);
+                    let tile = self.tile(&source, self.dy.wrapping_add(dy), samples, rows, start);
+                    self.add_block::<S>(&source, &tile, transposed);
                 }
                 start = Start::Destination;
+            }
+        }
+        if self.shallow {
+            for (o, t) in (0..self.outputs).flat_map(|o| (0..self.filter).map(move |t| (o, t))) {
+                // SAFETY: dw holds the outputs' weights, and the scratch their sums.
+                unsafe {
+                    let (to, sum) = (self.dw.add(o * self.filter + t), *transposed.add(t * self.outputs + o));
+                    *to = if write == Write::Set { sum } else { *to + sum };
+                }
             }
         }
     }
@@ -125,14 +137,7 @@ impl Part {
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn add_block<S: Simd>(
-        &self,
-        source: &Source,
-        dy: *const f32,
-        samples: usize,
-        rows: usize,
-        start: Start,
-    ) {
+    unsafe fn add_block<S: Simd>(&self, source: &Source, tile: &Tile, transposed: *mut f32) {
         let Correlation { y, x, inputs, .. } = self.shape;
         let tap = [y.tap_step * source.strides.row, x.tap_step * source.strides.pixel];
         // Weights of neighbouring taps that read neighbouring elements are columns of one product.
@@ -143,20 +148,58 @@ impl Part {
                 (runs, columns) = ([1, 1], columns * runs[0]);
             }
         }
-        let tile = self.tile(source, dy, samples, rows, start);
-        let widest = S::ROWS.iter().rposition(|&rows| rows >= self.outputs);
-        let widest = widest.map_or(S::VECTORS, |at| S::VECTORS.max(at + 1));
         for i in 0..runs[0] {
             for j in 0..runs[1] {
-                for panel in panels::<S>(columns, widest) {
-                    let mut tile = tile;
-                    tile.b = source.at.wrapping_add(i * tap[0] + j * tap[1] + panel.column);
-                    tile.c = self.dw.wrapping_add((i * runs[1] + j) * columns + panel.column);
-                    tile.tail = panel.tail;
-                    // SAFETY: rows are this part's outputs, columns weights of these taps.
-                    unsafe { tile::run_rows::<S>(&tile, self.outputs, panel.vectors) };
+                let at = source.at.wrapping_add(i * tap[0] + j * tap[1]);
+                let weights = (i * runs[1] + j) * columns;
+                // SAFETY: the caller's promise, for the weights of these taps.
+                unsafe {
+                    if self.shallow {
+                        self.add_transposed::<S>(tile, at, columns, transposed.add(weights * self.outputs));
+                    } else {
+                        self.add_taps::<S>(tile, at, columns, self.dw.add(weights));
+                    }
                 }
             }
+        }
+    }
+
+    /// Adds to the weights of some taps: outputs are rows, `columns` weights from `to` on are columns.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn add_taps<S: Simd>(&self, tile: &Tile, at: *const f32, columns: usize, to: *mut f32) {
+        for panel in panels::<S>(columns, widest::<S>(self.outputs)) {
+            let (b, c) = (at.wrapping_add(panel.column), to.wrapping_add(panel.column));
+            let tile = Tile { b, c, tail: panel.tail, ..*tile };
+            // SAFETY: rows are this part's outputs, columns weights of these taps.
+            unsafe { tile::run_rows::<S>(&tile, self.outputs, panel.vectors) };
+        }
+    }
+
+    /// The same with outputs as columns, into sums that are weights × outputs.
+    ///
+    /// # Safety
+    /// As [`run`].
+    #[inline(always)]
+    unsafe fn add_transposed<S: Simd>(&self, tile: &Tile, at: *const f32, columns: usize, to: *mut f32) {
+        for panel in panels::<S>(self.outputs, widest::<S>(columns)) {
+            let tile = Tile {
+                a: at,
+                a_row: 1,
+                a_step: tile.b_step,
+                a_run: tile.b_run,
+                b: tile.a.wrapping_add(panel.column),
+                b_step: tile.a_step,
+                b_run: tile.a_run,
+                c: to.wrapping_add(panel.column),
+                c_row: self.outputs,
+                tail: panel.tail,
+                ..*tile
+            };
+            // SAFETY: rows are weights of these taps, columns this part's outputs.
+            unsafe { tile::run_rows::<S>(&tile, columns, panel.vectors) };
         }
     }
 

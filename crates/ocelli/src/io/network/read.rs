@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::{INPUT, MAX_BYTES, MAX_LAYERS, MAX_SETTING, Network, VERSION, default_name};
 use crate::io::IoError;
-use crate::io::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// The network that `text` describes.
 pub(super) fn network(text: &str, file: &str, classes: Option<usize>) -> Result<Network, IoError> {
