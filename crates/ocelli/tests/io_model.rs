@@ -51,7 +51,10 @@ impl Loader {
 
     fn load(&self, bytes: &[u8]) -> Result<ModelFile, IoError> {
         let path = self.0.path().join("model.safetensors");
-        fs::write(&path, bytes).unwrap();
+        // Overwritten, not emptied first: some file systems flush emptied files at once, which takes long.
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path).unwrap();
+        file.write_all(bytes).unwrap();
+        file.set_len(bytes.len() as u64).unwrap();
         ModelFile::load(&path)
     }
 
