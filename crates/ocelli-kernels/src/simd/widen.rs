@@ -6,7 +6,8 @@
 //! reaches a few more neighbours, as NaN: 0·∞.
 
 use super::Simd;
-use super::correlation::{Job, Strides, Weights};
+use super::correlation::{Job, Weights};
+use super::window::Strides;
 use crate::Conv2d;
 
 /// The forward direction over groups of `by` outputs; `job` is the plain one.
