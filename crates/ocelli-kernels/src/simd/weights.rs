@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Simd;
 use super::tile::{self, Start, Tile, panels, widest};
-use super::widen::places;
+use super::widen::each_place;
 use super::window::{self, Source, Strides};
 use crate::axis::Axis;
 use crate::blocking::Correlation;
@@ -110,9 +110,7 @@ impl Part {
             if write == Write::Set {
                 self.dw.write_bytes(0, outputs * self.filter);
             }
-            for (wide, plain) in places(&self.conv, outputs, self.by) {
-                *self.dw.add(plain) += *sums.add(wide);
-            }
+            each_place(&self.conv, outputs, self.by, |wide, plain| *self.dw.add(plain) += *sums.add(wide));
         }
     }
 
