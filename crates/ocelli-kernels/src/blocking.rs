@@ -5,8 +5,9 @@
 use crate::axis::Axis;
 use crate::{Conv2d, Element, Gemm};
 
-/// Columns of the widest panel of any instruction set, and its vectors' lanes.
-pub(crate) const PANEL: usize = 48;
+/// Columns of the widest panel of any instruction set.
+const PANEL: usize = 48;
+/// Numbers in the widest vector.
 const LANES: usize = 16;
 /// Elements by which scratch may be off the alignment that loads like best.
 const ALIGN: usize = 16;
@@ -22,9 +23,9 @@ pub(crate) const HEIGHT: usize = 112;
 const PRODUCT: usize = DEPTH * (WIDTH + HEIGHT);
 
 /// Elements of packed weights that a convolution uses at a time, if one panel is not more.
-pub(crate) const WEIGHTS: usize = 1 << 18;
+const WEIGHTS: usize = 1 << 18;
 /// Elements of the image that a convolution treats at a time, if one row of windows is not more.
-pub(crate) const WINDOW: usize = 1 << 15;
+const WINDOW: usize = 1 << 15;
 
 impl Gemm {
     /// Elements of scratch that the product needs.
@@ -53,7 +54,8 @@ impl Conv2d {
                 most = most.max(Correlation { y, x, inputs: outputs, outputs: inputs }.scratch());
             }
         }
-        // The gradient of the weights reads the same windows as the forward direction, of several samples.
+        // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
+        // the forward direction may take several pixels as one.
         let transposed = if self.is_shallow() { self.filter_len() * outputs } else { 0 };
         most = most.max(forward.window(forward.rows()) * forward.samples() + transposed);
         let by = self.widening(LANES);
@@ -75,9 +77,9 @@ impl Conv2d {
         most.max(special) + ALIGN
     }
 
-    /// One input and one output channel in each group.
+    /// One input and one output channel in each of several groups.
     pub(crate) fn is_depthwise(&self) -> bool {
-        self.groups == self.input[2] && self.groups == self.output[2]
+        self.groups > 1 && self.groups == self.input[2] && self.groups == self.output[2]
     }
 
     /// A group's input channels fill no more than half a vector, and there are taps that would.

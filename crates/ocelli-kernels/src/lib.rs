@@ -10,7 +10,9 @@
 //! - The result depends on the arguments and the table alone: sums run in an order fixed by the sizes.
 //! - Slices of the wrong length are a bug of the caller, reported by a panic that names it.
 
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod axis;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod blocking;
 mod common;
 mod element;

@@ -216,3 +216,17 @@ pub(crate) fn f64_kernels(isa: Isa) -> &'static Kernels<f64> {
 fn best<T: Element>(tables: &[&'static Kernels<T>], isa: Isa) -> Option<&'static Kernels<T>> {
     tables.iter().rev().find(|table| table.isa <= isa && table.isa.available()).copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_needs_no_more_than_was_asked_for_and_is_the_best_available() {
+        for isa in Isa::ALL {
+            let best = isa.min(Isa::detect());
+            assert_eq!(f32_kernels(isa).isa, best);
+            assert_eq!(f64_kernels(isa).isa, best);
+        }
+    }
+}

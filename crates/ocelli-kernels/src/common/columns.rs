@@ -54,8 +54,8 @@ impl Strip {
         (column..len).step_by(self.step).map(move |start| start..(start + width).min(len))
     }
 
-    /// Sums `term(constant, i)` over the rows of each column, i being the element's index, and writes
-    /// `factor` times the sum.
+    /// Sums over the rows of each column: `add_terms` adds the terms of the elements in a range, a chunk, to as many
+    /// partial sums.
     #[inline(always)]
     fn sum<T: Element>(
         &self,

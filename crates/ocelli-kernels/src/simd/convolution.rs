@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::correlation::{Job, Strides, Weights};
+use super::correlation::{Job, Weights};
+use super::window::{Source, Strides};
 use super::{Simd, depthwise, gemm, scatter, weights, widen};
 use crate::axis::Axis;
 use crate::blocking::{Correlation, aligned};
@@ -37,33 +38,42 @@ pub(crate) fn forward<S: Simd>(
             gemm::run::<S>(&gemm, x.as_ptr(), w.as_ptr(), y.as_mut_ptr(), scratch.as_mut_ptr())
         };
     }
-    let [inputs, outputs, terms] = [conv.group_inputs(), conv.group_outputs(), conv.filter_len()];
     for group in 0..conv.groups {
-        let job = Job {
-            shape: Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs },
-            samples,
-            source: x.as_ptr().wrapping_add(group * inputs),
-            source_strides: Strides::of(conv.input),
-            weights: Weights {
-                at: w.as_ptr().wrapping_add(group * outputs * terms),
-                runs: [1, 1],
-                run: [0, 0],
-                depth: terms,
-                strides: [1, terms],
-            },
-            bias: if bias.is_empty() { std::ptr::null() } else { bias[group * outputs..].as_ptr() },
-            out: y.as_mut_ptr().wrapping_add(group * outputs),
-            out_strides: Strides::of(conv.output),
-            write: Write::Set,
-        };
-        let by = conv.widening(S::LANES);
-        // SAFETY: the checks above: the slices hold `samples` images, the weights and the scratch of `conv`.
-        unsafe {
-            if by > 1 {
-                widen::forward::<S>(conv, by, &job, scratch.as_mut_ptr());
-            } else {
-                job.run::<S>(scratch.as_mut_ptr());
-            }
+        forward_group::<S>(conv, samples, group, x, w, bias, y, scratch);
+    }
+}
+
+/// The outputs of one group; the slices have been checked.
+#[inline(always)]
+fn forward_group<S: Simd>(
+    conv: &Conv2d,
+    samples: usize,
+    group: usize,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    scratch: &mut [f32],
+) {
+    let [inputs, outputs, terms] = [conv.group_inputs(), conv.group_outputs(), conv.filter_len()];
+    let at = w.as_ptr().wrapping_add(group * outputs * terms);
+    let job = Job {
+        shape: Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs },
+        samples,
+        source: Source { at: x.as_ptr().wrapping_add(group * inputs), strides: Strides::of(conv.input) },
+        weights: Weights { at, runs: [1, 1], run: [0, 0], depth: terms, strides: [1, terms] },
+        bias: if bias.is_empty() { std::ptr::null() } else { bias[group * outputs..].as_ptr() },
+        out: y.as_mut_ptr().wrapping_add(group * outputs),
+        out_strides: Strides::of(conv.output),
+        write: Write::Set,
+    };
+    let by = conv.widening(S::LANES);
+    // SAFETY: the caller has checked that the slices hold `samples` images, the weights and the scratch of `conv`.
+    unsafe {
+        if by > 1 {
+            widen::forward::<S>(conv, by, &job, scratch.as_mut_ptr());
+        } else {
+            job.run::<S>(scratch.as_mut_ptr());
         }
     }
 }
@@ -134,8 +144,7 @@ fn backward_phase<S: Simd>(
     let job = Job {
         shape: Correlation { y, x, inputs: outputs, outputs: inputs },
         samples,
-        source: dy.as_ptr().wrapping_add(group * outputs),
-        source_strides: Strides::of(conv.output),
+        source: Source { at: dy.as_ptr().wrapping_add(group * outputs), strides: Strides::of(conv.output) },
         weights: Weights {
             at: w.as_ptr().wrapping_add(group * outputs * terms + first_tap),
             runs: [y.taps, x.taps],

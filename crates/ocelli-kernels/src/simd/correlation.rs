@@ -7,23 +7,9 @@
 use super::Simd;
 use super::gemm::pack;
 use super::tile::{self, Panel, Start, Tile, panels};
+use super::window::{self, Source, Strides};
 use crate::Write;
 use crate::blocking::Correlation;
-
-/// Images in N·H·W·C order, at the first channel of a group: strides in elements.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Strides {
-    pub(crate) sample: usize,
-    pub(crate) row: usize,
-    pub(crate) pixel: usize,
-}
-
-impl Strides {
-    /// Of whole images of that height, width and channels.
-    pub(crate) fn of([height, width, channels]: [usize; 3]) -> Strides {
-        Strides { sample: height * width * channels, row: width * channels, pixel: channels }
-    }
-}
 
 /// Where the weights of a tap's inputs stand. The matrix of terms × outputs consists of runs of `depth` terms, tap
 /// after tap.
@@ -44,8 +30,7 @@ pub(crate) struct Weights {
 pub(crate) struct Job {
     pub(crate) shape: Correlation,
     pub(crate) samples: usize,
-    pub(crate) source: *const f32,
-    pub(crate) source_strides: Strides,
+    pub(crate) source: Source,
     pub(crate) weights: Weights,
     /// Null for none.
     pub(crate) bias: *const f32,
@@ -68,14 +53,14 @@ impl Job {
             // SAFETY: the caller's promise; the scratch holds the columns' weights and then a window.
             unsafe {
                 self.pack_weights::<S>(column, columns, scratch);
-                if shape.has_short_rows() && self.is_dense() {
+                if shape.has_short_rows() && self.covers_images() {
                     self.run_patches::<S>(column, columns, scratch, window);
                     continue;
                 }
                 for sample in 0..self.samples {
                     for row in (0..shape.y.count).step_by(shape.rows()) {
                         let rows = shape.rows().min(shape.y.count - row);
-                        let source = self.source_rows(sample, row, rows, window);
+                        let source = self.sample(sample).rows(shape, 1, row, rows, window);
                         self.run_rows::<S>(sample, row, rows, column, columns, scratch, &source);
                     }
                 }
@@ -103,8 +88,14 @@ impl Job {
         }
     }
 
+    /// The source from a sample on.
+    fn sample(&self, sample: usize) -> Source {
+        let Source { at, strides } = self.source;
+        Source { at: at.wrapping_add(sample * strides.sample), strides }
+    }
+
     /// Whether the outputs are all of the images' pixels, in their order.
-    fn is_dense(&self) -> bool {
+    fn covers_images(&self) -> bool {
         let Correlation { y, x, .. } = self.shape;
         let row = x.count * self.out_strides.pixel;
         [y.every, x.every] == [1, 1]
@@ -133,12 +124,12 @@ impl Job {
             for i in 0..count {
                 let (sample, pixel) = ((first + i) / per_sample, (first + i) % per_sample);
                 let (oy, ox) = (pixel / shape.x.count, pixel % shape.x.count);
-                let from = self.source.wrapping_add(sample * self.source_strides.sample);
                 let to = patches.wrapping_add(i * terms);
                 // SAFETY: the caller's promise; the scratch holds so many patches.
-                unsafe { copy_patch(shape, oy, ox, from, &self.source_strides, to) };
+                unsafe { self.sample(sample).copy_patch(shape, oy, ox, to) };
             }
-            let source = Source { at: patches, row: 0, pixel: terms };
+            let strides = Strides { sample: 0, row: 0, pixel: terms };
+            let source = Source { at: patches, strides };
             let out = first * self.out_strides.pixel + column;
             let tile = Tile {
                 a_row: terms,
@@ -175,24 +166,6 @@ impl Job {
         }
     }
 
-    /// The source of some rows of outputs: as it stands, or copied to `window` if it hangs over the border.
-    ///
-    /// # Safety
-    /// As [`Job::run`].
-    #[inline(always)]
-    unsafe fn source_rows(&self, sample: usize, row: usize, rows: usize, window: *mut f32) -> Source {
-        let Correlation { y, x, inputs, .. } = self.shape;
-        let at = self.source.wrapping_add(sample * self.source_strides.sample);
-        if y.inside(row, rows) && x.inside(0, x.count) {
-            let Strides { row: row_stride, pixel, .. } = self.source_strides;
-            let offset = y.origin(row) as usize * row_stride + x.origin(0) as usize * pixel;
-            return Source { at: at.wrapping_add(offset), row: row_stride, pixel };
-        }
-        // SAFETY: the caller's promise; the scratch holds the window of so many rows.
-        unsafe { copy_window(&self.shape, row, rows, at, &self.source_strides, window) };
-        Source { at: window, row: x.reach(x.count) * inputs, pixel: inputs }
-    }
-
     /// Some rows of outputs of a sample, for the columns that are packed.
     ///
     /// # Safety
@@ -217,7 +190,7 @@ impl Job {
         let mut tile = self.tile(source);
         tile.c = self.out.wrapping_add(out);
         // Rows that follow each other like the pixels within them are one long row.
-        let (mut rows, mut pixels, source_row) = (rows, x.count, y.step * source.row);
+        let (mut rows, mut pixels, source_row) = (rows, x.count, y.step * source.strides.row);
         if source_row == pixels * tile.a_row && out_row == pixels * tile.c_row {
             (rows, pixels) = (1, rows * pixels);
         }
@@ -234,18 +207,12 @@ impl Job {
 
     /// What all tiles over a source share, with as few runs as its layout allows.
     fn tile(&self, source: &Source) -> Tile {
-        let Correlation { y, x, inputs, .. } = self.shape;
-        let (mut runs, mut terms) = ([y.taps, x.taps], inputs);
-        let run = [y.tap_step * source.row, x.tap_step * source.pixel];
-        if runs[1] == 1 || run[1] == terms {
-            (runs, terms) = ([runs[0], 1], terms * runs[1]);
-            if runs[0] == 1 || run[0] == terms {
-                (runs, terms) = ([1, 1], terms * runs[0]);
-            }
-        }
+        let Correlation { y, x, .. } = self.shape;
+        let run = [y.tap_step * source.strides.row, x.tap_step * source.strides.pixel];
+        let (runs, terms) = window::runs(&self.shape, run);
         Tile {
             a: source.at,
-            a_row: x.step * source.pixel,
+            a_row: x.step * source.strides.pixel,
             a_step: 1,
             a_run: run,
             b: std::ptr::null(),
@@ -265,89 +232,6 @@ impl Job {
             Write::Add => Start::Destination,
             Write::Set if self.bias.is_null() => Start::Zero,
             Write::Set => Start::Row(self.bias.wrapping_add(column)),
-        }
-    }
-}
-
-/// Where the first window of some rows starts, and the strides there.
-#[derive(Clone, Copy, Debug)]
-struct Source {
-    at: *const f32,
-    row: usize,
-    pixel: usize,
-}
-
-/// Copies one window tap by tap, with zeros where it hangs over the border.
-///
-/// # Safety
-/// `from` is valid for the sample's image with these strides, `to` for the sum's terms.
-#[inline(always)]
-unsafe fn copy_patch(
-    shape: &Correlation,
-    oy: usize,
-    ox: usize,
-    from: *const f32,
-    strides: &Strides,
-    to: *mut f32,
-) {
-    let Correlation { y, x, inputs, .. } = *shape;
-    for (ty, tx) in (0..y.taps).flat_map(|ty| (0..x.taps).map(move |tx| (ty, tx))) {
-        let to = to.wrapping_add((ty * x.taps + tx) * inputs);
-        let row = y.origin(oy) + (ty * y.tap_step) as isize;
-        let column = x.origin(ox) + (tx * x.tap_step) as isize;
-        let inside = row >= 0 && column >= 0 && (row as usize) < y.source && (column as usize) < x.source;
-        // SAFETY: the caller's promise; the tap is read only where it lies in the image.
-        unsafe {
-            if inside {
-                let at = row as usize * strides.row + column as usize * strides.pixel;
-                to.copy_from_nonoverlapping(from.add(at), inputs);
-            } else {
-                to.write_bytes(0, inputs);
-            }
-        }
-    }
-}
-
-/// Copies what the windows of rows `row..row + rows` reach, with zeros where they hang over the border: an image
-/// of reach × reach pixels of the group's channels.
-///
-/// # Safety
-/// `from` is valid for the sample's images with these strides, `to` for `shape.window(rows)`.
-#[inline(always)]
-pub(crate) unsafe fn copy_window(
-    shape: &Correlation,
-    row: usize,
-    rows: usize,
-    from: *const f32,
-    strides: &Strides,
-    to: *mut f32,
-) {
-    let Correlation { y, x, inputs, .. } = *shape;
-    let width = x.reach(x.count);
-    // Columns of the window: zeros, then the image from column `skipped` on, then zeros.
-    let left = ((-x.start).max(0) as usize).min(width);
-    let skipped = x.start.max(0) as usize;
-    let inside = x.source.saturating_sub(skipped).min(width - left);
-    for i in 0..y.reach(rows) {
-        let line = y.origin(row) + i as isize;
-        let to = to.wrapping_add(i * width * inputs);
-        // SAFETY: the caller's promise: `line` and the columns lie in the image, `left + inside` in the window.
-        unsafe {
-            if line < 0 || line as usize >= y.source {
-                to.write_bytes(0, width * inputs);
-                continue;
-            }
-            let from = from.wrapping_add(line as usize * strides.row + skipped * strides.pixel);
-            to.write_bytes(0, left * inputs);
-            if strides.pixel == inputs {
-                to.add(left * inputs).copy_from_nonoverlapping(from, inside * inputs);
-            } else {
-                for pixel in 0..inside {
-                    let to = to.add((left + pixel) * inputs);
-                    to.copy_from_nonoverlapping(from.wrapping_add(pixel * strides.pixel), inputs);
-                }
-            }
-            to.add((left + inside) * inputs).write_bytes(0, (width - left - inside) * inputs);
         }
     }
 }

@@ -22,6 +22,7 @@ mod scatter;
 mod tile;
 mod weights;
 mod widen;
+mod window;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;

@@ -4,9 +4,9 @@
 use std::ops::Range;
 
 use super::Simd;
-use super::correlation::{Strides, copy_window};
 use super::tile::{self, Start, Tile, panels, widest};
-use super::widen::places;
+use super::widen::each_place;
+use super::window::{self, Source, Strides};
 use crate::axis::Axis;
 use crate::blocking::Correlation;
 use crate::{Conv2d, Write};
@@ -39,8 +39,7 @@ pub(crate) unsafe fn run<S: Simd>(
             by,
             shape: shape.widened(by),
             filter: conv.filter_len(),
-            x: x.wrapping_add(group * inputs),
-            x_strides: Strides::of(conv.input),
+            x: Source { at: x.wrapping_add(group * inputs), strides: Strides::of(conv.input) },
             dy: dy.wrapping_add(first),
             dy_strides: Strides { pixel: by * conv.output[2], ..Strides::of(conv.output) },
             dw: dw.wrapping_add((first - outputs.start) * conv.filter_len()),
@@ -60,21 +59,13 @@ struct Part {
     shape: Correlation,
     /// Weights of an output.
     filter: usize,
-    x: *const f32,
-    x_strides: Strides,
+    x: Source,
     dy: *const f32,
     dy_strides: Strides,
     dw: *mut f32,
     outputs: usize,
     /// Whether the sums are taken with the outputs as columns, and turned at the end.
     shallow: bool,
-}
-
-/// The image under some rows of outputs of some samples.
-#[derive(Clone, Copy)]
-struct Source {
-    at: *const f32,
-    strides: Strides,
 }
 
 impl Part {
@@ -91,7 +82,9 @@ impl Part {
                 let rows = rows.min(count - row);
                 // SAFETY: the caller's promise; so many samples' windows fit in the scratch.
                 unsafe {
-                    let source = self.source(sample, samples, row, rows, scratch);
+                    let first = self.x.at.wrapping_add(sample * self.x.strides.sample);
+                    let source =
+                        Source { at: first, ..self.x }.rows(&self.shape, samples, row, rows, scratch);
                     let dy = sample * self.dy_strides.sample + row * self.dy_strides.row;
                     let tile = self.tile(&source, self.dy.wrapping_add(dy), samples, rows, start);
                     self.add_block::<S>(&source, &tile, transposed);
@@ -117,41 +110,8 @@ impl Part {
             if write == Write::Set {
                 self.dw.write_bytes(0, outputs * self.filter);
             }
-            for (wide, plain) in places(&self.conv, outputs, self.by) {
-                *self.dw.add(plain) += *sums.add(wide);
-            }
+            each_place(&self.conv, outputs, self.by, |wide, plain| *self.dw.add(plain) += *sums.add(wide));
         }
-    }
-
-    /// The image under rows of outputs: as it stands, or copied if windows hang over its border.
-    ///
-    /// # Safety
-    /// As [`run`].
-    #[inline(always)]
-    unsafe fn source(
-        &self,
-        sample: usize,
-        samples: usize,
-        row: usize,
-        rows: usize,
-        window: *mut f32,
-    ) -> Source {
-        let Correlation { y, x, inputs, .. } = self.shape;
-        let at = self.x.wrapping_add(sample * self.x_strides.sample);
-        if y.inside(row, rows) && x.inside(0, x.count) {
-            let offset =
-                y.origin(row) as usize * self.x_strides.row + x.origin(0) as usize * self.x_strides.pixel;
-            return Source { at: at.wrapping_add(offset), strides: self.x_strides };
-        }
-        let len = self.shape.window(rows);
-        for i in 0..samples {
-            let from = at.wrapping_add(i * self.x_strides.sample);
-            // SAFETY: the caller's promise; the scratch holds the windows of all these samples.
-            unsafe {
-                copy_window(&self.shape, row, rows, from, &self.x_strides, window.wrapping_add(i * len));
-            }
-        }
-        Source { at: window, strides: Strides { sample: len, row: x.reach(x.count) * inputs, pixel: inputs } }
     }
 
     /// Adds the sums over the pixels of some rows of some samples.
@@ -160,16 +120,10 @@ impl Part {
     /// As [`run`].
     #[inline(always)]
     unsafe fn add_block<S: Simd>(&self, source: &Source, tile: &Tile, transposed: *mut f32) {
-        let Correlation { y, x, inputs, .. } = self.shape;
+        let Correlation { y, x, .. } = self.shape;
         let tap = [y.tap_step * source.strides.row, x.tap_step * source.strides.pixel];
         // Weights of neighbouring taps that read neighbouring elements are columns of one product.
-        let (mut runs, mut columns) = ([y.taps, x.taps], inputs);
-        if runs[1] == 1 || tap[1] == columns {
-            (runs, columns) = ([runs[0], 1], columns * runs[1]);
-            if runs[0] == 1 || tap[0] == columns {
-                (runs, columns) = ([1, 1], columns * runs[0]);
-            }
-        }
+        let (runs, columns) = window::runs(&self.shape, tap);
         for i in 0..runs[0] {
             for j in 0..runs[1] {
                 let at = source.at.wrapping_add(i * tap[0] + j * tap[1]);

@@ -6,7 +6,8 @@
 //! reaches a few more neighbours, as NaN: 0·∞.
 
 use super::Simd;
-use super::correlation::{Job, Strides, Weights};
+use super::correlation::{Job, Weights};
+use super::window::Strides;
 use crate::Conv2d;
 
 /// The forward direction over groups of `by` outputs; `job` is the plain one.
@@ -21,9 +22,7 @@ pub(crate) unsafe fn forward<S: Simd>(conv: &Conv2d, by: usize, job: &Job, scrat
     // SAFETY: the caller's promise; the scratch has room for the wide weights and bias before the job's own.
     unsafe {
         weights.write_bytes(0, terms * outputs);
-        for (wide, plain) in places(conv, conv.output[2], by) {
-            *weights.add(wide) = *job.weights.at.add(plain);
-        }
+        each_place(conv, conv.output[2], by, |wide, plain| *weights.add(wide) = *job.weights.at.add(plain));
         if !job.bias.is_null() {
             for i in 0..outputs {
                 *bias.add(i) = *job.bias.add(i % conv.output[2]);
@@ -40,23 +39,24 @@ pub(crate) unsafe fn forward<S: Simd>(conv: &Conv2d, by: usize, job: &Job, scrat
     }
 }
 
-/// Where each weight of the plain kernel with `outputs` outputs stands in the wide one, terms × outputs, once for each of the
-/// `by` pixels: pairs (wide, plain).
+/// Where each weight of the plain kernel with `outputs` outputs stands in the wide one, terms × outputs, once for
+/// each of the `by` pixels: calls `place(wide, plain)`.
 #[inline(always)]
-pub(crate) fn places(
-    conv: &Conv2d,
-    outputs: usize,
-    by: usize,
-) -> impl Iterator<Item = (usize, usize)> + use<> {
-    let ([rows, columns], inputs) = (conv.kernel, conv.group_inputs());
-    let step = conv.stride[1];
+pub(crate) fn each_place(conv: &Conv2d, outputs: usize, by: usize, mut place: impl FnMut(usize, usize)) {
+    let [rows, columns] = conv.kernel;
+    let (inputs, step) = (conv.group_inputs(), conv.stride[1]);
     let wide_columns = columns + (by - 1) * step;
-    (0..by * outputs).flat_map(move |column| {
-        let (pixel, o) = (column / outputs, column % outputs);
-        (0..rows * columns * inputs).map(move |term| {
-            let (ky, along) = (term / (columns * inputs), term % (columns * inputs));
-            let wide_term = (ky * wide_columns + pixel * step) * inputs + along;
-            (wide_term * by * outputs + column, o * rows * columns * inputs + term)
-        })
-    })
+    let mut plain = 0;
+    for o in 0..outputs {
+        for ky in 0..rows {
+            for along in 0..columns * inputs {
+                let term = ky * wide_columns * inputs + along;
+                for pixel in 0..by {
+                    let wide_term = term + pixel * step * inputs;
+                    place((wide_term * by + pixel) * outputs + o, plain);
+                }
+                plain += 1;
+            }
+        }
+    }
 }
