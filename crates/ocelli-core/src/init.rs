@@ -19,11 +19,13 @@ pub enum Init {
         /// It.
         value: f64,
     },
-    /// U(−a/fan-in, a/fan-in): LeNet-5 with a = 2.4 (LeCun et al. 1998), which keeps scaled-tanh units out of
-    /// saturation.
+    /// U(−a/fan-in^power, a/fan-in^power), as LeNet-5 has it with a = 2.4 (LeCun et al. 1998, appendix A).
     UniformFanIn {
         /// a > 0.
         a: f64,
+        /// 1, or ½ to give weighted sums the same variance whatever the fan-in.
+        #[serde(default = "one")]
+        power: f64,
     },
     /// Variance 2/(fan-in + fan-out), a compromise between the forward and the backward pass (Glorot and
     /// Bengio 2010).
@@ -96,8 +98,9 @@ impl Init {
         let finite = |field, x: f64| require(x.is_finite(), self.name(), field, x, "a finite number");
         match *self {
             Init::Constant { value } => finite("value", value),
-            Init::UniformFanIn { a } => {
-                require(a > 0.0 && a.is_finite(), self.name(), "a", a, "a finite number above 0")
+            Init::UniformFanIn { a, power } => {
+                require(a > 0.0 && a.is_finite(), self.name(), "a", a, "a finite number above 0")?;
+                finite("power", power)
             }
             Init::Xavier { .. } | Init::Signs | Init::Digits => Ok(()),
             Init::He { slope, .. } => finite("slope", slope),
@@ -119,7 +122,7 @@ impl Init {
         let both = (fan.inputs + fan.outputs).max(1) as f64;
         match *self {
             Init::Constant { value } => out.fill(T::of(value)),
-            Init::UniformFanIn { a } => uniform(a / inputs, &mut stream, out),
+            Init::UniformFanIn { a, power } => uniform(a / inputs.powf(power), &mut stream, out),
             Init::Xavier { uniform } => centred(uniform, 2.0 / both, &mut stream, out),
             Init::He { uniform, slope } => {
                 centred(uniform, 2.0 / ((1.0 + slope * slope) * inputs), &mut stream, out);
@@ -228,7 +231,7 @@ mod tests {
     fn all() -> Vec<Init> {
         vec![
             Init::Constant { value: 0.25 },
-            Init::UniformFanIn { a: 2.4 },
+            Init::UniformFanIn { a: 2.4, power: 1.0 },
             Init::Xavier { uniform: true },
             Init::Xavier { uniform: false },
             Init::He { uniform: true, slope: 0.0 },
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn random_initialisers_have_their_published_variance_and_mean_zero() {
         let expected = [
-            (Init::UniformFanIn { a: 2.4 }, (2.4f64 / 25.0).powi(2) / 3.0),
+            (Init::UniformFanIn { a: 2.4, power: 1.0 }, (2.4f64 / 25.0).powi(2) / 3.0),
             (Init::Xavier { uniform: true }, 2.0 / 100.0),
             (Init::Xavier { uniform: false }, 2.0 / 100.0),
             (Init::He { uniform: true, slope: 0.0 }, 2.0 / 25.0),
@@ -261,7 +264,7 @@ mod tests {
     #[test]
     fn uniform_initialisers_fill_their_interval_and_stay_inside() {
         let bounds = [
-            (Init::UniformFanIn { a: 2.4 }, 2.4 / 25.0),
+            (Init::UniformFanIn { a: 2.4, power: 1.0 }, 2.4 / 25.0),
             (Init::Xavier { uniform: true }, (6.0f64 / 100.0).sqrt()),
             (Init::He { uniform: true, slope: 0.0 }, (6.0f64 / 25.0).sqrt()),
         ];
@@ -331,7 +334,7 @@ mod tests {
     fn settings_outside_their_range_are_named() {
         for init in [
             Init::Constant { value: f64::NAN },
-            Init::UniformFanIn { a: 0.0 },
+            Init::UniformFanIn { a: 0.0, power: 1.0 },
             Init::He { uniform: true, slope: f64::INFINITY },
             Init::Normal { std: -1.0 },
             Init::Orthogonal { gain: f64::NAN },

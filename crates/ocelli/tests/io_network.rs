@@ -148,7 +148,7 @@ fn lenet_5_of_the_paper_comes_back() {
     let x = graph.add("scaled_tanh2", ScaledTanh {}, [x]).unwrap();
     let x = graph.add("c5", Conv2d::new(120, 5), [x]).unwrap();
     let x = graph.add("flatten1", Flatten {}, [x]).unwrap();
-    let x = graph.add("f6", Linear::new(84).init(Init::UniformFanIn { a: 2.4 }), [x]).unwrap();
+    let x = graph.add("f6", Linear::new(84).init(Init::UniformFanIn { a: 2.4, power: 1.0 }), [x]).unwrap();
     let x = graph.add("scaled_tanh3", ScaledTanh {}, [x]).unwrap();
     graph.add("output", Rbf::new(10), [x]).unwrap();
     let network = named(graph);

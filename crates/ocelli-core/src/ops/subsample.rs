@@ -35,7 +35,7 @@ pub struct Subsample {
 
 /// LeNet-5's initialiser: U(±2.4/fan-in).
 fn lenet() -> Init {
-    Init::UniformFanIn { a: 2.4 }
+    Init::UniformFanIn { a: 2.4, power: 1.0 }
 }
 
 fn is_lenet(init: &Init) -> bool {

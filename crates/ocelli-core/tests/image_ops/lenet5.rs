@@ -52,7 +52,7 @@ fn has_the_shapes_parameters_and_connections_of_the_paper() {
 fn weights_start_within_2_4_over_the_fan_in() {
     let mut graph = Graph::new();
     let x = graph.input("x", [6, 14, 14]).unwrap();
-    let init = Init::UniformFanIn { a: 2.4 };
+    let init = Init::UniformFanIn { a: 2.4, power: 1.0 };
     let conv = Conv2d::new(16, 5).connections(Conv2d::LENET_C3).init(init);
     let c3 = graph.add("c3", conv, [x]).unwrap();
     graph.add("s4", Subsample::new(2), [c3]).unwrap();

@@ -33,7 +33,7 @@ pub(super) fn build(wanted: &Wanted) -> Result<Graph, Error> {
 }
 
 fn start() -> Init {
-    Init::UniformFanIn { a: 2.4 }
+    Init::UniformFanIn { a: 2.4, power: 1.0 }
 }
 
 /// The paper's own: 20 passes of one sample at a time, each parameter with its own rate η/(μ + h), and the
