@@ -132,7 +132,7 @@ mod tests {
             let buffer = AlignedBuffer::<f32>::zeroed(len, "test").unwrap();
             assert_eq!(buffer.len(), len);
             assert!(buffer.iter().all(|&x| x == 0.0));
-            assert!(len == 0 || buffer.as_ptr().addr() % ALIGNMENT == 0);
+            assert!(len == 0 || buffer.as_ptr().addr().is_multiple_of(ALIGNMENT));
         }
     }
 

@@ -433,7 +433,6 @@ impl<'a, T: Element> Run<'a, T> {
         let pass = BackwardParams {
             node,
             kernels: self.kernels,
-            mode: self.plan.options.mode,
             units,
             inputs: self.inputs(value, &samples, reads.input),
             params: self.params(places),
@@ -490,7 +489,6 @@ impl<'a, T: Element> Run<'a, T> {
             node,
             kernels: self.kernels,
             mode: self.plan.options.mode,
-            batch: self.batch.count,
             index,
             inputs: self.inputs(value, &samples, reads.input),
             params: self.params(places),

@@ -232,8 +232,6 @@ pub(crate) struct BackwardInput<'a, T: Element> {
     pub(crate) mode: Mode,
     /// Which samples of the batch these are.
     pub(crate) samples: Range<usize>,
-    /// How many samples the whole batch has.
-    pub(crate) batch: usize,
     /// Which input the gradient is wanted for.
     pub(crate) index: usize,
     /// The inputs for these samples, if declared.
@@ -266,8 +264,6 @@ pub(crate) struct BackwardParams<'a, T: Element> {
     pub(crate) node: &'a Node,
     /// The kernels to use.
     pub(crate) kernels: &'static Kernels<T>,
-    /// Training or evaluation.
-    pub(crate) mode: Mode,
     /// Which units of the parameters the gradient is wanted for: all, or some of `param_units`.
     pub(crate) units: Range<usize>,
     /// The inputs for these samples, if declared.
@@ -275,6 +271,7 @@ pub(crate) struct BackwardParams<'a, T: Element> {
     /// The parameters, whole.
     pub(crate) params: ParamViews<'a, T>,
     /// The output for these samples, if declared.
+    #[expect(dead_code, reason = "part of the contract, though no op's parameters depend on it yet")]
     pub(crate) output: &'a [T],
     /// What forward saved for these samples, if declared.
     pub(crate) saved: &'a [T],
