@@ -436,7 +436,6 @@ impl<'a, T: Element> Run<'a, T> {
             units,
             inputs: self.inputs(value, &samples, reads.input),
             params: self.params(places),
-            output: self.read_rows(places.output, node.shape().len(), &samples, reads.output),
             saved: self.read_rows(places.saved, signature.saved, &samples, reads.saved),
             statistics: self.whole(places.statistics, reads.saved),
             output_gradient: self.read_rows(places.gradient, node.shape().len(), &samples, true),

@@ -97,7 +97,7 @@ impl<T: Element> Params<T> {
     /// # Errors
     /// [`Error::Memory`].
     pub fn initialised(layout: &Arc<ParamLayout>, seed: u64) -> Result<Params<T>, Error> {
-        const PURPOSE: u64 = 0x696e_6974; // "init"
+        const PURPOSE: u64 = u64::from_be_bytes(*b"INIT    ");
         let mut params = Params::zeroed(layout)?;
         for (index, entry) in layout.entries().iter().enumerate() {
             let spec = &entry.spec;

@@ -56,6 +56,13 @@ impl Conv2d {
         // The gradient of the weights reads the same windows as the forward direction, of several samples.
         let transposed = if self.is_shallow() { self.filter_len() * outputs } else { 0 };
         most = most.max(forward.window(forward.rows()) * forward.samples() + transposed);
+        let by = self.widening(LANES);
+        if by > 1 {
+            let wide = forward.widened(by);
+            let weights = wide.terms() * wide.outputs + wide.outputs.next_multiple_of(LANES);
+            most = most.max(weights + wide.scratch());
+            most = most.max(weights + wide.window(wide.rows()) * wide.samples());
+        }
         let special = if self.is_depthwise() {
             self.weight_len()
         } else if self.is_dense() {
@@ -80,7 +87,22 @@ impl Conv2d {
 
     /// A kernel row is short against the output channels: better to have those in vectors for the weights' gradient.
     pub(crate) fn is_shallow(&self) -> bool {
-        self.run_len() <= 24 && self.group_outputs() >= LANES
+        self.has_short_runs() && self.group_outputs() >= LANES
+    }
+
+    /// A kernel row does not fill two vectors.
+    pub(crate) fn has_short_runs(&self) -> bool {
+        self.run_len() <= 24
+    }
+
+    /// How many neighbouring outputs are treated as one to fill vectors of `lanes`; 1 where that does not help.
+    pub(crate) fn widening(&self, lanes: usize) -> usize {
+        let overlapping = self.dilation[1] == 1 && self.stride[1] < self.kernel[1];
+        if self.groups > 1 || !overlapping || self.is_dense() || self.is_depthwise() {
+            return 1;
+        }
+        let most = (lanes / self.output[2].max(1)).max(1);
+        (1..=most).rev().find(|by| self.output[1].is_multiple_of(*by)).unwrap_or(1)
     }
 
     /// Weights of an output whose taps read contiguous elements of the image.
@@ -119,6 +141,14 @@ impl Correlation {
     /// Elements of the source that the windows of `rows` rows of outputs reach.
     pub(crate) fn window(&self, rows: usize) -> usize {
         self.y.reach(rows) * self.x.reach(self.x.count) * self.inputs
+    }
+
+    /// The same with `by` neighbouring outputs of a row, which divides their number, as one. Needs taps that are
+    /// neighbours.
+    pub(crate) fn widened(&self, by: usize) -> Correlation {
+        let taps = self.x.taps + (by - 1) * self.x.step;
+        let x = Axis { count: self.x.count / by, step: self.x.step * by, taps, ..self.x };
+        Correlation { x, outputs: self.outputs * by, ..*self }
     }
 
     /// Rows of outputs that are treated at a time.

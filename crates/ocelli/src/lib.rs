@@ -1,4 +1,25 @@
-//! ocelli
+//! Ocelli trains, measures, explains and ships neural networks that see.
+//!
+//! The engine stands in [`ocelli_core`], data in [`ocelli_data`]; this crate puts them together: networks by name
+//! ([`arch`]), training ([`train`]), measuring ([`eval`]), prediction ([`predict`]), files ([`io`]) and reports
+//! ([`report`]).
 
+pub mod arch;
+pub mod describe;
+mod engine;
+mod error;
+pub mod eval;
 pub mod io;
+pub mod machine;
+pub mod predict;
+mod recipe;
 pub mod report;
+mod suggest;
+pub mod train;
+
+pub use engine::Engine;
+pub use error::Error;
+pub use recipe::{Augmentation, Pixels, Recipe};
+
+/// Version of the JSON that commands print.
+pub const SCHEMA: u32 = 1;

@@ -1,7 +1,9 @@
 //! Network files: what they say, what is written back, and what is refused with which words.
 
 use ocelli::io::{ErrorKind, IoError, Network};
-use ocelli_core::ops::{Add, Conv2d, Dropout, Flatten, LeakyRelu, Linear, Relu, Tanh};
+use ocelli_core::ops::{
+    Add, Conv2d, Dropout, Flatten, LeakyRelu, Linear, Rbf, Relu, ScaledTanh, Subsample, Tanh,
+};
 use ocelli_core::{Graph, Init, Op};
 
 const LENET: &str = r#"ocelli-network = 1
@@ -135,6 +137,37 @@ fn every_setting_comes_back() {
 }
 
 #[test]
+fn lenet_5_of_the_paper_comes_back() {
+    let mut graph = Graph::new();
+    let image = graph.input("image", [1, 32, 32]).unwrap();
+    let x = graph.add("c1", Conv2d::new(6, 5), [image]).unwrap();
+    let x = graph.add("s2", Subsample::new(2), [x]).unwrap();
+    let x = graph.add("scaled_tanh1", ScaledTanh {}, [x]).unwrap();
+    let x = graph.add("c3", Conv2d::new(16, 5).connections(Conv2d::LENET_C3), [x]).unwrap();
+    let x = graph.add("s4", Subsample::new(2), [x]).unwrap();
+    let x = graph.add("scaled_tanh2", ScaledTanh {}, [x]).unwrap();
+    let x = graph.add("c5", Conv2d::new(120, 5), [x]).unwrap();
+    let x = graph.add("flatten1", Flatten {}, [x]).unwrap();
+    let x = graph.add("f6", Linear::new(84).init(Init::UniformFanIn { a: 2.4 }), [x]).unwrap();
+    let x = graph.add("scaled_tanh3", ScaledTanh {}, [x]).unwrap();
+    graph.add("output", Rbf::new(10), [x]).unwrap();
+    let network = named(graph);
+    assert_comes_back(&network);
+    assert_eq!(network.to_toml().lines().count(), 16, "a line per layer");
+}
+
+#[test]
+fn layers_may_be_written_as_tables_of_their_own() {
+    let head = "ocelli-network = 1\nname = \"n\"\ninput = [3, 8, 8]\n";
+    let tables = "[[layers]]\nop = \"conv2d\"\nchannels = 2\nkernel = 3\n[[layers]]\nop = \"relu\"\n";
+    let network = read(&format!("{head}{tables}")).unwrap();
+    assert_eq!(network.graph.layers().len(), 2);
+    assert_comes_back(&network);
+    let message = refused(&format!("{head}{}", tables.replace("kernel", "size")));
+    assert!(message.starts_with("net.toml:7:1: a layer (conv2d): unknown field `size`"), "{message}");
+}
+
+#[test]
 fn several_inputs_keep_their_order_and_odd_names_are_quoted() {
     let mut graph = Graph::new();
     let right = graph.input("right", [3, 8, 8]).unwrap();
@@ -208,6 +241,10 @@ fn mistakes_are_shown_where_they_stand_with_what_to_write_instead() {
             layers(r#"  { op = "linear", features = -1 }"#),
             "net.toml:5:20: a layer (linear): 'features': invalid value",
         ),
+        (
+            layers(r#"  { op = "conv2d", channels = 3, kernel = [3, 16777217] }"#),
+            "net.toml:5:43: a layer: 'kernel' is at most 16777216, not 16777217",
+        ),
         (layers(r#"  { op = "linear" }"#), "net.toml:5:3: a layer (linear): missing field `features`"),
         (layers(r#"  { name = "c" }"#), "net.toml:5:3: layer 'c' has no op; give one of linear, "),
         (layers(r#"  { op = 3 }"#), "net.toml:5:10: 'op' is a name in quotes, not a integer"),
@@ -231,7 +268,7 @@ fn mistakes_are_shown_where_they_stand_with_what_to_write_instead() {
         ),
         (
             layers("  { op = \"relu\" },\n  { name = \"x\", shares = \"relu1\", slope = 2 }"),
-            "net.toml:6:36: layer 'x' shares another layer's op and so its settings; leave out 'slope'",
+            "net.toml:6:35: layer 'x' shares another layer's op and so its settings; leave out 'slope'",
         ),
         (
             layers("  { name = \"a\", op = \"relu\", from = [\"b\"] },\n  { name = \"b\", op = \"relu\" }"),
@@ -304,6 +341,17 @@ fn hostile_texts_are_refused_and_nothing_panics() {
         refused(text);
     }
     assert!(refused(&many).contains("layers are too many"), "{}", refused(&many));
+}
+
+#[test]
+fn as_many_layers_as_there_may_be_are_put_in_order() {
+    let layer = |i: usize| {
+        let from = if i < 4095 { format!("\"l{}\"", i + 1) } else { "\"image\"".to_string() };
+        format!("{{ name = \"l{i}\", op = \"add\", from = [{}] }}", vec![from; 22].join(","))
+    };
+    let network = read(&layers(&(0..4096).map(layer).collect::<Vec<_>>().join(","))).unwrap();
+    assert_eq!(network.graph.layers()[0].name, "l4095");
+    assert_eq!(network.graph.layers().len(), 4096);
 }
 
 #[test]

@@ -270,9 +270,6 @@ pub(crate) struct BackwardParams<'a, T: Element> {
     pub(crate) inputs: Inputs<'a, T>,
     /// The parameters, whole.
     pub(crate) params: ParamViews<'a, T>,
-    /// The output for these samples, if declared.
-    #[expect(dead_code, reason = "part of the contract, though no op's parameters depend on it yet")]
-    pub(crate) output: &'a [T],
     /// What forward saved for these samples, if declared.
     pub(crate) saved: &'a [T],
     /// The statistics that all parts contributed, if declared.

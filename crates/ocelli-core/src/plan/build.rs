@@ -35,6 +35,11 @@ pub(crate) struct Builder {
 impl Builder {
     pub(crate) fn new(graph: &Arc<Graph>, options: PlanOptions) -> Result<Builder, Error> {
         let output = graph.output()?;
+        if graph.node(output).op().is_none() {
+            return Err(Error::Graph(
+                "the network's output is its input; give it at least one layer".to_string(),
+            ));
+        }
         if options.batch == 0 {
             return Err(Error::Options("a batch has at least one image; --batch 0 has none".to_string()));
         }

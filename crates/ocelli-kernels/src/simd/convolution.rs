@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::correlation::{Job, Strides, Weights};
-use super::{Simd, depthwise, gemm, scatter, weights};
+use super::{Simd, depthwise, gemm, scatter, weights, widen};
 use crate::axis::Axis;
 use crate::blocking::{Correlation, aligned};
 use crate::scalar::convolution::{check_bias, check_input, check_weights};
@@ -56,8 +56,15 @@ pub(crate) fn forward<S: Simd>(
             out_strides: Strides::of(conv.output),
             write: Write::Set,
         };
+        let by = conv.widening(S::LANES);
         // SAFETY: the checks above: the slices hold `samples` images, the weights and the scratch of `conv`.
-        unsafe { job.run::<S>(scratch.as_mut_ptr()) };
+        unsafe {
+            if by > 1 {
+                widen::forward::<S>(conv, by, &job, scratch.as_mut_ptr());
+            } else {
+                job.run::<S>(scratch.as_mut_ptr());
+            }
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod gemm;
 mod scatter;
 mod tile;
 mod weights;
+mod widen;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;

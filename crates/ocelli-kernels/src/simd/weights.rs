@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::Simd;
 use super::correlation::{Strides, copy_window};
 use super::tile::{self, Start, Tile, panels, widest};
+use super::widen::places;
 use crate::axis::Axis;
 use crate::blocking::Correlation;
 use crate::{Conv2d, Write};
@@ -30,16 +31,21 @@ pub(crate) unsafe fn run<S: Simd>(
     for group in outputs.start / per_group..outputs.end.div_ceil(per_group) {
         let first = outputs.start.max(group * per_group);
         let last = outputs.end.min((group + 1) * per_group);
+        // Neighbouring pixels as one, where the outputs alone do not fill a vector.
+        let by = conv.widening(S::LANES);
+        let by = if conv.has_short_runs() && last - first == conv.output[2] { by } else { 1 };
         let part = Part {
-            shape,
+            conv: *conv,
+            by,
+            shape: shape.widened(by),
             filter: conv.filter_len(),
             x: x.wrapping_add(group * inputs),
             x_strides: Strides::of(conv.input),
             dy: dy.wrapping_add(first),
-            dy_strides: Strides::of(conv.output),
+            dy_strides: Strides { pixel: by * conv.output[2], ..Strides::of(conv.output) },
             dw: dw.wrapping_add((first - outputs.start) * conv.filter_len()),
-            outputs: last - first,
-            shallow: conv.is_shallow(),
+            outputs: by * (last - first),
+            shallow: by > 1 || conv.is_shallow(),
         };
         // SAFETY: the caller's promise, for this group's channels.
         unsafe { part.run::<S>(samples, write, scratch) };
@@ -48,6 +54,9 @@ pub(crate) unsafe fn run<S: Simd>(
 
 /// The outputs of one group.
 struct Part {
+    conv: Conv2d,
+    /// Neighbouring pixels that are treated as one.
+    by: usize,
     shape: Correlation,
     /// Weights of an output.
     filter: usize,
@@ -91,12 +100,25 @@ impl Part {
             }
         }
         if self.shallow {
-            for (o, t) in (0..self.outputs).flat_map(|o| (0..self.filter).map(move |t| (o, t))) {
-                // SAFETY: dw holds the outputs' weights, and the scratch their sums.
-                unsafe {
-                    let (to, sum) = (self.dw.add(o * self.filter + t), *transposed.add(t * self.outputs + o));
-                    *to = if write == Write::Set { sum } else { *to + sum };
-                }
+            // SAFETY: the scratch holds the sums, dw the outputs' weights.
+            unsafe { self.turn(transposed, write) };
+        }
+    }
+
+    /// Adds up what belongs to each weight of dw from the sums, which are weights × outputs.
+    ///
+    /// # Safety
+    /// As [`run`]; `sums` holds those of the shape.
+    #[inline(always)]
+    unsafe fn turn(&self, sums: *const f32, write: Write) {
+        let outputs = self.outputs / self.by;
+        // SAFETY: the caller's promise.
+        unsafe {
+            if write == Write::Set {
+                self.dw.write_bytes(0, outputs * self.filter);
+            }
+            for (wide, plain) in places(&self.conv, outputs, self.by) {
+                *self.dw.add(plain) += *sums.add(wide);
             }
         }
     }

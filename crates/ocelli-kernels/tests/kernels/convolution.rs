@@ -1,6 +1,6 @@
 use ocelli_kernels::{Conv2d, Element, Write};
 
-use crate::support::{Draw, Sum, assert_sums, destination, for_seeds, nan, sums, tables, unit, wide};
+use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, sums, tables, unit, wide};
 
 /// Calls `visit(output index, input index, weight index)` for every product: the definition as seven loops.
 fn products(conv: &Conv2d, samples: usize, mut visit: impl FnMut(usize, usize, usize)) {
@@ -93,7 +93,14 @@ fn typical() -> Vec<Conv2d> {
         conv([23, 23, 3], 50, 7, 2, 3, 1),
         conv([7, 7, 96], 96, 3, 1, 1, 96),
         conv([7, 7, 64], 64, 3, 2, 1, 8),
+        // Weights, images and patches beyond what is treated at a time, and rows shorter than a tile.
         conv([4, 4, 530], 17, 3, 1, 1, 1),
+        conv([3, 3, 600], 100, 3, 1, 1, 1),
+        conv([40, 40, 64], 5, 3, 1, 1, 1),
+        conv([40, 40, 64], 4, 3, 2, 0, 1),
+        conv([2, 2, 64], 64, 3, 1, 1, 1),
+        conv([5, 5, 33], 50, 3, 2, 1, 1),
+        conv([40, 40, 2], 3, 3, 1, 1, 1),
     ]
 }
 
@@ -150,8 +157,8 @@ fn random_backward_weights<T: Element>(draw: &mut Draw) {
 }
 
 fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
-    let x = draw.values::<T>(samples * conv.input_len());
-    let w = draw.values::<T>(conv.weight_len());
+    let x = Guarded::new(&draw.values::<T>(samples * conv.input_len()));
+    let w = Guarded::new(&draw.values::<T>(conv.weight_len()));
     let bias = if draw.flag() { draw.values::<T>(conv.output[2]) } else { Vec::new() };
     let mut want = vec![Sum::default(); samples * conv.output_len()];
     if !bias.is_empty() {
@@ -159,8 +166,8 @@ fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
     }
     products(&conv, samples, |o, i, k| want[o].add(x[i].f64() * w[k].f64()));
     for kernels in tables::<T>() {
-        let mut y = nan(want.len());
-        (kernels.conv_forward)(&conv, &x, &w, &bias, &mut y, &mut nan(conv.scratch::<T>()));
+        let mut y = Guarded::nan(want.len());
+        (kernels.conv_forward)(&conv, &x, &w, &bias, &mut y, &mut Guarded::nan(conv.scratch::<T>()));
         assert_sums(&y, &want, &|| {
             format!("{conv:?}, {samples} samples, {:?}, seed {}", kernels.isa, draw.seed)
         });
@@ -168,15 +175,15 @@ fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
 }
 
 fn backward_input<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
-    let dy = draw.values::<T>(samples * conv.output_len());
-    let w = draw.values::<T>(conv.weight_len());
+    let dy = Guarded::new(&draw.values::<T>(samples * conv.output_len()));
+    let w = Guarded::new(&draw.values::<T>(conv.weight_len()));
     let write = draw.write();
     let before = destination::<T>(draw, samples * conv.input_len(), write);
     let mut want = sums(&before, write);
     products(&conv, samples, |o, i, k| want[i].add(dy[o].f64() * w[k].f64()));
     for kernels in tables::<T>() {
-        let mut dx = before.clone();
-        (kernels.conv_backward_input)(&conv, &dy, &w, &mut dx, write, &mut nan(conv.scratch::<T>()));
+        let mut dx = Guarded::new(&before);
+        (kernels.conv_backward_input)(&conv, &dy, &w, &mut dx, write, &mut Guarded::nan(conv.scratch::<T>()));
         assert_sums(&dx, &want, &|| {
             format!("{conv:?}, {samples} samples, {write:?}, {:?}, seed {}", kernels.isa, draw.seed)
         });
@@ -184,8 +191,8 @@ fn backward_input<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
 }
 
 fn backward_weights<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
-    let x = draw.values::<T>(samples * conv.input_len());
-    let dy = draw.values::<T>(samples * conv.output_len());
+    let x = Guarded::new(&draw.values::<T>(samples * conv.input_len()));
+    let dy = Guarded::new(&draw.values::<T>(samples * conv.output_len()));
     let write = draw.write();
     let first = draw.size(0, conv.output[2]);
     let outputs = if draw.flag() { 0..conv.output[2] } else { first..draw.size(first, conv.output[2]) };
@@ -195,8 +202,8 @@ fn backward_weights<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
     all[rows.clone()].copy_from_slice(&sums(&before, write));
     products(&conv, samples, |o, i, k| all[k].add(dy[o].f64() * x[i].f64()));
     for kernels in tables::<T>() {
-        let mut dw = before.clone();
-        let scratch = &mut nan(conv.scratch::<T>());
+        let mut dw = Guarded::new(&before);
+        let scratch = &mut Guarded::nan(conv.scratch::<T>());
         (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, outputs.clone(), write, scratch);
         assert_sums(&dw, &all[rows.clone()], &|| {
             format!(
@@ -215,12 +222,12 @@ fn the_gradients_are_the_adjoints_of_the_convolution() {
 /// ⟨x ∗ w, dy⟩ = ⟨x, backward_input(dy)⟩ = ⟨w, backward_weights(x, dy)⟩.
 fn adjoints<T: Element>(draw: &mut Draw) {
     let (conv, samples) = (random_geometry(draw), draw.size(1, 3));
-    let x = draw.values::<T>(samples * conv.input_len());
-    let w = draw.values::<T>(conv.weight_len());
-    let dy = draw.values::<T>(samples * conv.output_len());
+    let x = Guarded::new(&draw.values::<T>(samples * conv.input_len()));
+    let w = Guarded::new(&draw.values::<T>(conv.weight_len()));
+    let dy = Guarded::new(&draw.values::<T>(samples * conv.output_len()));
     for kernels in tables::<T>() {
-        let scratch = &mut nan(conv.scratch::<T>());
-        let (mut y, mut dx, mut dw) = (nan(dy.len()), nan(x.len()), nan(w.len()));
+        let scratch = &mut Guarded::nan(conv.scratch::<T>());
+        let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(Guarded::<T>::nan);
         (kernels.conv_forward)(&conv, &x, &w, &[], &mut y, scratch);
         (kernels.conv_backward_input)(&conv, &dy, &w, &mut dx, Write::Set, scratch);
         (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, 0..conv.output[2], Write::Set, scratch);

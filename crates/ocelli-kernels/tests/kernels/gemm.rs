@@ -1,6 +1,6 @@
 use ocelli_kernels::{Element, Gemm, Write};
 
-use crate::support::{Draw, Sum, assert_sums, destination, for_seeds, nan, tables};
+use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, tables};
 
 #[test]
 fn random_products_with_any_strides_agree_with_naive_loops() {
@@ -41,6 +41,8 @@ fn products_of_the_sizes_of_small_networks_agree_with_naive_loops() {
         (6, 25, 784),
         (10, 84, 128),
         (49, 200, 600),
+        // Beyond a block in each size.
+        (115, 345, 400),
         (0, 3, 4),
         (3, 0, 4),
         (3, 4, 0),
@@ -55,11 +57,12 @@ fn products_of_the_sizes_of_small_networks_agree_with_naive_loops() {
 }
 
 fn check<T: Element>(draw: &mut Draw, gemm: Gemm) {
-    let (a, b) = (draw.values::<T>(gemm.a_len()), draw.values::<T>(gemm.b_len()));
+    let a = Guarded::new(&draw.values::<T>(gemm.a_len()));
+    let b = Guarded::new(&draw.values::<T>(gemm.b_len()));
     let before = destination::<T>(draw, gemm.c_len(), gemm.write);
     for kernels in tables::<T>() {
-        let mut c = before.clone();
-        (kernels.gemm)(&gemm, &a, &b, &mut c, &mut nan(gemm.scratch::<T>()));
+        let mut c = Guarded::new(&before);
+        (kernels.gemm)(&gemm, &a, &b, &mut c, &mut Guarded::nan(gemm.scratch::<T>()));
         for i in 0..gemm.m {
             let row = i * gemm.c_row..i * gemm.c_row + gemm.n;
             let want = naive_row(&gemm, &a, &b, &before[row.clone()], i);

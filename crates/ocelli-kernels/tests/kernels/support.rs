@@ -1,5 +1,7 @@
 //! Random cases and comparisons with bounds on the error.
 
+use std::ops::{Deref, DerefMut};
+
 use ocelli_kernels::random::{Key, Stream};
 use ocelli_kernels::{Element, Isa, Kernels, Write};
 
@@ -63,6 +65,51 @@ pub(crate) fn destination<T: Element>(draw: &mut Draw, len: usize, write: Write)
 
 pub(crate) fn nan<T: Element>(len: usize) -> Vec<T> {
     vec![T::NAN; len]
+}
+
+/// Elements before and after that a kernel must leave alone.
+const GUARD: usize = 64;
+
+/// A slice between guards of NaN: what reads beyond it computes NaN, and what writes beyond it is found out when
+/// it is dropped.
+pub(crate) struct Guarded<T: Element> {
+    all: Vec<T>,
+}
+
+impl<T: Element> Guarded<T> {
+    pub(crate) fn new(values: &[T]) -> Guarded<T> {
+        let guard = vec![T::NAN; GUARD];
+        Guarded { all: [&guard, values, &guard].concat() }
+    }
+
+    /// `len` elements of NaN.
+    pub(crate) fn nan(len: usize) -> Guarded<T> {
+        Guarded { all: vec![T::NAN; len + 2 * GUARD] }
+    }
+}
+
+impl<T: Element> Deref for Guarded<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.all[GUARD..self.all.len() - GUARD]
+    }
+}
+
+impl<T: Element> DerefMut for Guarded<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        let end = self.all.len() - GUARD;
+        &mut self.all[GUARD..end]
+    }
+}
+
+impl<T: Element> Drop for Guarded<T> {
+    fn drop(&mut self) {
+        let (before, rest) = self.all.split_at(GUARD);
+        let after = &rest[rest.len() - GUARD..];
+        let intact = before.iter().chain(after).all(|value| value.is_nan());
+        assert!(intact || std::thread::panicking(), "a kernel wrote beyond its slice");
+    }
 }
 
 pub(crate) fn wide<T: Element>(values: &[T]) -> Vec<f64> {

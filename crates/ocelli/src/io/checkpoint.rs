@@ -102,6 +102,11 @@ impl<P: Borrow<Params<f32>>, S: Borrow<OptimizerState<f32>>> Checkpoint<P, S> {
 }
 
 impl Checkpoint {
+    /// Whether a run folder holds a checkpoint, whole or not.
+    pub fn exists(folder: &Path) -> bool {
+        [NEXT, LAST, PREVIOUS].iter().any(|name| folder.join(name).exists())
+    }
+
     /// Loads the newest whole checkpoint of a run folder, and says so if it is not the newest there is.
     ///
     /// # Errors

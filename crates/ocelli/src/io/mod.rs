@@ -12,7 +12,6 @@ mod error;
 mod faulty;
 mod model;
 mod network;
-mod suggest;
 
 pub use atomic::write_atomically;
 pub use checkpoint::{Checkpoint, Fallback};

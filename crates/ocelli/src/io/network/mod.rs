@@ -83,6 +83,9 @@ const MAX_BYTES: usize = 1 << 20;
 /// No network has more layers.
 const MAX_LAYERS: usize = 4096;
 
+/// No kernel, stride, padding or number of features is larger: products of a few stay within 64 bits.
+const MAX_SETTING: i64 = 1 << 24;
+
 /// What the one input is called.
 const INPUT: &str = "image";
 

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::{INPUT, MAX_BYTES, MAX_LAYERS, Network, VERSION, default_name};
+use super::{INPUT, MAX_BYTES, MAX_LAYERS, MAX_SETTING, Network, VERSION, default_name};
 use crate::io::IoError;
-use crate::io::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// The network that `text` describes.
 pub(super) fn network(text: &str, file: &str, classes: Option<usize>) -> Result<Network, IoError> {
@@ -225,8 +225,14 @@ impl Reader<'_> {
     /// An op's setting, with the number of classes in place of "classes".
     fn setting(&self, key: &str, value: &Value<'_>, called: &str) -> Result<toml::Value, IoError> {
         if !CLASS_FIELDS.contains(&key) || value.get_ref().as_str() != Some("classes") {
-            return toml::Value::deserialize(ValueDeserializer::from(value.clone()))
-                .map_err(|e| self.at(value, format!("{called}, '{key}': {}", e.message())));
+            let setting = toml::Value::deserialize(ValueDeserializer::from(value.clone()))
+                .map_err(|e| self.at(value, format!("{called}, '{key}': {}", e.message())))?;
+            return match largest(&setting) {
+                Some(number) if number > MAX_SETTING => {
+                    Err(self.at(value, format!("{called}: '{key}' is at most {MAX_SETTING}, not {number}")))
+                }
+                _ => Ok(setting),
+            };
         }
         let classes = self.classes.and_then(|classes| i64::try_from(classes).ok());
         classes.map(toml::Value::Integer).ok_or_else(|| {
@@ -374,6 +380,15 @@ fn names(entries: &[Entry]) -> Vec<String> {
         name.clone().or(number).expect("a layer without an op has a name")
     };
     entries.iter().map(name).collect()
+}
+
+/// The largest integer in a setting. What the parser lets through is not nested deeply.
+fn largest(value: &toml::Value) -> Option<i64> {
+    match value {
+        toml::Value::Integer(number) => Some(*number),
+        toml::Value::Array(values) => values.iter().filter_map(largest).max(),
+        _ => None,
+    }
 }
 
 fn parse_op(fields: &toml::Table) -> Result<Op, String> {

@@ -1,7 +1,7 @@
 //! The name that was probably meant.
 
 /// The candidate that differs least from `word`, if it differs little: by a third of its letters or so.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(MAX_LEN + 1).collect();
     if word.len() > MAX_LEN {
         return None;
@@ -13,7 +13,7 @@ pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// As [`nearest`], as the end of a sentence: "; did you mean 'tanh'?", or nothing.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> String {
     nearest(word, candidates).map(|name| format!("; did you mean '{name}'?")).unwrap_or_default()
 }
 

@@ -1,0 +1,51 @@
+//! What a network runs on: worker threads and an instruction set.
+
+use std::sync::Arc;
+
+use ocelli_core::{Executor, Graph, Plan, PlanOptions};
+use ocelli_kernels::{Element, Isa, Team};
+
+use crate::Error;
+
+/// Threads and kernels, shared by everything that one command runs.
+#[derive(Clone)]
+pub struct Engine {
+    team: Arc<Team>,
+    isa: Isa,
+}
+
+impl Engine {
+    /// An engine with so many threads (0: one per core that this process may use) and the kernels of `isa`.
+    ///
+    /// # Errors
+    /// Threads that cannot be started.
+    pub fn new(threads: usize, isa: Isa) -> Result<Engine, Error> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if threads == 0 { cores } else { threads };
+        let team = Team::new(threads).map_err(ocelli_core::Error::from)?;
+        Ok(Engine { team: Arc::new(team), isa })
+    }
+
+    /// How many threads there are.
+    pub fn threads(&self) -> usize {
+        self.team.threads()
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// An executor for `graph`.
+    ///
+    /// # Errors
+    /// Options that contradict the graph, or too little memory.
+    pub fn executor<T: Element>(
+        &self,
+        graph: &Arc<Graph>,
+        options: PlanOptions,
+    ) -> Result<Executor<T>, Error> {
+        let plan = Arc::new(Plan::new(graph, options)?);
+        Ok(Executor::new(plan, Arc::clone(&self.team), self.isa)?)
+    }
+}

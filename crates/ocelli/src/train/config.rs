@@ -1,0 +1,120 @@
+//! Everything that decides what a run computes, as its folder keeps it.
+
+use ocelli_data::{Augment, Dataset, Elastic, Normalise, Preprocess};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::recipe::{Augmentation, Pixels, Recipe};
+
+/// The resolved configuration of a run: with the data, the seed and the instruction set it decides every bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Version of this form.
+    #[serde(rename = "ocelli-run")]
+    pub version: u32,
+    /// The data, as they were named.
+    pub data: String,
+    /// Other data to validate on, as they were named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val: Option<String>,
+    /// The network's name.
+    pub net: String,
+    /// What everything random follows from.
+    pub seed: u64,
+    /// How it is trained.
+    pub recipe: Recipe,
+    /// What is done to every picture.
+    pub preprocess: Preprocess,
+    /// The network, as a network file.
+    pub network: String,
+}
+
+impl RunConfig {
+    /// The version that this release writes.
+    pub const VERSION: u32 = 1;
+
+    /// From the text of a run folder's `config.toml`.
+    ///
+    /// # Errors
+    /// [`Error::Bad`] that names `origin` and the line.
+    pub fn from_toml(text: &str, origin: &str) -> Result<RunConfig, Error> {
+        let config: RunConfig = toml::from_str(text).map_err(|e| Error::Bad(format!("{origin}: {e}")))?;
+        match config.version {
+            RunConfig::VERSION => Ok(config),
+            other => {
+                Err(Error::Bad(format!("{origin}: version {other} is from a later release; update Ocelli")))
+            }
+        }
+    }
+
+    /// As the text of `config.toml`.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).expect("a configuration is plain data")
+    }
+
+    /// The variation of training images.
+    pub fn augment(&self) -> Augment {
+        // Strengths are for pictures of 28 pixels, the size of MNIST's.
+        let side = self.preprocess.size[0].min(self.preprocess.size[1]) as f32 / 28.0;
+        match self.recipe.augmentation {
+            Augmentation::None => Augment::NONE,
+            Augmentation::Light => Augment {
+                shift: 2.0 * side,
+                rotation: 10.0,
+                scale: 0.1,
+                squeeze: 0.0,
+                shear: 0.1,
+                elastic: None,
+            },
+            Augmentation::Distort => Augment {
+                shift: 2.0 * side,
+                rotation: 8.0,
+                scale: 0.12,
+                squeeze: 0.1,
+                shear: 0.15,
+                elastic: Some(Elastic { alpha: 34.0 * side, sigma: 4.0 * side }),
+            },
+        }
+    }
+}
+
+/// What is done to every picture, for a network whose input is `input` (C×H×W; `None`: whatever the data have).
+///
+/// # Errors
+/// An image that cannot be read.
+pub fn preprocess_for(
+    train: &dyn Dataset,
+    pixels: Pixels,
+    input: Option<[usize; 3]>,
+) -> Result<Preprocess, Error> {
+    let mut preprocess = match pixels {
+        Pixels::Standardise => Preprocess::fit(train)?,
+        Pixels::Lenet5 => {
+            let [channels, height, width] = train.image_shape();
+            let normalise = Normalise::Range { low: -0.1, high: 1.175 };
+            Preprocess { channels, size: [height, width], pad: 0, background: 0, normalise }
+        }
+    };
+    let Some([channels, height, width]) = input else { return Ok(preprocess) };
+    if channels != preprocess.channels {
+        preprocess.normalise = convert(preprocess.normalise, channels);
+        preprocess.channels = channels;
+    }
+    preprocess.size = [height, width];
+    if pixels == Pixels::Lenet5 && height > 4 && width > 4 {
+        // MNIST's digits stand in the middle of LeNet-5's input, two pixels from each border.
+        preprocess.size = [height - 4, width - 4];
+        preprocess.pad = 2;
+    }
+    Ok(preprocess)
+}
+
+/// Statistics for another number of channels: grey ones for each colour, or the mean of the colours for grey.
+fn convert(normalise: Normalise, channels: usize) -> Normalise {
+    let spread = |values: Vec<f32>| vec![values.iter().sum::<f32>() / values.len().max(1) as f32; channels];
+    match normalise {
+        Normalise::MeanStd { mean, std } => Normalise::MeanStd { mean: spread(mean), std: spread(std) },
+        range => range,
+    }
+}

@@ -1,0 +1,87 @@
+//! What happens during training, as it happens.
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::{EpochRow, HealthRow};
+
+/// Something that whoever started the training may want to know. One line of JSON each with `--json-lines`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Training begins, or goes on.
+    Start {
+        /// The run's folder.
+        run: String,
+        /// The network's name.
+        net: String,
+        /// Numbers that training sets.
+        parameters: usize,
+        /// Training images.
+        train_images: usize,
+        /// Held-out images.
+        val_images: usize,
+        /// Where the held-out images come from.
+        val_is: String,
+        /// Epochs in all.
+        epochs: u64,
+        /// Epochs done before.
+        epochs_done: f64,
+    },
+    /// Some steps later.
+    Progress {
+        /// Epochs done, with the fraction of this one.
+        epoch: f64,
+        /// Epochs in all.
+        epochs: u64,
+        /// Steps done in all.
+        step: u64,
+        /// Mean loss of this epoch so far.
+        loss: f64,
+        /// Training accuracy of this epoch so far.
+        top1: f64,
+        /// Seconds per step, lately.
+        seconds_per_step: f64,
+    },
+    /// An epoch is over.
+    Epoch(EpochRecord),
+    /// The learning rate was changed by hand.
+    RateChanged {
+        /// The base rate before.
+        from: f64,
+        /// The base rate now.
+        to: f64,
+        /// When, in epochs.
+        epoch: f64,
+    },
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Epochs done, with the fraction of this one.
+        epoch: f64,
+    },
+}
+
+/// One line of `metrics.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochRecord {
+    /// The figures.
+    #[serde(flatten)]
+    pub row: EpochRow,
+    /// Steps done in all.
+    pub step: u64,
+    /// Seconds of training so far, all sessions together.
+    pub seconds: f64,
+    /// Training images per second in this epoch.
+    pub images_per_second: f64,
+    /// How the layers fare.
+    pub health: Vec<LayerFigures>,
+}
+
+/// How one layer fares.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerFigures {
+    /// Its name.
+    pub layer: String,
+    /// The figures.
+    #[serde(flatten)]
+    pub health: HealthRow,
+}

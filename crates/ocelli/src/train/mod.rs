@@ -1,0 +1,22 @@
+//! Training: from data and a recipe to a saved, measured network.
+
+mod config;
+mod event;
+mod finish;
+mod folder;
+mod health;
+mod resolve;
+mod trainer;
+
+pub use config::{RunConfig, preprocess_for};
+pub use event::{EpochRecord, Event, LayerFigures};
+pub use finish::{Figures, Outcome};
+pub use folder::RunFolder;
+pub use resolve::NetSpec;
+pub(crate) use trainer::PREFETCH;
+pub use trainer::{Control, Trainer};
+
+/// The plan with which the health of the layers is measured.
+pub(crate) fn health_options() -> ocelli_core::PlanOptions {
+    health::Health::options()
+}

@@ -1,0 +1,117 @@
+//! From what the user said to a configuration in which nothing is left open.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ocelli_core::Shape;
+use ocelli_data::Splits;
+
+use super::config::{RunConfig, preprocess_for};
+use crate::arch::{Architecture, Wanted};
+use crate::io::Network;
+use crate::{Error, Recipe};
+
+/// Which network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetSpec {
+    /// One with a name, and other widths of its hidden layers if any are given.
+    Named {
+        /// Its name.
+        name: String,
+        /// The widths.
+        widths: Vec<usize>,
+    },
+    /// One from a network file.
+    File(PathBuf),
+}
+
+impl NetSpec {
+    /// A name, or the path of a network file, which ends in `.toml`.
+    pub fn new(text: &str, widths: Vec<usize>) -> NetSpec {
+        match Path::new(text).extension().is_some_and(|e| e == "toml") {
+            true => NetSpec::File(PathBuf::from(text)),
+            false => NetSpec::Named { name: text.to_string(), widths },
+        }
+    }
+
+    /// The network for images of this shape, where nothing else is asked for.
+    pub fn default_for([_, height, width]: [usize; 3]) -> NetSpec {
+        let name = if height.min(width) >= 20 { "mnist" } else { "digits" };
+        NetSpec::Named { name: name.to_string(), widths: Vec::new() }
+    }
+
+    /// How this network is best trained; a network from a file has the general recipe.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub fn recipe(&self) -> Result<Recipe, Error> {
+        match self {
+            NetSpec::Named { name, .. } => Ok(Architecture::find(name)?.recipe()),
+            NetSpec::File(_) => Ok(Recipe::default()),
+        }
+    }
+
+    /// The network for images of shape `input` (C×H×W) and so many classes. A file says itself what its input is.
+    ///
+    /// # Errors
+    /// An unknown name, a file that is none, or a network that does not fit.
+    pub fn build(&self, input: [usize; 3], classes: usize) -> Result<Network, Error> {
+        match self {
+            NetSpec::Named { name, widths } => {
+                let wanted = Wanted { input: Shape::from(input), classes, widths: widths.clone() };
+                let graph = Architecture::find(name)?.build(&wanted)?;
+                Ok(Network { name: name.clone(), graph: Arc::new(graph) })
+            }
+            NetSpec::File(path) => Ok(Network::read(path, Some(classes))?),
+        }
+    }
+}
+
+impl RunConfig {
+    /// The configuration of a new run on `splits`, which were opened from `data` (and `val`).
+    ///
+    /// # Errors
+    /// A network that is unknown or does not fit the data.
+    pub fn resolve(
+        data: &str,
+        val: Option<&str>,
+        net: &NetSpec,
+        recipe: Recipe,
+        seed: u64,
+        splits: &Splits,
+    ) -> Result<RunConfig, Error> {
+        recipe.check()?;
+        let train = &*splits.train;
+        // LeNet-5 takes its own size whatever the data have; other named networks take the data's.
+        let fixed = match net {
+            NetSpec::Named { name, .. } => Architecture::find(name)?.fixed_input(train.image_shape()),
+            NetSpec::File(_) => image_input(&net.build(train.image_shape(), train.classes().len())?)?,
+        };
+        let preprocess = preprocess_for(train, recipe.pixels, fixed)?;
+        let network = net.build(preprocess.input_shape(), train.classes().len())?;
+        Ok(RunConfig {
+            version: RunConfig::VERSION,
+            data: data.to_string(),
+            val: val.map(str::to_string),
+            net: network.name.clone(),
+            seed,
+            recipe,
+            preprocess,
+            network: network.to_toml(),
+        })
+    }
+}
+
+/// C×H×W of the one image that a network from a file takes.
+fn image_input(network: &Network) -> Result<Option<[usize; 3]>, Error> {
+    let graph = &network.graph;
+    let inputs: Vec<Shape> = graph.inputs().map(|v| graph.node(v).shape()).collect();
+    match inputs[..] {
+        [shape] if shape.image().is_some_and(|[c, ..]| c == 1 || c == 3) => Ok(shape.image()),
+        _ => Err(Error::Usage(format!(
+            "network '{}' takes {inputs:?}, but training on images needs one input of 1 or 3 channels, such as \
+             input = [1, 28, 28]",
+            network.name
+        ))),
+    }
+}
