@@ -4,7 +4,7 @@
 //!
 //! A step of a plan is cut into parts that run at the same time. What a part reads and writes follows from
 //! the plan alone, and [`Plan::verify`](crate::Plan) proves for every plan, when it is made, that two parts which
-//! may run at the same time never touch the same element unless both only read it. [`Shared`] relies on that
+//! may run at the same time never touch the same element unless both only read it. `Shared` relies on that
 //! proof, and on nothing else.
 #![allow(unsafe_code)]
 

@@ -58,3 +58,18 @@ impl Curvature for Add {
 fn too_few(count: usize) -> String {
     format!("it adds two or more inputs, not {count}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mode;
+    use crate::ops::testing::forward;
+
+    #[test]
+    fn all_inputs_are_summed() {
+        let inputs: [(&[usize], &[f64]); 3] =
+            [(&[2], &[1.0, 2.0]), (&[2], &[10.0, 20.0]), (&[2], &[100.0, 200.0])];
+        assert_eq!(forward(Add {}, &inputs, Mode::Evaluate, 1), [111.0, 222.0]);
+        assert_eq!(forward(Add {}, &inputs[..2], Mode::Evaluate, 1), [11.0, 22.0]);
+    }
+}

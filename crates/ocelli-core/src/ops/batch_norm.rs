@@ -197,7 +197,7 @@ impl BatchStatistics for BatchNorm {
 }
 
 /// What is known of a set of numbers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Moments<T> {
     count: T,
     mean: T,
@@ -243,4 +243,81 @@ fn own_gradients<T: Element>(param_gradients: &[T], channels: usize, channel: us
     parts.fold((T::ZERO, T::ZERO), |(of_weight, of_bias), part| {
         (of_weight + part[channel], of_bias + part[channels + channel])
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ocelli_kernels::random::Key;
+    use ocelli_kernels::{Isa, Team};
+
+    use super::*;
+    use crate::ops::testing::forward;
+    use crate::{
+        Batch, Criterion, Executor, Graph, Loss, Mode, Optimizer, OptimizerState, Params, Plan, PlanOptions,
+        RandomState, Reduction, Targets, Update,
+    };
+
+    #[test]
+    fn moments_of_parts_together_are_those_of_the_whole() {
+        let mut stream = Key::new(1, &[]).stream();
+        // A mean far from 0, where sums of squares would lose the variance; and a part without samples.
+        let x: Vec<f64> = (0..20).map(|_| 1e6 + stream.normal()).collect();
+        let moments = |x: &[f64]| {
+            let mean = x.iter().sum::<f64>() / x.len().max(1) as f64;
+            [x.len() as f64, mean, x.iter().map(|x| (x - mean) * (x - mean)).sum()]
+        };
+        let parts = [&x[..3], &[], &x[3..4], &x[4..]];
+        let statistics: Vec<f64> = parts.iter().flat_map(|part| moments(part)).collect();
+        let (found, [count, mean, m2]) = (Moments::of_batch(&statistics, 1, 0), moments(&x));
+        assert_eq!(found.count, count);
+        assert!((found.mean - mean).abs() < 1e-8 && (found.m2 - m2).abs() < 1e-7 * m2, "{found:?}");
+    }
+
+    #[test]
+    fn training_normalises_each_channel_by_the_batch_and_evaluation_by_the_running_statistics() {
+        // Two samples of 2 channels and 1×2 pixels: channel 0 is 1, 3, 5, 7 and channel 1 always 4.
+        let x = [1.0, 4.0, 3.0, 4.0, 5.0, 4.0, 7.0, 4.0];
+        let y = forward(BatchNorm::default(), &[(&[2, 1, 2], &x)], Mode::Train, 2);
+        for (y, x) in y.chunks(2).zip(x.chunks(2)) {
+            assert!((y[0] - (x[0] - 4.0) / (5.0f64 + 1e-5).sqrt()).abs() < 1e-12 && y[1] == 0.0, "{y:?}");
+        }
+        // The running mean starts at 0 and the variance at 1.
+        let y = forward(BatchNorm::default(), &[(&[2, 1, 2], &x)], Mode::Evaluate, 2);
+        assert!(y.iter().zip(x).all(|(y, x)| (y - x / (1.0f64 + 1e-5).sqrt()).abs() < 1e-12));
+    }
+
+    #[test]
+    fn a_step_moves_the_running_statistics_towards_the_batch_and_its_unbiased_variance() {
+        let (mean, variance) = after_a_step(&[1.0, 3.0, 5.0, 7.0]);
+        assert!((mean - 0.1 * 4.0).abs() < 1e-12, "{mean}");
+        assert!((variance - (0.9 + 0.1 * 20.0 / 3.0)).abs() < 1e-12, "{variance}");
+    }
+
+    #[test]
+    fn one_value_per_channel_moves_the_running_mean_alone_and_gives_no_nan() {
+        assert_eq!(after_a_step(&[5.0]), (0.5, 1.0));
+        assert_eq!(forward(BatchNorm::default(), &[(&[1], &[5.0])], Mode::Train, 1), [0.0]);
+    }
+
+    /// Running mean and variance of one channel after a step of training on these values.
+    fn after_a_step(values: &[f64]) -> (f64, f64) {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [1]).unwrap();
+        graph.add("norm", BatchNorm::default(), [x]).unwrap();
+        let graph = Arc::new(graph);
+        let plan = Arc::new(Plan::new(&graph, PlanOptions::train(values.len())).unwrap());
+        let mut executor = Executor::new(plan, Arc::new(Team::new(1).unwrap()), Isa::Portable).unwrap();
+        let mut params = Params::initialised(graph.layout(), 1).unwrap();
+        let sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+        let mut state = OptimizerState::new(&sgd, graph.layout()).unwrap();
+        let update = Update { optimizer: &sgd, state: &mut state, rate: 0.1 };
+        let batch = Batch { inputs: &[values], targets: Some(Targets::Values(values)), count: values.len() };
+        let criterion = Criterion { loss: Loss::Euclidean, reduction: Reduction::Mean };
+        executor.step(&mut params, &batch, &criterion, update, RandomState::default());
+        assert!(params.data().iter().all(|x| x.is_finite()));
+        let get = |name| params.get(graph.layout().find(name).unwrap()).data()[0];
+        (get("norm.running_mean"), get("norm.running_var"))
+    }
 }

@@ -79,3 +79,23 @@ fn channels(node: &Node, index: usize) -> (usize, usize) {
     let shapes = node.input_shapes();
     (shapes[..index].iter().map(Shape::channels).sum(), shapes[index].channels())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mode;
+    use crate::ops::testing::forward;
+
+    #[test]
+    fn each_pixel_has_the_channels_of_all_inputs_in_order() {
+        // Two pixels; one channel, then two.
+        let inputs: [(&[usize], &[f64]); 2] = [(&[1, 1, 2], &[1.0, 2.0]), (&[2, 1, 2], &[10.0, 11.0, 20.0, 21.0])];
+        assert_eq!(forward(Concat {}, &inputs, Mode::Evaluate, 1), [1.0, 10.0, 11.0, 2.0, 20.0, 21.0]);
+    }
+
+    #[test]
+    fn vectors_follow_each_other_sample_by_sample() {
+        let inputs: [(&[usize], &[f64]); 2] = [(&[1], &[1.0, 2.0]), (&[2], &[10.0, 11.0, 20.0, 21.0])];
+        assert_eq!(forward(Concat {}, &inputs, Mode::Evaluate, 2), [1.0, 10.0, 11.0, 2.0, 20.0, 21.0]);
+    }
+}

@@ -55,7 +55,7 @@ pub(crate) trait BatchStatistics: Operation {
     fn fold_statistics<'a, T: Element>(&self, statistics: &[T], param: impl Fn(usize) -> &'a mut [T]);
 }
 
-/// What [`Operation::infer`] finds.
+/// What an op finds when it infers its shapes.
 #[derive(Clone, Debug)]
 pub struct Signature {
     /// The shape of the output.

@@ -85,3 +85,30 @@ impl Operation for Dropout {
         unreachable!("invariant: dropout has no parameters")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::forward;
+
+    #[test]
+    fn a_share_of_rate_is_dropped_and_the_rest_scaled_so_that_the_mean_stays() {
+        const LEN: usize = 10_000;
+        let x: Vec<f64> = vec![1.0; 2 * LEN];
+        for rate in [0.0, 0.2, 0.5, 0.9] {
+            let y = forward(Dropout { rate }, &[(&[LEN], &x)], Mode::Train, 2);
+            let dropped = y.iter().filter(|y| **y == 0.0).count() as f64;
+            let deviation = (2.0 * LEN as f64 * rate * (1.0 - rate)).sqrt();
+            assert!((dropped - 2.0 * LEN as f64 * rate).abs() <= 4.0 * deviation, "{dropped} at {rate}");
+            assert!(y.iter().all(|y| *y == 0.0 || (*y - 1.0 / (1.0 - rate)).abs() < 1e-12));
+        }
+    }
+
+    #[test]
+    fn outside_of_training_it_is_the_identity() {
+        let x = [1.0, -2.0, 3.0];
+        for mode in [Mode::Evaluate, Mode::EvaluateWithGradients] {
+            assert_eq!(forward(Dropout { rate: 0.9 }, &[(&[3], &x)], mode, 1), x);
+        }
+    }
+}

@@ -65,3 +65,19 @@ fn planes(node: &Node) -> (usize, usize) {
     let shape = node.input_shapes()[0];
     (shape.channels(), shape.len() / shape.channels())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mode;
+    use crate::ops::testing::forward;
+
+    #[test]
+    fn elements_come_channel_by_channel() {
+        // Two samples of 2 channels, 1 row and 3 columns: in memory pixel by pixel, c0 and c1 of each.
+        let x: Vec<f64> = (0..12).map(f64::from).collect();
+        let y = forward(Flatten {}, &[(&[2, 1, 3], &x)], Mode::Evaluate, 2);
+        assert_eq!(y, [0.0, 2.0, 4.0, 1.0, 3.0, 5.0, 6.0, 8.0, 10.0, 7.0, 9.0, 11.0]);
+        assert_eq!(forward(Flatten {}, &[(&[6], &x)], Mode::Evaluate, 2), x);
+    }
+}

@@ -4,6 +4,8 @@ mod connections;
 mod contract;
 mod defaults;
 mod sides;
+#[cfg(test)]
+mod testing;
 
 pub(crate) use contract::{
     BackwardInput, BackwardParams, BatchStatistics, Curvature, Forward, Inputs, MAX_PARAMS, Operation,

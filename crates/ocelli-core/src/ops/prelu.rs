@@ -107,3 +107,18 @@ impl Curvature for Prelu {
         self.sum_negatives(pass, |x, h| h * x * x);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mode;
+    use crate::ops::testing::forward;
+
+    #[test]
+    fn negative_values_are_scaled_by_the_slope() {
+        for shared in [false, true] {
+            let op = Prelu { shared, start: 0.5 };
+            assert_eq!(forward(op, &[(&[2], &[-2.0, 4.0, 0.0, -1.0])], Mode::Evaluate, 2), [-1.0, 4.0, 0.0, -0.5]);
+        }
+    }
+}

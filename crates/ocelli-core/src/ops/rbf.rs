@@ -123,3 +123,30 @@ impl Curvature for Rbf {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mode;
+    use crate::ops::testing::forward;
+
+    #[test]
+    fn outputs_are_squared_distances_to_codes_of_plus_and_minus_one() {
+        // From 0 every code of length n is √n away; from anywhere, opposite signs cost (|x| + 1)².
+        assert_eq!(forward(Rbf::new(3), &[(&[7], &[0.0; 7])], Mode::Evaluate, 1), [7.0; 3]);
+        let y = forward(Rbf::new(40), &[(&[1], &[2.0])], Mode::Evaluate, 1);
+        assert!(y.iter().all(|y| *y == 1.0 || *y == 9.0));
+        assert!(y.contains(&1.0) && y.contains(&9.0), "random codes differ");
+    }
+
+    #[test]
+    fn with_84_inputs_the_codes_are_bitmaps_of_the_digits() {
+        // A 1 drawn by hand, with one pixel changed: its own unit is nearest.
+        let one = "...##....###...####.....##.....##.....##.....##.....##.....##.....##...######.#####.";
+        let x: Vec<f64> = one.bytes().map(|pixel| if pixel == b'#' { 1.0 } else { -1.0 }).collect();
+        assert_eq!(x.len(), BITMAP_LEN);
+        let y = forward(Rbf::new(10), &[(&[BITMAP_LEN], &x)], Mode::Evaluate, 1);
+        assert_eq!(y[1], 4.0);
+        assert!(y.iter().enumerate().all(|(digit, y)| digit == 1 || *y > 4.0), "{y:?}");
+    }
+}

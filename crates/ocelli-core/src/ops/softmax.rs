@@ -47,3 +47,21 @@ impl Operation for Softmax {
         unreachable!("invariant: softmax has no parameters")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mode;
+    use crate::ops::testing::forward;
+
+    #[test]
+    fn every_pixel_and_every_vector_has_probabilities_that_follow_the_scores() {
+        let x = [0.0, 3f64.ln(), 1000.0, 1000.0];
+        for sizes in [&[2, 1, 2][..], &[2]] {
+            let y = forward(Softmax {}, &[(sizes, &x)], Mode::Evaluate, 4 / sizes.iter().product::<usize>());
+            for (y, expected) in y.iter().zip([0.25, 0.75, 0.5, 0.5]) {
+                assert!((y - expected).abs() < 1e-12, "{y} {expected}");
+            }
+        }
+    }
+}

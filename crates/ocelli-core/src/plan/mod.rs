@@ -6,7 +6,7 @@
 //! bits.
 //!
 //! Architecture invariant: two parts that may run at the same time never touch the same element, unless both
-//! only read it. [`Plan::new`] checks every plan for it ([`verify`]), and the arena relies on it.
+//! only read it. [`Plan::new`] checks every plan for it (in `verify`), and the arena relies on it.
 
 mod build;
 mod memory;
