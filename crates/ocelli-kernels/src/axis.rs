@@ -69,7 +69,8 @@ impl Axis {
         if count == 0 || self.taps == 0 {
             return 0;
         }
-        (count - 1) * self.step + (self.taps - 1) * self.tap_step + 1
+        let last_window = (count - 1).saturating_mul(self.step);
+        last_window.saturating_add((self.taps - 1).saturating_mul(self.tap_step)).saturating_add(1)
     }
 
     /// Where in the source window `i` starts.

@@ -142,7 +142,7 @@ impl Correlation {
 
     /// Elements of the source that the windows of `rows` rows of outputs reach.
     pub(crate) fn window(&self, rows: usize) -> usize {
-        self.y.reach(rows) * self.x.reach(self.x.count) * self.inputs
+        self.y.reach(rows).saturating_mul(self.x.reach(self.x.count)).saturating_mul(self.inputs)
     }
 
     /// The same with `by` neighbouring outputs of a row, which divides their number, as one. Needs taps that are

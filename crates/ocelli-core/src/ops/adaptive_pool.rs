@@ -98,10 +98,18 @@ impl Grid {
 
     /// The largest window and the distance between windows, for the receptive field.
     fn window(&self) -> Window {
-        let largest = |axis| (0..self.output[axis]).map(|i| self.range(axis, i).len()).max().unwrap_or(1);
+        // Windows repeat with the period n/gcd; the largest has ⌈(m − gcd + n)/n⌉ of m pixels for n outputs.
+        let largest = |axis: usize| {
+            let (pixels, outputs) = (self.input[axis], self.output[axis]);
+            (pixels - gcd(pixels, outputs) + outputs).div_ceil(outputs)
+        };
         let step = |axis: usize| (self.input[axis] / self.output[axis]).max(1);
         Window { extent: [largest(0), largest(1)], stride: [step(0), step(1)], padding: [0, 0] }
     }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 impl Cell {

@@ -1,272 +1,27 @@
-//! The executor: runs a plan over a batch, on a team of threads, allocating nothing.
+//! One pass over a plan: what each worker does, and the slices that each part is lent.
 
 use std::ops::Range;
-use std::sync::Arc;
 
-use ocelli_kernels::{Element, Isa, Kernels, Team, Worker, Write};
+use ocelli_kernels::{Element, Kernels, Worker, Write};
 
-use crate::arena::{ALIGNMENT, AlignedBuffer, Shared};
-use crate::loss::{Loss, Reduction, Targets};
+use super::{Batch, Criterion, Update};
+use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
     BackwardInput, BackwardParams, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, RandomState, Reads,
     Statistics,
 };
 use crate::optim::{self, Optimizer};
-use crate::optimizer_state::OptimizerState;
-use crate::plan::{BufferKind, Cut, NodePlan, Piece, Step, Work};
-use crate::{Error, Mode, Params, Plan, Value};
-
-/// A batch of samples. Fewer than the plan's batch size run on the same plan.
-#[derive(Clone, Copy)]
-pub struct Batch<'a, T> {
-    /// For each input of the graph, `count` samples in N·H·W·C order.
-    pub inputs: &'a [&'a [T]],
-    /// What the output should be; without it no loss is computed.
-    pub targets: Option<Targets<'a, T>>,
-    /// How many samples there are.
-    pub count: usize,
-}
-
-/// What is minimised: a loss, and how the costs of a batch become one number E.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Criterion {
-    /// The cost of one sample.
-    pub loss: Loss,
-    /// Mean or sum over the batch.
-    pub reduction: Reduction,
-}
-
-/// An update of the parameters after the gradients of a batch.
-pub struct Update<'a, T> {
-    /// The rule.
-    pub optimizer: &'a Optimizer,
-    /// Its memory; the number of steps in it is advanced.
-    pub state: &'a mut OptimizerState<T>,
-    /// The learning rate η.
-    pub rate: f64,
-}
-
-/// Runs a [`Plan`]. It owns the memory that the plan needs (its workspace) and the gradients; parameters are the
-/// caller's, so that many executors can evaluate one network at once.
-pub struct Executor<T: Element> {
-    plan: Arc<Plan>,
-    team: Arc<Team>,
-    alone: Team,
-    kernels: &'static Kernels<T>,
-    arena: AlignedBuffer<T>,
-    scratch: AlignedBuffer<T>,
-    costs: AlignedBuffer<T>,
-    gradients: Option<Params<T>>,
-    count: usize,
-}
-
-impl<T: Element> Executor<T> {
-    /// An executor of `plan` on `team`, with the kernels of `isa`.
-    ///
-    /// # Errors
-    /// [`Error::Memory`].
-    pub fn new(plan: Arc<Plan>, team: Arc<Team>, isa: Isa) -> Result<Executor<T>, Error> {
-        let workers = if plan.parts() > 1 { team.threads() } else { 1 };
-        let gradients = match plan.options().mode.has_backward() {
-            true => Some(Params::zeroed(plan.graph().layout())?),
-            false => None,
-        };
-        Ok(Executor {
-            alone: Team::new(1)?,
-            team,
-            kernels: T::kernels(isa),
-            arena: AlignedBuffer::zeroed(plan.arena_len(), "activations and gradients")?,
-            scratch: AlignedBuffer::zeroed(scratch_stride(&plan) * workers, "working memory")?,
-            costs: AlignedBuffer::zeroed(plan.options().batch, "the costs")?,
-            gradients,
-            count: 0,
-            plan,
-        })
-    }
-
-    /// The plan.
-    pub fn plan(&self) -> &Arc<Plan> {
-        &self.plan
-    }
-
-    /// Computes the output of a batch: `count` × output shape.
-    ///
-    /// # Panics
-    /// If the batch does not fit the plan: more samples than planned for, or inputs of another length.
-    pub fn forward(&mut self, params: &Params<T>, inputs: &[&[T]], count: usize) -> &[T] {
-        let batch = Batch { inputs, targets: None, count };
-        self.run(Values::Fixed(params.data()), &batch, None, RandomState::default(), None, Goal::Forward);
-        self.output()
-    }
-
-    /// Computes the output and the cost E of a batch, without gradients.
-    ///
-    /// # Panics
-    /// As [`Executor::forward`].
-    pub fn evaluate(&mut self, params: &Params<T>, batch: &Batch<'_, T>, criterion: &Criterion) -> f64 {
-        let values = Values::Fixed(params.data());
-        self.run(values, batch, Some(criterion), RandomState::default(), None, Goal::Forward);
-        self.cost(criterion)
-    }
-
-    /// Computes the cost E of a batch and its gradients, which [`Executor::gradients`] then holds.
-    ///
-    /// # Panics
-    /// As [`Executor::forward`], and if the plan is for evaluation.
-    pub fn differentiate(
-        &mut self,
-        params: &Params<T>,
-        batch: &Batch<'_, T>,
-        criterion: &Criterion,
-        random: RandomState,
-    ) -> f64 {
-        let values = Values::Fixed(params.data());
-        self.run(values, batch, Some(criterion), random, None, Goal::Gradients);
-        self.cost(criterion)
-    }
-
-    /// One step of training: forward, backward, update. Returns the cost E before the update.
-    ///
-    /// Where a sample's cost is not a finite number, no parameter is changed: what went wrong can still be found.
-    ///
-    /// # Panics
-    /// As [`Executor::differentiate`].
-    pub fn step(
-        &mut self,
-        params: &mut Params<T>,
-        batch: &Batch<'_, T>,
-        criterion: &Criterion,
-        update: Update<'_, T>,
-        random: RandomState,
-    ) -> f64 {
-        let values = Values::Updated(Shared::new(params.data_mut()));
-        self.run(values, batch, Some(criterion), random, Some(update), Goal::Gradients);
-        self.cost(criterion)
-    }
-
-    /// The diagonal of the Gauss–Newton Hessian of the batch's cost E, propagated back as LeCun et al. 1998,
-    /// appendix C, do it. [`Executor::gradients`] then holds it instead of the gradients.
-    ///
-    /// # Errors
-    /// A plan made without [`PlanOptions::curvature`](crate::PlanOptions).
-    ///
-    /// # Panics
-    /// As [`Executor::differentiate`].
-    pub fn curvature(
-        &mut self,
-        params: &Params<T>,
-        batch: &Batch<'_, T>,
-        criterion: &Criterion,
-        random: RandomState,
-    ) -> Result<(), Error> {
-        criterion.loss.check_curvature()?;
-        if !self.plan.options().curvature {
-            return Err(Error::Options("this plan was made without second derivatives".to_string()));
-        }
-        let values = Values::Fixed(params.data());
-        self.run(values, batch, Some(criterion), random, None, Goal::Curvature);
-        Ok(())
-    }
-
-    /// The network's output for the last batch: samples × output shape.
-    pub fn output(&self) -> &[T] {
-        self.value(self.plan.output()).expect("the output is kept")
-    }
-
-    /// The cost of each sample of the last batch that had targets.
-    pub fn costs(&self) -> &[T] {
-        &self.costs[..self.count]
-    }
-
-    /// The gradients (or second derivatives) of the last batch, with the parameters' layout.
-    ///
-    /// # Panics
-    /// If the plan is for evaluation.
-    pub fn gradients(&self) -> &Params<T> {
-        self.gradients.as_ref().expect("a plan with gradients")
-    }
-
-    /// A node's output for the last batch, if it is still there: always with `reuse` off.
-    pub fn value(&self, value: Value) -> Option<&[T]> {
-        self.kept(BufferKind::Output(value), value)
-    }
-
-    /// ∂E/∂(a node's output) for the last batch, if it is still there.
-    pub fn value_gradient(&self, value: Value) -> Option<&[T]> {
-        self.kept(BufferKind::Gradient(value), value)
-    }
-
-    fn kept(&self, kind: BufferKind, value: Value) -> Option<&[T]> {
-        let buffer = self.plan.node_buffer(kind)?;
-        let kept = !self.plan.options().reuse || buffer.last + 1 == self.plan.step_count();
-        let len = self.count * self.plan.graph().node(value).shape().len();
-        kept.then(|| &self.arena[buffer.offset..buffer.offset + len])
-    }
-
-    /// The costs added in the order of the samples, in f64.
-    fn cost(&self, criterion: &Criterion) -> f64 {
-        criterion.reduction.reduce(self.costs())
-    }
-
-    fn run(
-        &mut self,
-        params: Values<'_, T>,
-        batch: &Batch<'_, T>,
-        criterion: Option<&Criterion>,
-        random: RandomState,
-        update: Option<Update<'_, T>>,
-        goal: Goal,
-    ) {
-        self.check(batch, goal);
-        self.count = batch.count;
-        let scale = criterion.map_or(T::ONE, |c| c.reduction.scale(batch.count));
-        let run = Run {
-            plan: &self.plan,
-            kernels: self.kernels,
-            batch,
-            criterion: criterion.filter(|_| batch.targets.is_some()),
-            scale,
-            random,
-            goal,
-            params,
-            arena: Shared::new(&mut self.arena),
-            scratch: Shared::new(&mut self.scratch),
-            costs: Shared::new(&mut self.costs),
-            gradients: Shared::new(self.gradients.as_mut().map_or(&mut [], |g| g.data_mut())),
-            update: update.map(UpdateRun::new),
-        };
-        let team = if self.plan.parts() > 1 { &*self.team } else { &self.alone };
-        team.run(&|worker| run.work(worker));
-    }
-
-    fn check(&self, batch: &Batch<'_, T>, goal: Goal) {
-        let plan = &self.plan;
-        assert!(
-            batch.count <= plan.options().batch,
-            "{} samples, planned for {}",
-            batch.count,
-            plan.options().batch
-        );
-        let mut inputs = plan.graph().inputs();
-        for data in batch.inputs {
-            let node =
-                inputs.next().map(|v| plan.graph().node(v)).expect("no more inputs than the graph has");
-            assert_eq!(data.len(), batch.count * node.shape().len(), "elements of input '{}'", node.name());
-        }
-        assert!(inputs.next().is_none(), "as many inputs as the graph has");
-        assert!(goal == Goal::Forward || plan.options().mode.has_backward(), "a plan with gradients");
-        assert!(goal == Goal::Forward || batch.targets.is_some(), "gradients need targets");
-    }
-}
+use crate::plan::{Cut, NodePlan, Piece, Step, Work};
+use crate::{Mode, Plan, Value};
 
 /// Elements from one worker's scratch memory to the next one's: no cache line belongs to two.
-fn scratch_stride(plan: &Plan) -> usize {
+pub(super) fn scratch_stride(plan: &Plan) -> usize {
     plan.scratch_len().next_multiple_of(ALIGNMENT / 4)
 }
 
 /// What a run computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Goal {
+pub(super) enum Goal {
     Forward,
     Gradients,
     Curvature,
@@ -274,7 +29,7 @@ enum Goal {
 
 /// The parameters of a run.
 #[derive(Clone, Copy)]
-enum Values<'a, T> {
+pub(super) enum Values<'a, T> {
     Fixed(&'a [T]),
     Updated(Shared<'a, T>),
 }
@@ -289,7 +44,7 @@ impl<'a, T: Element> Values<'a, T> {
 }
 
 /// The update of a run.
-struct UpdateRun<'a, T> {
+pub(super) struct UpdateRun<'a, T> {
     optimizer: &'a Optimizer,
     slots: [Shared<'a, T>; 2],
     rate: f64,
@@ -297,7 +52,7 @@ struct UpdateRun<'a, T> {
 }
 
 impl<'a, T: Element> UpdateRun<'a, T> {
-    fn new(update: Update<'a, T>) -> UpdateRun<'a, T> {
+    pub(super) fn new(update: Update<'a, T>) -> UpdateRun<'a, T> {
         let (optimizer, rate) = (update.optimizer, update.rate);
         let (step, slots) = update.state.advance();
         UpdateRun { optimizer, slots: slots.map(Shared::new), rate, step }
@@ -305,25 +60,25 @@ impl<'a, T: Element> UpdateRun<'a, T> {
 }
 
 /// One pass over a plan, shared by all workers.
-struct Run<'a, T: Element> {
-    plan: &'a Plan,
-    kernels: &'static Kernels<T>,
-    batch: &'a Batch<'a, T>,
-    criterion: Option<&'a Criterion>,
-    scale: T,
-    random: RandomState,
-    goal: Goal,
-    params: Values<'a, T>,
-    arena: Shared<'a, T>,
-    scratch: Shared<'a, T>,
-    costs: Shared<'a, T>,
-    gradients: Shared<'a, T>,
-    update: Option<UpdateRun<'a, T>>,
+pub(super) struct Run<'a, T: Element> {
+    pub(super) plan: &'a Plan,
+    pub(super) kernels: &'static Kernels<T>,
+    pub(super) batch: &'a Batch<'a, T>,
+    pub(super) criterion: Option<&'a Criterion>,
+    pub(super) scale: T,
+    pub(super) random: RandomState,
+    pub(super) goal: Goal,
+    pub(super) params: Values<'a, T>,
+    pub(super) arena: Shared<'a, T>,
+    pub(super) scratch: Shared<'a, T>,
+    pub(super) costs: Shared<'a, T>,
+    pub(super) gradients: Shared<'a, T>,
+    pub(super) update: Option<UpdateRun<'a, T>>,
 }
 
 impl<'a, T: Element> Run<'a, T> {
     /// What one worker does: every step in order, of each its own parts.
-    fn work(&self, worker: &Worker<'_>) {
+    pub(super) fn work(&self, worker: &Worker<'_>) {
         let (index, count) = (worker.index(), worker.count());
         for (number, step) in self.plan.steps.iter().enumerate() {
             if self.goal == Goal::Forward && step.work == Work::Loss && self.criterion.is_none() {
