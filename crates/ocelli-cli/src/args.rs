@@ -1,0 +1,148 @@
+//! The command line: its verbs, and how the values of options are read.
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Parser, Subcommand};
+
+/// Trains, measures, explains and ships neural networks that see.
+#[derive(Debug, Parser)]
+#[command(name = "ocelli", version, max_term_width = 100, styles = STYLES, after_help = EXAMPLES)]
+#[command(disable_help_subcommand = true, subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    /// Tell only warnings and errors beside the result
+    #[arg(short, long, global = true, conflicts_with = "verbose", display_order = 100)]
+    pub(crate) quiet: bool,
+    /// Tell more: classes, layers, checkpoints
+    #[arg(short, long, global = true, display_order = 101)]
+    pub(crate) verbose: bool,
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  ocelli train digits                  train on built-in handwritten digits, in seconds
+  ocelli train mnist/ --epochs 5       train on IDX files in a folder
+  ocelli eval runs/digits-1 digits     measure what was trained, class by class
+  ocelli predict runs/digits-1 a.png   tell what pictures show
+  ocelli plan mnist --batch 128        every layer's shape and cost, and all memory
+
+Results go to standard output, everything else to standard error.
+Exit codes: 0 done, 1 a check failed, 2 usage, 3 bad data or model, 4 disk, 5 diverged,
+6 memory or limits, 101 a bug, 130 interrupted with a checkpoint.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Train a network, or go on with a run
+    Train(Box<crate::train::Args>),
+    /// Measure a model on labelled images
+    Eval(crate::eval::Args),
+    /// Tell what pictures show
+    Predict(crate::predict::Args),
+    /// Show every layer of a network and the memory that training takes
+    Plan(crate::plan::Args),
+    /// Check a network's gradients in f64, layer by layer
+    Check(crate::check::Args),
+    /// Print a completion script for a shell
+    Completions(crate::completions::Args),
+    /// Print the manual page, or write one for each verb
+    Man(crate::man::Args),
+}
+
+/// A whole number from 1 on: epochs.
+pub(crate) fn number(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(n) if n > 0 => Ok(n),
+        _ => Err("give a whole number from 1 on".to_string()),
+    }
+}
+
+/// A whole number from 1 on: how many images, classes or units.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    number(text).and_then(|n| usize::try_from(n).map_err(|_| "give a smaller number".to_string()))
+}
+
+/// The most threads that can be asked for.
+const MOST_THREADS: usize = 1024;
+
+/// A number of threads.
+pub(crate) fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=MOST_THREADS) => Ok(n),
+        _ => Err(format!("give a whole number from 1 to {MOST_THREADS}, or leave it out for one per core")),
+    }
+}
+
+/// A finite number above 0.
+pub(crate) fn above_0(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
+        _ => Err("give a number above 0, such as 0.05 or 1e-3".to_string()),
+    }
+}
+
+/// A finite number that is not negative.
+pub(crate) fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if x >= 0.0 && x.is_finite() => Ok(x),
+        _ => Err("give a number from 0 on".to_string()),
+    }
+}
+
+/// A number from 0 to below 1.
+pub(crate) fn below_1(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(x) if (0.0..1.0).contains(&x) => Ok(x),
+        _ => Err("give a number from 0 to below 1, such as 0.9".to_string()),
+    }
+}
+
+/// C×H×W with an `x` between the sizes.
+pub(crate) fn image_shape(text: &str) -> Result<[usize; 3], String> {
+    let sizes: Option<Vec<usize>> = text.split(['x', '×']).map(|size| size.parse().ok()).collect();
+    match sizes.as_deref() {
+        Some(&[c, h, w]) if c > 0 && h > 0 && w > 0 => Ok([c, h, w]),
+        _ => Err("give channels x height x width, such as 1x28x28 or 3x224x224".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers_outside_their_range_are_refused_with_what_to_give() {
+        assert_eq!(number("3"), Ok(3));
+        for bad in ["0", "-1", "1.5", "many", ""] {
+            assert!(size(bad).is_err_and(|e| e.contains("from 1")), "{bad}");
+        }
+        for bad in ["0", "-0.1", "NaN", "inf", "1e999", "fast"] {
+            assert!(above_0(bad).is_err(), "{bad}");
+        }
+        assert!(threads("0").is_err() && threads("100000").is_err());
+        assert!(below_1("1").is_err() && not_negative("-1").is_err());
+    }
+
+    #[test]
+    fn shapes_are_three_sizes() {
+        assert_eq!(image_shape("3x224x200"), Ok([3, 224, 200]));
+        assert_eq!(image_shape("1×8×8"), Ok([1, 8, 8]));
+        for bad in ["28", "28x28", "1x0x8", "1x8x8x8", "axbxc"] {
+            assert!(image_shape(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Numbers, times and words as people read them.
+
+/// With a comma between thousands: 61,706.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// "1 image", "1,438 images".
+pub(crate) fn counted(n: usize, thing: &str) -> String {
+    format!("{} {thing}{}", count(n as u64), if n == 1 { "" } else { "s" })
+}
+
+/// In binary units: 54.0 KiB.
+pub(crate) fn bytes(n: u64) -> String {
+    scaled(n as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
+}
+
+/// In decimal units: 691.2 k.
+pub(crate) fn amount(n: u64) -> String {
+    scaled(n as f64, 1000.0, &["", "k", "M", "G", "T", "P"])
+}
+
+/// Floating-point operations: 1.7 MFLOP.
+pub(crate) fn flops(n: u64) -> String {
+    scaled(n as f64, 1000.0, &["FLOP", "kFLOP", "MFLOP", "GFLOP", "TFLOP", "PFLOP"])
+}
+
+/// Three digits or four and a unit; whole numbers below the first step.
+fn scaled(mut x: f64, step: f64, units: &[&str]) -> String {
+    let mut unit = 0;
+    // What would be rounded up to the next unit is written in it.
+    while x >= step - 0.05 && unit + 1 < units.len() {
+        x /= step;
+        unit += 1;
+    }
+    let text = if unit == 0 { format!("{x:.0} {}", units[0]) } else { format!("{x:.1} {}", units[unit]) };
+    text.trim_end().to_string()
+}
+
+/// A fraction of 1: 98.33 %.
+pub(crate) fn percent(fraction: f64) -> String {
+    if fraction.is_finite() { format!("{:.2} %", 100.0 * fraction) } else { "–".to_string() }
+}
+
+/// How long: 850 ms, 12.3 s, 4 min 05 s, 2 h 03 min.
+pub(crate) fn duration(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match seconds {
+        s if s < 0.000_999_5 => format!("{:.0} µs", s.max(0.0) * 1e6),
+        s if s < 0.00995 => format!("{:.1} ms", s * 1e3),
+        s if s < 0.9995 => format!("{:.0} ms", s * 1e3),
+        s if s < 59.95 => format!("{s:.1} s"),
+        _ if whole < 3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ if whole < 48 * 3600 => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+        _ => format!("{} d {} h", whole / 86_400, whole % 86_400 / 3600),
+    }
+}
+
+/// Sizes as the field writes them: 6×28×28.
+pub(crate) fn sizes(sizes: &[usize]) -> String {
+    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
+}
+
+/// A word as a shell takes it back.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_string(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_their_units() {
+        assert_eq!([count(0), count(999), count(61_706), count(1_000_000)], ["0", "999", "61,706", "1,000,000"]);
+        assert_eq!(
+            [bytes(17), bytes(1023), bytes(1024), bytes(55_296), bytes(1 << 30)],
+            ["17 B", "1023 B", "1.0 KiB", "54.0 KiB", "1.0 GiB"]
+        );
+        assert_eq!([amount(999), amount(691_200), amount(999_960)], ["999", "691.2 k", "1.0 M"]);
+        assert_eq!([flops(400), flops(1_701_000)], ["400 FLOP", "1.7 MFLOP"]);
+        assert_eq!([percent(0.98333), percent(f64::NAN)], ["98.33 %", "–"]);
+    }
+
+    #[test]
+    fn durations_have_as_much_detail_as_is_of_use() {
+        let cases = [(0.00042, "420 µs"), (0.0042, "4.2 ms"), (0.85, "850 ms"), (12.34, "12.3 s"), (59.96, "1 min 00 s")];
+        for (seconds, text) in cases {
+            assert_eq!(duration(seconds), text);
+        }
+        assert_eq!([duration(245.0), duration(7380.0), duration(180_000.0)], ["4 min 05 s", "2 h 03 min", "2 d 2 h"]);
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(quoted("runs/digits-1"), "runs/digits-1");
+        assert_eq!(quoted("my photos"), "'my photos'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

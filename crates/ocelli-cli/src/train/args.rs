@@ -1,0 +1,201 @@
+//! The options of `train`.
+
+use std::path::PathBuf;
+
+use crate::args::{above_0, below_1, not_negative, number, size, threads};
+
+use super::schedule::Curved;
+
+/// Options of `train`. What decides the weights is an `Option`: only what was given replaces the network's recipe.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
+pub(crate) struct Args {
+    /// Images to train on: `digits` (built in), or a folder or file of IDX images
+    #[arg(required_unless_present = "resume")]
+    pub(crate) data: Option<String>,
+    /// Go on with the run in this folder; of the options that follow, only --epochs may be given
+    #[arg(long, value_name = "RUN")]
+    pub(crate) resume: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// Which network, and on what.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Network and data")]
+pub(crate) struct NetworkArgs {
+    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist) or a network file [default: mnist for images
+    /// of 20 pixels or more, digits for smaller ones]
+    #[arg(long, value_name = "NAME|FILE.toml")]
+    pub(crate) net: Option<String>,
+    /// Widths of the hidden layers of mlp [default: 512,512]
+    #[arg(long, value_delimiter = ',', value_parser = size, requires = "net")]
+    pub(crate) widths: Vec<usize>,
+    /// Other images to validate on [default: the test split of DATA; without one, a share of every class]
+    #[arg(long, value_name = "DATA")]
+    pub(crate) val: Option<String>,
+    /// What everything random follows from [default: 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+/// How it is trained. Each network has its own recipe; these replace parts of it.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Recipe (default: the network's own, which --dry-run shows)")]
+pub(crate) struct RecipeArgs {
+    /// Passes over the training images; with --resume the new total
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub(crate) epochs: Option<u64>,
+    /// Images per step
+    #[arg(long, value_name = "N", value_parser = size)]
+    pub(crate) batch: Option<usize>,
+    /// The learning rate, which the schedule scales
+    #[arg(long, value_name = "X", value_parser = above_0, allow_negative_numbers = true)]
+    pub(crate) lr: Option<f64>,
+    /// The learning rate over time: constant, cosine[:END], onecycle, step:EPOCHS[:FACTOR] or exponential:FACTOR
+    #[arg(long, value_name = "CURVE")]
+    pub(crate) schedule: Option<Curved>,
+    /// How a gradient moves the parameters
+    #[arg(long, value_name = "NAME")]
+    pub(crate) optimizer: Option<OptimizerName>,
+    /// Momentum of sgd, from 0 to below 1
+    #[arg(long, value_name = "X", value_parser = below_1, allow_negative_numbers = true)]
+    pub(crate) momentum: Option<f64>,
+    /// Weight decay of sgd, adam and adamw
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
+    pub(crate) weight_decay: Option<f64>,
+    /// What is minimised
+    #[arg(long, value_name = "NAME")]
+    pub(crate) loss: Option<LossName>,
+    /// Share of a class's probability that cross-entropy spreads over all, from 0 to below 1
+    #[arg(long, value_name = "X", value_parser = below_1, allow_negative_numbers = true)]
+    pub(crate) label_smoothing: Option<f64>,
+    /// How training images are varied
+    #[arg(long, value_name = "NAME")]
+    pub(crate) augment: Option<AugmentName>,
+}
+
+/// Where and how it runs: nothing here changes the weights.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunArgs {
+    /// The folder of the run, which must be new or empty [default: the next free runs/<data>-<n>]
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: Option<PathBuf>,
+    /// Threads [default: one per core]
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub(crate) threads: Option<usize>,
+    /// Kind of numbers
+    #[arg(long, value_name = "KIND", default_value = "f32")]
+    pub(crate) precision: Precision,
+    /// At most so long between two checkpoints
+    #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value = "30")]
+    pub(crate) checkpoint_every: f64,
+    /// Show configuration, network and memory; train and write nothing
+    #[arg(long, conflicts_with_all = ["resume", "json_lines"])]
+    pub(crate) dry_run: bool,
+    /// Print the result as one JSON object
+    #[arg(long, conflicts_with = "json_lines")]
+    pub(crate) json: bool,
+    /// Print events as they happen, one JSON object a line; the last one is the result
+    #[arg(long)]
+    pub(crate) json_lines: bool,
+}
+
+/// `--optimizer`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OptimizerName {
+    /// Stochastic gradient descent with Nesterov momentum
+    Sgd,
+    /// Adam
+    Adam,
+    /// Adam with decoupled weight decay
+    Adamw,
+    /// Stochastic diagonal Levenberg–Marquardt, as LeNet-5 was trained
+    DiagonalLm,
+}
+
+/// `--loss`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LossName {
+    /// Softmax and negative logarithm
+    CrossEntropy,
+    /// Half the squared distance to the one-hot target
+    Euclidean,
+    /// The squared distance to the one-hot target
+    SquaredError,
+    /// Every class against the rest, by logistic regression
+    BinaryLogistic,
+    /// Multi-class margins
+    Hinge,
+    /// The squares of multi-class margins
+    SquaredHinge,
+    /// The loss of boosting
+    Exponential,
+    /// LeNet-5's discriminative criterion, for outputs that are penalties
+    Map,
+    /// The penalty of the right class, for outputs that are penalties
+    Penalty,
+}
+
+/// `--augment`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum AugmentName {
+    /// Not at all
+    None,
+    /// Small shifts, rotations, changes of scale and shears
+    Light,
+    /// LeNet-5's distortions, with elastic deformation
+    Distort,
+}
+
+/// `--precision`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Precision {
+    /// 32-bit floating point
+    F32,
+}
+
+impl Args {
+    /// The options, as they are typed, that a resumed run cannot take.
+    pub(super) fn fixed_by_run(&self) -> Vec<&'static str> {
+        let (network, recipe) = (&self.network, &self.recipe);
+        let given = [
+            ("DATA", self.data.is_some()),
+            ("--net", network.net.is_some()),
+            ("--widths", !network.widths.is_empty()),
+            ("--val", network.val.is_some()),
+            ("--seed", network.seed.is_some()),
+            ("--batch", recipe.batch.is_some()),
+            ("--lr", recipe.lr.is_some()),
+            ("--schedule", recipe.schedule.is_some()),
+            ("--optimizer", recipe.optimizer.is_some()),
+            ("--momentum", recipe.momentum.is_some()),
+            ("--weight-decay", recipe.weight_decay.is_some()),
+            ("--loss", recipe.loss.is_some()),
+            ("--label-smoothing", recipe.label_smoothing.is_some()),
+            ("--augment", recipe.augment.is_some()),
+            ("--out", self.run.out.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
+    }
+}
+
+const USAGE: &str = "ocelli train DATA [OPTIONS]\n       ocelli train --resume RUN [--epochs N]";
+
+const EXAMPLES: &str = "\
+Examples:
+  ocelli train digits
+  ocelli train mnist/ --net mlp --widths 512,512 --epochs 10 --lr 0.05
+  ocelli train mnist/ --net lenet5 --augment distort
+  ocelli train digits --net mine.toml --optimizer adamw --lr 1e-3 --schedule cosine
+  ocelli train mnist/ --dry-run        what would happen, and the memory it takes
+  ocelli train --resume runs/digits-1 --epochs 60
+
+Same seed, same weights: whatever the number of threads, and however often a run was stopped and resumed.
+Ctrl-C finishes the batch, writes a checkpoint and prints the command that resumes.
+OCELLI_ISA=portable|avx2|avx512 forces an instruction set [default: the best one].";

@@ -1,0 +1,164 @@
+//! `ocelli train`: a new run, or more of one that is there.
+
+mod args;
+mod found;
+mod recipe;
+mod schedule;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
+use ocelli::Error;
+use ocelli_data::{OpenOptions, Splits};
+use serde::Serialize;
+
+pub(crate) use args::Args;
+use found::Found;
+
+use crate::console::Console;
+use crate::engine::engine;
+use crate::failure::Failure;
+use crate::interrupt;
+use crate::output::{print, print_json};
+use crate::progress::Progress;
+use crate::text::{bytes, count, duration, percent, quoted};
+
+/// Trains.
+pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
+    match &args.resume {
+        Some(run) => resume(args, run, console),
+        None => begin(args, console),
+    }
+}
+
+/// A new run.
+fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
+    let data = args.data.as_deref().expect("clap requires DATA without --resume");
+    let seed = args.network.seed.unwrap_or(0);
+    let asked = args.network.net.as_deref().map(|net| NetSpec::new(net, args.network.widths.clone()));
+    // What can be refused without the data is refused before they are read.
+    let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
+    asked.as_ref().map(recipe).transpose()?;
+    let engine = engine(args.run.threads)?;
+    let splits = open(data, args.network.val.as_deref(), seed, console)?;
+    let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
+    let config = RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)?;
+    let found = Found::new(&config, &splits, &engine)?;
+    if args.run.dry_run {
+        return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
+    }
+    found.tell(console);
+    let (folder, made) = run_folder(args.run.out.as_deref(), &splits.name)?;
+    console.fact("run", folder.path().display());
+    let begun = Trainer::begin(config, splits, &engine, folder);
+    // A run that never began leaves no empty folder; one that holds anything is not removed.
+    let mut trainer = begun.inspect_err(|_| drop(made.map(std::fs::remove_dir)))?;
+    finish(args, &mut trainer, console)
+}
+
+/// Goes on with a run.
+fn resume(args: &Args, run: &Path, console: Console) -> Result<ExitCode, Failure> {
+    let fixed = args.fixed_by_run();
+    if !fixed.is_empty() {
+        return Err(Failure::usage(format!(
+            "--resume goes on with the run as it was begun, so {} cannot be given; leave {} out, or begin another run \
+             without --resume. What can change: --epochs, the new total; --threads; --checkpoint-every",
+            fixed.join(", "),
+            if fixed.len() == 1 { "it" } else { "them" }
+        )));
+    }
+    let folder = RunFolder::open(run)?;
+    let mut config = folder.load_config()?;
+    config.recipe.epochs = args.recipe.epochs.unwrap_or(config.recipe.epochs);
+    let engine = engine(args.run.threads)?;
+    let splits = open(&config.data, config.val.as_deref(), config.seed, console)?;
+    Found::new(&config, &splits, &engine)?.tell(console);
+    console.fact("run", folder.path().display());
+    let (mut trainer, warning) = Trainer::resume(config, splits, &engine, folder)?;
+    if let Some(warning) = warning {
+        console.warn(warning);
+    }
+    finish(args, &mut trainer, console)
+}
+
+/// Opens the data, and says so first: large ones take a moment.
+fn open(data: &str, val: Option<&str>, seed: u64, console: Console) -> Result<Splits, Failure> {
+    console.fact("reading", data);
+    let splits = ocelli_data::open(data, &OpenOptions { seed, val: val.map(PathBuf::from) })?;
+    ocelli_data::check_trainable(&*splits.train)?;
+    Ok(splits)
+}
+
+fn name_of(net: &NetSpec) -> String {
+    match net {
+        NetSpec::Named { name, .. } => name.clone(),
+        NetSpec::File(path) => path.display().to_string(),
+    }
+}
+
+/// The folder of a new run, and its path if it was not there before.
+fn run_folder(out: Option<&Path>, data: &str) -> Result<(RunFolder, Option<PathBuf>), Error> {
+    let made = out.is_none_or(|path| !path.exists());
+    let folder = match out {
+        Some(path) => RunFolder::create(path)?,
+        None => RunFolder::create_next(Path::new("runs"), data)?,
+    };
+    let made = made.then(|| folder.path().to_path_buf());
+    Ok((folder, made))
+}
+
+/// Trains to the end and prints the result.
+fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCode, Failure> {
+    let stop = interrupt::watch()?;
+    let mut progress = Progress::new(console, args.run.json_lines);
+    let mut control = Control {
+        observer: &mut |event| progress.observe(event),
+        stop: &stop,
+        checkpoint_every: Duration::try_from_secs_f64(args.run.checkpoint_every).unwrap_or(Duration::MAX),
+    };
+    let trained = trainer.run(&mut control);
+    progress.end();
+    trained?;
+    let outcome = trainer.finish(&command())?;
+    result(args, &outcome)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// This command, as a shell takes it.
+fn command() -> String {
+    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+    format!("ocelli {}", words.join(" "))
+}
+
+fn result(args: &Args, outcome: &Outcome) -> Result<(), Failure> {
+    /// The last line of `--json-lines`.
+    #[derive(Serialize)]
+    struct End<'a> {
+        event: &'static str,
+        #[serde(flatten)]
+        outcome: &'a Outcome,
+    }
+    match (args.run.json, args.run.json_lines) {
+        (true, _) => print_json(outcome),
+        (_, true) => print_json(&End { event: "end", outcome }),
+        _ => print(&for_people(outcome)),
+    }
+}
+
+fn for_people(outcome: &Outcome) -> String {
+    let val = &outcome.val;
+    let top5 = val.top5.map(|top5| format!(", top-5 {}", percent(top5))).unwrap_or_default();
+    let memory = outcome.peak_memory_bytes.map(|peak| format!(", {} of memory", bytes(peak))).unwrap_or_default();
+    let report = Path::new(&outcome.run).join("report.html");
+    let lines = [
+        ("validation", format!("top-1 {}{top5}, loss {:.4}", percent(val.top1), val.loss)),
+        ("training", format!("top-1 {}, loss {:.4}, in epoch {}", percent(outcome.train.top1), outcome.train.loss, outcome.epochs)),
+        ("time", format!("{}, {} images/s{memory}", duration(outcome.seconds), count(outcome.images_per_second as u64))),
+        ("model", outcome.model.clone()),
+        ("report", report.display().to_string()),
+        ("weights", format!("sha256 {}", outcome.weights_sha256)),
+    ];
+    lines.map(|(name, value)| format!("{name:<12}{value}\n")).concat()
+}

@@ -1,0 +1,210 @@
+//! The network's recipe, with what the user said in place of its parts.
+
+use ocelli::{Augmentation, Error, Recipe};
+use ocelli_core::schedule::Curve;
+use ocelli_core::{Loss, Optimizer};
+
+use super::args::{AugmentName, LossName, OptimizerName, RecipeArgs};
+
+impl RecipeArgs {
+    /// `recipe`, which is that of network `net`, with everything that was given in place of its own.
+    ///
+    /// # Errors
+    /// Options that do not go together, or with the recipe.
+    pub(super) fn apply(&self, net: &str, mut recipe: Recipe) -> Result<Recipe, Error> {
+        let optimizer = self.optimizer(recipe.optimizer.clone())?;
+        let other_rule = optimizer.name() != recipe.optimizer.name();
+        self.check_rate(net, &recipe, other_rule)?;
+        if other_rule {
+            recipe.rate = usual_rate(&optimizer);
+        }
+        recipe.optimizer = optimizer;
+        recipe.loss = self.loss(recipe.loss)?;
+        if let Some(curve) = &self.schedule {
+            recipe.schedule.curve = keep_settings(recipe.schedule.curve, &curve.0);
+        }
+        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
+        recipe.batch = self.batch.unwrap_or(recipe.batch);
+        recipe.rate = self.lr.unwrap_or(recipe.rate);
+        recipe.augmentation = self.augment.map_or(recipe.augmentation, Augmentation::from);
+        recipe.check()?;
+        Ok(recipe)
+    }
+
+    /// A schedule that lists rates has nothing that another rate could scale, and its rates suit its optimiser alone.
+    fn check_rate(&self, net: &str, recipe: &Recipe, other_rule: bool) -> Result<(), Error> {
+        let (Some(first), None) = (recipe.schedule.base(), &self.schedule) else { return Ok(()) };
+        let reason = match (self.lr, other_rule) {
+            (Some(_), _) => "so --lr would change nothing",
+            (None, true) => "which suit no other --optimizer",
+            (None, false) => return Ok(()),
+        };
+        Err(Error::Usage(format!(
+            "the recipe of {net} lists its own learning rates, beginning with {first}, {reason}; give --schedule \
+             constant (or cosine, onecycle, step:10) too, or leave the option out"
+        )))
+    }
+
+    fn optimizer(&self, own: Optimizer) -> Result<Optimizer, Error> {
+        let mut optimizer = match self.optimizer {
+            None => own,
+            Some(name) if name.optimizer().name() == own.name() => own,
+            Some(name) => name.optimizer(),
+        };
+        if let Some(x) = self.momentum {
+            let Optimizer::Sgd { momentum, nesterov, .. } = &mut optimizer else {
+                return Err(no_setting("--momentum", optimizer.name(), "sgd"));
+            };
+            (*momentum, *nesterov) = (x, *nesterov && x > 0.0);
+        }
+        if let Some(x) = self.weight_decay {
+            match &mut optimizer {
+                Optimizer::Sgd { weight_decay, .. }
+                | Optimizer::Adam { weight_decay, .. }
+                | Optimizer::AdamW { weight_decay, .. } => *weight_decay = x,
+                Optimizer::DiagonalLm { .. } => {
+                    return Err(no_setting("--weight-decay", "diagonal-lm", "sgd, adam and adamw"));
+                }
+            }
+        }
+        Ok(optimizer)
+    }
+
+    fn loss(&self, own: Loss) -> Result<Loss, Error> {
+        let mut loss = match self.loss {
+            None => own,
+            Some(LossName::CrossEntropy) if matches!(own, Loss::CrossEntropy { .. }) => own,
+            Some(name) => name.loss(),
+        };
+        if let Some(x) = self.label_smoothing {
+            let Loss::CrossEntropy { label_smoothing } = &mut loss else {
+                return Err(no_setting("--label-smoothing", "this loss", "cross-entropy"));
+            };
+            *label_smoothing = x;
+        }
+        Ok(loss)
+    }
+}
+
+fn no_setting(option: &str, of: &str, only: &str) -> Error {
+    Error::Usage(format!("{of} has no {option}; it is for {only}"))
+}
+
+/// A rate with which this rule usually learns, where no recipe says one.
+fn usual_rate(optimizer: &Optimizer) -> f64 {
+    match optimizer {
+        Optimizer::Sgd { .. } => Recipe::default().rate,
+        Optimizer::Adam { .. } | Optimizer::AdamW { .. } => 1e-3,
+        Optimizer::DiagonalLm { .. } => 5e-4,
+    }
+}
+
+/// The curve that was asked for; where the recipe has the same without settings to choose, its own settings.
+fn keep_settings(own: Curve, asked: &Curve) -> Curve {
+    match (&own, asked) {
+        (Curve::OneCycle { .. }, Curve::OneCycle { .. }) => own,
+        _ => asked.clone(),
+    }
+}
+
+impl OptimizerName {
+    fn optimizer(self) -> Optimizer {
+        let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
+        match self {
+            OptimizerName::Sgd => Recipe::default().optimizer,
+            OptimizerName::Adam => Optimizer::Adam { beta1, beta2, epsilon, weight_decay: 0.0 },
+            OptimizerName::Adamw => Optimizer::AdamW { beta1, beta2, epsilon, weight_decay: 0.01 },
+            OptimizerName::DiagonalLm => Optimizer::DiagonalLm { mu: 0.02, samples: 500 },
+        }
+    }
+}
+
+impl LossName {
+    fn loss(self) -> Loss {
+        match self {
+            LossName::CrossEntropy => Loss::CrossEntropy { label_smoothing: 0.0 },
+            LossName::Euclidean => Loss::Euclidean,
+            LossName::SquaredError => Loss::SquaredError,
+            LossName::BinaryLogistic => Loss::BinaryLogistic,
+            LossName::Hinge => Loss::Hinge { margin: 1.0, squared: false },
+            LossName::SquaredHinge => Loss::Hinge { margin: 1.0, squared: true },
+            LossName::Exponential => Loss::Exponential,
+            LossName::Map => Loss::Map { rubbish: 1.0 },
+            LossName::Penalty => Loss::Penalty,
+        }
+    }
+}
+
+impl From<AugmentName> for Augmentation {
+    fn from(name: AugmentName) -> Augmentation {
+        match name {
+            AugmentName::None => Augmentation::None,
+            AugmentName::Light => Augmentation::Light,
+            AugmentName::Distort => Augmentation::Distort,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ocelli_core::Schedule;
+
+    use super::super::schedule::Curved;
+    use super::*;
+
+    fn lenet5() -> Recipe {
+        let optimizer = Optimizer::DiagonalLm { mu: 0.1, samples: 50 };
+        Recipe { rate: 5e-4, optimizer, schedule: Schedule::lenet5(), loss: Loss::Penalty, ..Recipe::default() }
+    }
+
+    #[test]
+    fn nothing_given_leaves_the_recipe_as_it_is() {
+        for recipe in [Recipe::default(), lenet5()] {
+            assert_eq!(RecipeArgs::default().apply("net", recipe.clone()).unwrap(), recipe);
+        }
+    }
+
+    #[test]
+    fn what_is_given_wins_and_the_rest_stays() {
+        let args = RecipeArgs {
+            epochs: Some(3),
+            lr: Some(0.2),
+            momentum: Some(0.0),
+            label_smoothing: Some(0.1),
+            augment: Some(AugmentName::Distort),
+            ..RecipeArgs::default()
+        };
+        let recipe = args.apply("net", Recipe::default()).unwrap();
+        assert_eq!((recipe.epochs, recipe.rate, recipe.batch), (3, 0.2, Recipe::default().batch));
+        assert_eq!(recipe.optimizer, Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 5e-4 });
+        assert_eq!(recipe.loss, Loss::CrossEntropy { label_smoothing: 0.1 });
+        assert_eq!(recipe.augmentation, Augmentation::Distort);
+    }
+
+    #[test]
+    fn the_recipes_own_optimiser_keeps_its_settings_and_another_gets_its_usual_rate() {
+        let named = |name| RecipeArgs { optimizer: Some(name), ..RecipeArgs::default() };
+        assert_eq!(named(OptimizerName::DiagonalLm).apply("net", lenet5()).unwrap(), lenet5());
+        let adam = named(OptimizerName::Adam).apply("net", Recipe::default()).unwrap();
+        assert_eq!(adam.rate, 1e-3);
+    }
+
+    #[test]
+    fn a_list_of_rates_takes_no_rate_and_no_other_optimiser_unless_the_schedule_changes_too() {
+        let lr = RecipeArgs { lr: Some(0.1), ..RecipeArgs::default() };
+        let refusal = lr.apply("lenet5", lenet5()).unwrap_err().to_string();
+        assert!(refusal.contains("lenet5") && refusal.contains("--schedule"), "{refusal}");
+        let adam = RecipeArgs { optimizer: Some(OptimizerName::Adam), ..RecipeArgs::default() };
+        assert!(adam.apply("lenet5", lenet5()).is_err());
+        let both = RecipeArgs { schedule: Some(Curved(Curve::Constant)), ..lr };
+        assert_eq!(both.apply("lenet5", lenet5()).unwrap().rate, 0.1);
+    }
+
+    #[test]
+    fn settings_that_an_optimiser_or_loss_lacks_are_refused() {
+        let momentum = RecipeArgs { momentum: Some(0.5), optimizer: Some(OptimizerName::Adam), ..RecipeArgs::default() };
+        assert!(momentum.apply("net", Recipe::default()).unwrap_err().to_string().contains("sgd"));
+        let smoothing = RecipeArgs { label_smoothing: Some(0.1), loss: Some(LossName::Hinge), ..RecipeArgs::default() };
+        assert!(smoothing.apply("net", Recipe::default()).unwrap_err().to_string().contains("cross-entropy"));
+    }
+}

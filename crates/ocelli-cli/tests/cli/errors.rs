@@ -1,0 +1,161 @@
+//! Bad input of every kind: what is said, and the exit code.
+
+use crate::support::{Place, run, text, write_columns};
+
+#[test]
+fn wrong_words_get_a_suggestion() {
+    let place = Place::new();
+    place.refused("trian digits", 2, &["'train'"]);
+    place.refused("train digits --epoch 3", 2, &["'--epochs'"]);
+    place.refused("train digits --net lenett", 2, &["'lenet'", "perceptron, mlp"]);
+    place.refused("plan lenett", 2, &["'lenet'"]);
+    place.refused("plan nets/mine", 2, &["nets/mine"]);
+    place.refused("train digits --optimizer adamm", 2, &["'adam'"]);
+    place.refused("train digits --schedule step", 2, &["step:10"]);
+}
+
+#[test]
+fn numbers_that_make_no_sense_are_refused() {
+    let place = Place::new();
+    let cases = [
+        ("--epochs 0", "from 1"),
+        ("--batch 0", "from 1"),
+        ("--threads 0", "one per core"),
+        ("--lr nan", "above 0"),
+        ("--lr 0", "above 0"),
+        ("--lr -0.1", "above 0"),
+        ("--momentum 1", "below 1"),
+        ("--label-smoothing 2", "below 1"),
+        ("--checkpoint-every -3", "from 0"),
+        ("--net mlp --widths 30,0", "from 1"),
+        ("--precision f16", "f32"),
+    ];
+    for (option, part) in cases {
+        place.refused(&format!("train digits {option}"), 2, &[part]);
+    }
+    place.refused("plan lenet --input 28x28", 2, &["1x28x28"]);
+    assert!(!place.path("runs").exists());
+}
+
+#[test]
+fn options_that_do_not_go_together_are_refused() {
+    let place = Place::new();
+    place.refused("train digits --net lenet5 --lr 0.1", 2, &["lenet5", "--schedule"]);
+    place.refused("train digits --net lenet5 --optimizer adam", 2, &["--schedule"]);
+    place.refused("train digits --optimizer adam --momentum 0.5", 2, &["--momentum", "sgd"]);
+    place.refused("train digits --net lenet --widths 20", 2, &["--widths", "lenet"]);
+    place.refused("train digits --json --json-lines", 2, &["--json-lines"]);
+    place.refused("train digits -q -v", 2, &["--verbose"]);
+    place.refused("plan lenet --json --toml", 2, &["--toml"]);
+    place.refused("train digits --loss map", 2, &[]);
+}
+
+#[test]
+fn data_that_are_none_are_refused() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("empty")).expect("a folder");
+    place.write("text.txt", "no data set");
+    place.refused("train nowhere", 2, &["nowhere", "digits"]);
+    place.refused("train empty", 2, &["empty", "IDX"]);
+    place.refused("train text.txt", 2, &["text.txt"]);
+    place.refused("train digits --val nowhere", 2, &["nowhere"]);
+    assert!(!place.path("runs").exists(), "what was refused leaves no run");
+}
+
+#[test]
+fn data_that_are_damaged_or_teach_nothing_are_refused() {
+    use crate::support::{columns, idx};
+    let place = Place::new();
+    write_columns(&place, "one-class", &[4; 20]);
+    place.refused("train one-class", 3, &["one class", "\"4\""]);
+    let labels: Vec<u8> = (0..20).map(|i| i % 2).collect();
+    for name in ["short", "odd", "typed"] {
+        write_columns(&place, name, &labels);
+    }
+    place.write("short/train-images-idx3-ubyte", &idx(&[20, 8, 8], &columns(&labels))[..1000]);
+    place.refused("train short", 3, &["train-images-idx3-ubyte"]);
+    place.write("odd/train-labels-idx1-ubyte", idx(&[19], &labels[..19]));
+    place.refused("train odd", 3, &["19", "20"]);
+    // Labels of type I16, one of them negative.
+    let mut negative = vec![0, 0, 0x0B, 1, 0, 0, 0, 20];
+    negative.extend((0..20i16).flat_map(|i| (i - 1).to_be_bytes()));
+    place.write("typed/train-labels-idx1-ubyte", negative);
+    place.refused("train typed", 3, &["label -1", "image 0"]);
+    assert!(!place.path("runs").exists(), "what was refused leaves no run");
+}
+
+#[test]
+fn files_that_are_no_models_are_refused() {
+    let place = Place::new();
+    place.ok("train digits --net perceptron --epochs 1 --out run -q");
+    let whole = std::fs::read(place.path("run/model.safetensors")).expect("a model");
+    place.write("half.safetensors", &whole[..whole.len() / 2]);
+    let mut flipped = whole.clone();
+    *flipped.last_mut().expect("bytes") ^= 1;
+    place.write("flipped.safetensors", flipped);
+    place.write("text.safetensors", "this is no model");
+    place.write("empty.safetensors", "");
+    for name in ["half", "flipped", "text", "empty"] {
+        let file = format!("{name}.safetensors");
+        for command in [format!("eval {file} digits"), format!("predict {file} a.png"), format!("plan {file}")] {
+            place.refused(&command, 3, &[&file]);
+        }
+    }
+    place.refused("eval nowhere digits", 2, &["nowhere"]);
+    std::fs::create_dir(place.path("folder")).expect("a folder");
+    place.refused("eval folder digits", 2, &["no run folder"]);
+}
+
+#[test]
+fn folders_that_cannot_be_made_are_refused() {
+    let place = Place::new();
+    place.write("file", "in the way");
+    place.refused("train digits --epochs 1 --out file", 4, &["file", "--out"]);
+    place.refused("train digits --epochs 1 --out file/run", 4, &["--out"]);
+    place.write("runs", "in the way");
+    place.refused("train digits --epochs 1", 4, &["runs", "--out"]);
+    place.refused("man file", 4, &["file"]);
+    assert_eq!(text(&place.path("file")), "in the way");
+}
+
+#[test]
+fn resuming_needs_a_run_and_takes_no_other_recipe() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("folder")).expect("a folder");
+    place.refused("train --resume folder", 2, &["no run folder"]);
+    place.refused("train --resume nowhere", 2, &["nowhere"]);
+    place.refused("train digits --resume folder --lr 0.5 --seed 2", 2, &["DATA", "--lr", "--seed", "leave them out"]);
+    place.refused("train", 2, &["<DATA>"]);
+}
+
+#[test]
+fn training_that_diverges_names_the_layer() {
+    let place = Place::new();
+    place.refused("train digits --net mlp --lr 1e9 --schedule constant", 5, &["diverged", "layer 'fc", "--lr"]);
+}
+
+#[test]
+fn network_files_that_do_not_fit_name_the_layer_and_both_shapes() {
+    let place = Place::new();
+    let file = |layers: &str| format!("ocelli-network = 1\nname = \"mine\"\ninput = [1, 8, 8]\nlayers = [\n{layers}\n]\n");
+    place.write("large.toml", file("{ name = \"wide\", op = \"conv2d\", channels = 4, kernel = 9 },"));
+    place.refused("train digits --net large.toml", 2, &["large.toml:5", "'wide'", "1×8×8", "9×9"]);
+    place.refused("plan large.toml", 2, &["'wide'"]);
+    let cycle = "{ name = \"a\", op = \"relu\", from = [\"b\"] },\n{ name = \"b\", op = \"relu\", from = [\"a\"] },";
+    place.write("cycle.toml", file(cycle));
+    place.refused("plan cycle.toml", 2, &["cycle", "a", "b"]);
+    place.write("typo.toml", file("{ op = \"liner\", features = \"classes\" },"));
+    place.refused("plan typo.toml", 2, &["typo.toml:5", "linear"]);
+    place.write("outputs.toml", file("{ op = \"flatten\" }, { op = \"linear\", features = 7 },"));
+    place.refused("train digits --net outputs.toml", 2, &["7", "10"]);
+    place.refused("plan nowhere.toml", 4, &["nowhere.toml"]);
+    assert!(!place.path("runs").exists(), "what was refused leaves no run");
+}
+
+#[test]
+fn unknown_instruction_sets_are_refused_with_those_there_are() {
+    let place = Place::new();
+    let done = run(place.command("train digits --epochs 1").env("OCELLI_ISA", "sse9"));
+    assert_eq!(done.code, 2, "{}", done.stderr);
+    assert!(done.stderr.contains("sse9") && done.stderr.contains("portable"), "{}", done.stderr);
+}

@@ -1,0 +1,10 @@
+//! The command as its users meet it: the binary is run, and its output, exit codes and files are looked at.
+
+mod errors;
+#[cfg(unix)]
+mod interrupted;
+mod models;
+mod networks;
+mod results;
+mod streams;
+mod support;

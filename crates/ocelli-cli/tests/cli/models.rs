@@ -1,0 +1,112 @@
+//! What finished models are used for: `eval`, `predict`, and resuming with more epochs.
+
+use serde_json::Value;
+
+use crate::support::{Place, columns, idx, keys, write_columns};
+
+/// A picture of class k as `write_columns` has them, in PGM.
+fn picture(label: u8) -> Vec<u8> {
+    [b"P5 8 8 255\n".to_vec(), columns(&[label])].concat()
+}
+
+/// A place with a model that tells lit columns apart.
+fn trained() -> Place {
+    let place = Place::new();
+    let labels: Vec<u8> = (0..80).map(|i| i % 4).collect();
+    write_columns(&place, "columns", &labels);
+    place.ok("train columns --net perceptron --epochs 20 --batch 8 --lr 0.1 --out run -q");
+    place
+}
+
+#[test]
+fn eval_measures_what_was_held_out_unless_told_otherwise() {
+    let place = Place::new();
+    place.ok("train digits --net perceptron --epochs 1 --seed 5 --out run -q");
+    let held_out = place.json("eval run digits --json");
+    for key in ["schema", "images", "loss", "top1", "top5", "per_class", "seconds", "images_per_second"] {
+        assert!(keys(&held_out).contains(&key), "no {key} in {held_out}");
+    }
+    for key in ["class", "images", "top1"] {
+        assert!(keys(&held_out["per_class"][0]).contains(&key), "{held_out}");
+    }
+    let images = |result: &Value| result["images"].as_u64();
+    assert_eq!((images(&held_out), images(&place.json("eval run digits --json --all"))), (Some(359), Some(1797)));
+    assert_eq!(held_out, {
+        let mut again = place.json("eval run/model.safetensors digits --json --threads 1");
+        (again["seconds"], again["images_per_second"]) =
+            (held_out["seconds"].clone(), held_out["images_per_second"].clone());
+        again
+    });
+}
+
+#[test]
+fn eval_agrees_with_the_validation_of_training() {
+    let place = Place::new();
+    let result = place.json("train digits --net perceptron --epochs 2 --out run --json");
+    let measured = place.json("eval run digits --json");
+    assert_eq!((&measured["loss"], &measured["top1"]), (&result["val"]["loss"], &result["val"]["top1"]));
+}
+
+#[test]
+fn eval_takes_a_test_split_and_matches_classes_by_name() {
+    let place = trained();
+    // Only classes 1 and 3: labels 1 and 3 must stay what they are.
+    write_columns(&place, "other", &[1, 3, 3, 1, 3]);
+    let measured = place.json("eval run other --json");
+    assert_eq!((&measured["images"], &measured["top1"]), (&5.into(), &1.0.into()), "{measured}");
+    let labels = [2u8, 0];
+    place.write("columns/t10k-images-idx3-ubyte", idx(&[2, 8, 8], &columns(&labels)));
+    place.write("columns/t10k-labels-idx1-ubyte", idx(&[2], &labels));
+    assert_eq!(place.json("eval run columns --json")["images"], 2);
+    assert_eq!(place.json("eval run columns --json --all")["images"], 82);
+    write_columns(&place, "strange", &[0, 9]);
+    place.refused("eval run strange", 3, &["\"9\"", "same class names"]);
+}
+
+#[test]
+fn eval_prints_classes_and_confusions() {
+    let place = trained();
+    let done = place.ok("eval run columns");
+    for part in ["top-1   100.00 %", "class  images", "rows: the true class"] {
+        assert!(done.stdout.contains(part), "no '{part}' in\n{}", done.stdout);
+    }
+    assert!(done.stderr.contains("held out"), "{}", done.stderr);
+}
+
+#[test]
+fn predict_names_classes_and_goes_on_after_a_bad_picture() {
+    let place = trained();
+    place.write("two.pgm", picture(2));
+    place.write("three.pgm", picture(3));
+    place.write("bad.pgm", "P5 8 8 255\nshort");
+    let done = place.run("predict run two.pgm bad.pgm three.pgm nowhere.png --top 2");
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    let firsts: Vec<Vec<&str>> = done.stdout.lines().step_by(2).map(|line| line.split('\t').collect()).collect();
+    assert_eq!([&firsts[0][..2], &firsts[1][..2]], [["two.pgm", "2"], ["three.pgm", "3"]], "{}", done.stdout);
+    assert_eq!(done.stdout.lines().count(), 4);
+    for part in ["bad.pgm", "nowhere.png", "2 of 4 pictures"] {
+        assert!(done.stderr.contains(part), "no '{part}' in\n{}", done.stderr);
+    }
+}
+
+#[test]
+fn predict_prints_json_with_probabilities_that_add_up() {
+    let place = trained();
+    place.write("one.pgm", picture(1));
+    let answer = place.json("predict run one.pgm --json");
+    assert_eq!(answer["predictions"][0]["classes"][0]["class"], "1");
+    let probabilities = answer["predictions"][0]["classes"].as_array().expect("classes");
+    let sum: f64 = probabilities.iter().map(|guess| guess["probability"].as_f64().expect("a number")).sum();
+    assert!(probabilities.len() == 4 && (sum - 1.0).abs() < 1e-5, "{answer}");
+    assert_eq!(answer["unreadable"], serde_json::json!([]));
+}
+
+#[test]
+fn a_finished_run_goes_on_with_more_epochs_and_refuses_fewer() {
+    let place = trained();
+    let more = place.json("train --resume run --epochs 22 --json");
+    assert_eq!(more["epochs"], 22);
+    place.refused("train --resume run --epochs 21", 2, &["22", "--epochs"]);
+    let again = place.json("train --resume run --json");
+    assert_eq!(again["weights_sha256"], more["weights_sha256"]);
+}

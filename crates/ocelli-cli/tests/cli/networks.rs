@@ -1,0 +1,62 @@
+//! `plan` and `check`: the networks that have a name, and network files.
+
+use ocelli::arch::ARCHITECTURES;
+
+use crate::support::Place;
+
+#[test]
+fn every_named_network_has_a_plan() {
+    let place = Place::new();
+    for net in ARCHITECTURES {
+        let done = place.ok(&format!("plan {} --threads 2", net.name));
+        assert!(done.stdout.starts_with(net.name) && done.stdout.contains("total"), "{}", done.stdout);
+        assert!(done.stdout.lines().all(|line| line.chars().count() <= 80), "{}", done.stdout);
+        assert_eq!(done.stderr, "");
+    }
+}
+
+#[test]
+fn every_named_network_survives_its_network_file() {
+    let place = Place::new();
+    for net in ARCHITECTURES {
+        let file = place.ok(&format!("plan {} --toml", net.name)).stdout;
+        place.write("net.toml", &file);
+        assert_eq!(place.ok("plan net.toml --toml").stdout, file);
+        let (named, read) = (place.json(&format!("plan {} --json --batch 3", net.name)), place.json("plan net.toml --json --batch 3"));
+        for key in ["net", "input", "batch", "layers", "parameters", "flops", "parts", "barriers"] {
+            assert_eq!(named[key], read[key], "{} {key}", net.name);
+        }
+    }
+}
+
+#[test]
+fn plans_follow_input_classes_widths_and_data() {
+    let place = Place::new();
+    let plan = place.json("plan mlp --input 3x4x4 --classes 5 --widths 7 --batch 2 --json");
+    assert_eq!(plan["parameters"], 48 * 7 + 7 + 7 * 5 + 5);
+    assert_eq!((&plan["batch"], &plan["input"]), (&2.into(), &serde_json::json!([3, 4, 4])));
+    let plan = place.json("plan mlp --data digits --json");
+    assert_eq!((&plan["input"], &plan["memory"]["data"]), (&serde_json::json!([1, 8, 8]), &(1797 * 64).into()));
+    place.refused("plan lenet --data digits --input 1x8x8", 2, &["--input", "--data"]);
+}
+
+#[test]
+fn runs_and_models_have_the_plan_of_their_network() {
+    let place = Place::new();
+    place.ok("train digits --net perceptron --epochs 1 --batch 17 --out run -q");
+    for model in ["run", "run/model.safetensors"] {
+        let plan = place.json(&format!("plan {model} --json"));
+        assert_eq!((&plan["batch"], &plan["parameters"]), (&17.into(), &650.into()), "{model}");
+    }
+    place.refused("plan run --classes 3", 2, &["--classes"]);
+}
+
+#[test]
+fn gradients_of_a_network_agree_with_differences() {
+    let place = Place::new();
+    let done = place.ok("check digits --elements 3");
+    assert!(done.stdout.contains("norm1") && done.stdout.contains("passed"), "{}", done.stdout);
+    let checked = place.json("check perceptron --input 1x3x3 --classes 4 --elements 5 --seed 2 --json");
+    assert_eq!((&checked["schema"], &checked["passed"]), (&1.into(), &true.into()), "{checked}");
+    assert!(checked["largest_error"].as_f64() < Some(1e-6), "{checked}");
+}

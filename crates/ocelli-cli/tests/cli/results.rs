@@ -1,0 +1,117 @@
+//! What commands print and write.
+
+use crate::support::{Place, keys, text};
+
+#[test]
+fn train_prints_its_result_as_the_json_that_is_promised() {
+    let place = Place::new();
+    let result = place.json("train digits --net perceptron --epochs 2 --seed 3 --json");
+    let promised = [
+        "schema", "run", "model", "net", "parameters", "epochs", "seed", "train", "val", "seconds",
+        "images_per_second", "peak_memory_bytes", "weights_sha256",
+    ];
+    for key in promised {
+        assert!(keys(&result).contains(&key), "no {key} in {result}");
+    }
+    assert_eq!((&result["schema"], &result["epochs"], &result["seed"]), (&1.into(), &2.into(), &3.into()));
+    assert_eq!((&result["net"], &result["parameters"]), (&"perceptron".into(), &650.into()));
+    for key in ["loss", "top1"] {
+        assert!(result["train"][key].is_f64() && result["val"][key].is_f64(), "{result}");
+    }
+    let top1 = result["val"]["top1"].as_f64().expect("a number");
+    assert!((0.5..=1.0).contains(&top1) && result["val"]["top5"].as_f64() >= Some(top1), "{result}");
+    assert_eq!(result["weights_sha256"].as_str().map(str::len), Some(64));
+    for file in ["config.toml", "metrics.jsonl", "model.safetensors", "report.html", "last.ckpt"] {
+        assert!(place.path("runs/digits-1").join(file).is_file(), "{file}");
+    }
+    assert_eq!(text(&place.path("runs/digits-1/metrics.jsonl")).lines().count(), 2);
+}
+
+#[test]
+fn events_come_one_a_line_and_the_last_is_the_result() {
+    let place = Place::new();
+    let done = place.ok("train digits --net perceptron --epochs 2 --json-lines -q");
+    let events: Vec<serde_json::Value> =
+        done.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    assert_eq!(events[0]["event"], "start");
+    assert_eq!((of("epoch"), of("checkpoint")), (2, 2), "{}", done.stdout);
+    let end = events.last().expect("events");
+    assert_eq!((&end["event"], &end["schema"], &end["net"]), (&"end".into(), &1.into(), &"perceptron".into()));
+    assert_eq!(done.stderr, "");
+}
+
+#[test]
+fn a_run_is_never_overwritten() {
+    let place = Place::new();
+    let train = "train digits --net perceptron --epochs 1 -q";
+    place.ok(train);
+    place.ok(train);
+    place.ok(&format!("{train} --out mine"));
+    assert!(place.path("runs/digits-2/model.safetensors").is_file());
+    let before = std::fs::read(place.path("mine/model.safetensors")).expect("a model");
+    place.refused(&format!("{train} --out mine"), 2, &["mine", "not empty", "--resume mine"]);
+    assert_eq!(std::fs::read(place.path("mine/model.safetensors")).expect("a model"), before);
+}
+
+#[test]
+fn what_is_given_wins_over_the_recipe() {
+    let place = Place::new();
+    let given = "--batch 50 --lr 0.125 --schedule step:3:0.5 --optimizer adam --weight-decay 0.25 --loss hinge";
+    let planned = place.json(&format!("train digits --epochs 7 --augment distort {given} --dry-run --json"));
+    let recipe = &planned["config"]["recipe"];
+    assert_eq!((&recipe["epochs"], &recipe["batch"], &recipe["rate"]), (&7.into(), &50.into(), &0.125.into()));
+    assert_eq!(recipe["schedule"]["curve"], serde_json::json!({ "kind": "step", "every": 3.0, "factor": 0.5 }));
+    assert_eq!((&recipe["optimizer"]["kind"], &recipe["optimizer"]["weight_decay"]), (&"adam".into(), &0.25.into()));
+    assert_eq!((&recipe["loss"]["kind"], &recipe["augmentation"]), (&"hinge".into(), &"distort".into()));
+    assert!(!place.path("runs").exists(), "a dry run writes nothing");
+}
+
+#[test]
+fn a_dry_run_shows_configuration_layers_and_memory() {
+    let place = Place::new();
+    let done = place.ok("train digits --net mlp --widths 20,12 --dry-run");
+    for part in ["359 to validate on", "rate = 0.05", "relu2", "activations", "total"] {
+        assert!(done.stdout.contains(part), "no '{part}' in\n{}", done.stdout);
+    }
+    assert!(std::fs::read_dir(place.path(".")).expect("the folder").next().is_none());
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let place = Place::new();
+    let weights = |threads: u32| {
+        let result = place.json(&format!("train digits --epochs 1 --threads {threads} --json -q"));
+        result["weights_sha256"].as_str().expect("a digest").to_string()
+    };
+    let one = weights(1);
+    assert_eq!([weights(2), weights(8)], [one.clone(), one]);
+}
+
+#[test]
+fn seeds_change_the_weights_and_instruction_sets_only_their_rounding() {
+    let place = Place::new();
+    let train = "train digits --net perceptron --epochs 1 --json -q";
+    let first = place.json(train);
+    let other = place.json(&format!("{train} --seed 1"));
+    assert_ne!(first["weights_sha256"], other["weights_sha256"]);
+    let mut portable = place.command(train);
+    let done = crate::support::run(portable.env("OCELLI_ISA", "portable"));
+    let portable: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let loss = |result: &serde_json::Value| result["train"]["loss"].as_f64().expect("a number");
+    assert!((loss(&portable) - loss(&first)).abs() < 1e-3, "{portable} {first}");
+}
+
+#[test]
+fn completions_and_manual_pages_know_every_verb() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = place.ok(&format!("completions {shell}")).stdout;
+        assert!(script.contains("train") && script.contains("checkpoint-every"), "{shell}");
+    }
+    assert!(place.ok("man").stdout.starts_with(".ie"));
+    place.ok("man pages");
+    for verb in ["train", "eval", "predict", "plan", "check", "completions", "man"] {
+        assert!(place.path("pages").join(format!("ocelli-{verb}.1")).is_file(), "{verb}");
+    }
+}
