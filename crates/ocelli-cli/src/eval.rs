@@ -52,7 +52,8 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     console.fact("data", format!("{} of {}: {which}", counted(dataset.len(), "image"), args.data));
     let criterion = Criterion { loss, reduction: Reduction::Mean };
     let engine = engine(args.threads)?;
-    let mut evaluator = Evaluator::new(&engine, &model.network.graph, &criterion, &preprocess, &model.classes)?;
+    let mut evaluator =
+        Evaluator::new(&engine, &model.network.graph, &criterion, &preprocess, &model.classes)?;
     let evaluation = evaluator.run(&model.params, &dataset)?;
     match args.json {
         true => print_json(&evaluation)?,
@@ -152,7 +153,8 @@ const MOST_PAIRS: usize = 15;
 fn pairs(evaluation: &Evaluation) -> String {
     let n = evaluation.per_class.len();
     let wrong = |&(cell, count): &(usize, u32)| cell / n != cell % n && count > 0;
-    let mut cells: Vec<(usize, u32)> = evaluation.confusion.iter().copied().enumerate().filter(wrong).collect();
+    let mut cells: Vec<(usize, u32)> =
+        evaluation.confusion.iter().copied().enumerate().filter(wrong).collect();
     cells.sort_by_key(|&(cell, count)| (std::cmp::Reverse(count), cell));
     let heading = [("true class", Align::Left), ("taken for", Align::Left), ("images", Align::Right)];
     let mut table = Table::new(&heading);
@@ -232,7 +234,10 @@ mod tests {
     #[test]
     fn a_confusion_matrix_shows_counts_and_no_zeros() {
         let text = matrix(&evaluation(&["cat", "dog"], vec![12, 0, 3, 9]));
-        assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), ["     cat  dog", "cat   12    ·", "dog    3    9"]);
+        assert_eq!(
+            text.lines().skip(1).collect::<Vec<_>>(),
+            ["     cat  dog", "cat   12    ·", "dog    3    9"]
+        );
     }
 
     #[test]

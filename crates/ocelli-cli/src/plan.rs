@@ -113,7 +113,8 @@ fn on_data(spec: &NetSpec, recipe: Recipe, data: &str) -> Result<Planned, Failur
     let splits = ocelli_data::open(data, &OpenOptions::default())?;
     let config = RunConfig::resolve(data, None, spec, recipe, 0, &splits)?;
     let network = Network::from_toml(&config.network, data, Some(splits.train.classes().len()))?;
-    let bytes = |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
+    let bytes =
+        |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
     let data_bytes = bytes(&splits.train) + bytes(&splits.val);
     Ok(Planned { network, recipe: config.recipe, data_bytes })
 }

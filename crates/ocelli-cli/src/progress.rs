@@ -81,7 +81,8 @@ impl Progress {
             self.line(&format!("going on after {epochs_done:.2} of {epochs} epochs"));
         }
         if self.console.draws() {
-            let bar = ProgressBar::with_draw_target(Some(epochs * TICKS as u64), ProgressDrawTarget::stderr());
+            let bar =
+                ProgressBar::with_draw_target(Some(epochs * TICKS as u64), ProgressDrawTarget::stderr());
             let template = if self.console.colors() { "{bar:14.cyan/dim} {msg}" } else { "{bar:14} {msg}" };
             let style = ProgressStyle::with_template(template).expect("the template is well-formed");
             bar.set_style(style.progress_chars("━━─"));
@@ -113,7 +114,8 @@ impl Progress {
     /// Seconds that the rest of the run takes at the pace of this session, evaluation and checkpoints included.
     fn left(&self, epoch: f64) -> Option<f64> {
         let done = epoch - self.begun_at;
-        (done > 0.0).then(|| self.begun.elapsed().as_secs_f64() / done * (self.epochs as f64 - epoch).max(0.0))
+        (done > 0.0)
+            .then(|| self.begun.elapsed().as_secs_f64() / done * (self.epochs as f64 - epoch).max(0.0))
     }
 
     fn epoch(&mut self, record: &EpochRecord) {

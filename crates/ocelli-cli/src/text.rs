@@ -84,7 +84,10 @@ mod tests {
 
     #[test]
     fn numbers_have_their_units() {
-        assert_eq!([count(0), count(999), count(61_706), count(1_000_000)], ["0", "999", "61,706", "1,000,000"]);
+        assert_eq!(
+            [count(0), count(999), count(61_706), count(1_000_000)],
+            ["0", "999", "61,706", "1,000,000"]
+        );
         assert_eq!(
             [bytes(17), bytes(1023), bytes(1024), bytes(55_296), bytes(1 << 30)],
             ["17 B", "1023 B", "1.0 KiB", "54.0 KiB", "1.0 GiB"]
@@ -96,11 +99,20 @@ mod tests {
 
     #[test]
     fn durations_have_as_much_detail_as_is_of_use() {
-        let cases = [(0.00042, "420 µs"), (0.0042, "4.2 ms"), (0.85, "850 ms"), (12.34, "12.3 s"), (59.96, "1 min 00 s")];
+        let cases = [
+            (0.00042, "420 µs"),
+            (0.0042, "4.2 ms"),
+            (0.85, "850 ms"),
+            (12.34, "12.3 s"),
+            (59.96, "1 min 00 s"),
+        ];
         for (seconds, text) in cases {
             assert_eq!(duration(seconds), text);
         }
-        assert_eq!([duration(245.0), duration(7380.0), duration(180_000.0)], ["4 min 05 s", "2 h 03 min", "2 d 2 h"]);
+        assert_eq!(
+            [duration(245.0), duration(7380.0), duration(180_000.0)],
+            ["4 min 05 s", "2 h 03 min", "2 d 2 h"]
+        );
     }
 
     #[test]

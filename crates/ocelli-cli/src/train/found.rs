@@ -37,7 +37,11 @@ impl<'a> Found<'a> {
     ///
     /// # Errors
     /// A network that cannot be planned.
-    pub(super) fn new(config: &'a RunConfig, splits: &'a Splits, engine: &'a Engine) -> Result<Found<'a>, Error> {
+    pub(super) fn new(
+        config: &'a RunConfig,
+        splits: &'a Splits,
+        engine: &'a Engine,
+    ) -> Result<Found<'a>, Error> {
         let classes = splits.train.classes().len();
         let network = Network::from_toml(&config.network, "the run's network", Some(classes))?;
         let description = describe(&Subject {
@@ -60,8 +64,19 @@ impl<'a> Found<'a> {
         console.fact("", format!("{} to train on, {val}", count(train.len() as u64)));
         console.fact("net", self.net_line());
         console.fact("recipe", self.recipe_line());
-        console.fact("", format!("{} of {} of {}", counted(recipe.epochs as usize, "epoch"), counted(steps, "step"), recipe.batch));
-        console.fact("engine", format!("{}, {}", counted(self.engine.threads(), "thread"), self.engine.isa().name()));
+        console.fact(
+            "",
+            format!(
+                "{} of {} of {}",
+                counted(recipe.epochs as usize, "epoch"),
+                counted(steps, "step"),
+                recipe.batch
+            ),
+        );
+        console.fact(
+            "engine",
+            format!("{}, {}", counted(self.engine.threads(), "thread"), self.engine.isa().name()),
+        );
         console.fact("memory", format!("{} expected", bytes(self.description.memory.total)));
         if console.verbose() {
             console.always(&format!("\n{}\n", self.splits.summary()));
@@ -79,7 +94,8 @@ impl<'a> Found<'a> {
         }
         // The network file would say the same as the table below it.
         let settings = RunConfig { network: String::new(), ..self.config.clone() }.to_toml();
-        let settings = settings.lines().filter(|line| !line.starts_with("network = ")).collect::<Vec<_>>().join("\n");
+        let settings =
+            settings.lines().filter(|line| !line.starts_with("network = ")).collect::<Vec<_>>().join("\n");
         let mut text = Vec::new();
         let _ = writeln!(text, "{}\n\n{settings}\n", self.splits.summary());
         let _ = write!(text, "{}", plan::for_people(&self.description));
@@ -91,7 +107,12 @@ impl<'a> Found<'a> {
         let [channels, height, width] = train.image_shape();
         let color = if channels == 1 { "grey " } else { "" };
         let images = counted(train.len() + self.splits.val.len(), &format!("{color}image"));
-        format!("{}: {images} of {}, {}", self.splits.name, sizes(&[height, width]), classes(train.classes().len()))
+        format!(
+            "{}: {images} of {}, {}",
+            self.splits.name,
+            sizes(&[height, width]),
+            classes(train.classes().len())
+        )
     }
 
     fn net_line(&self) -> String {
@@ -119,6 +140,7 @@ fn classes(n: usize) -> String {
 
 /// Bytes of the images of both splits.
 fn data_bytes(splits: &Splits) -> u64 {
-    let bytes = |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
+    let bytes =
+        |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
     bytes(&splits.train) + bytes(&splits.val)
 }

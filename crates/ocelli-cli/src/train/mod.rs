@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
 use ocelli::Error;
+use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
 use ocelli_data::{OpenOptions, Splits};
 use serde::Serialize;
 
@@ -150,12 +150,28 @@ fn result(args: &Args, outcome: &Outcome) -> Result<(), Failure> {
 fn for_people(outcome: &Outcome) -> String {
     let val = &outcome.val;
     let top5 = val.top5.map(|top5| format!(", top-5 {}", percent(top5))).unwrap_or_default();
-    let memory = outcome.peak_memory_bytes.map(|peak| format!(", {} of memory", bytes(peak))).unwrap_or_default();
+    let memory =
+        outcome.peak_memory_bytes.map(|peak| format!(", {} of memory", bytes(peak))).unwrap_or_default();
     let report = Path::new(&outcome.run).join("report.html");
     let lines = [
         ("validation", format!("top-1 {}{top5}, loss {:.4}", percent(val.top1), val.loss)),
-        ("training", format!("top-1 {}, loss {:.4}, in epoch {}", percent(outcome.train.top1), outcome.train.loss, outcome.epochs)),
-        ("time", format!("{}, {} images/s{memory}", duration(outcome.seconds), count(outcome.images_per_second as u64))),
+        (
+            "training",
+            format!(
+                "top-1 {}, loss {:.4}, in epoch {}",
+                percent(outcome.train.top1),
+                outcome.train.loss,
+                outcome.epochs
+            ),
+        ),
+        (
+            "time",
+            format!(
+                "{}, {} images/s{memory}",
+                duration(outcome.seconds),
+                count(outcome.images_per_second as u64)
+            ),
+        ),
         ("model", outcome.model.clone()),
         ("report", report.display().to_string()),
         ("weights", format!("sha256 {}", outcome.weights_sha256)),

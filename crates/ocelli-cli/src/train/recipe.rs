@@ -154,7 +154,13 @@ mod tests {
 
     fn lenet5() -> Recipe {
         let optimizer = Optimizer::DiagonalLm { mu: 0.1, samples: 50 };
-        Recipe { rate: 5e-4, optimizer, schedule: Schedule::lenet5(), loss: Loss::Penalty, ..Recipe::default() }
+        Recipe {
+            rate: 5e-4,
+            optimizer,
+            schedule: Schedule::lenet5(),
+            loss: Loss::Penalty,
+            ..Recipe::default()
+        }
     }
 
     #[test]
@@ -202,9 +208,11 @@ mod tests {
 
     #[test]
     fn settings_that_an_optimiser_or_loss_lacks_are_refused() {
-        let momentum = RecipeArgs { momentum: Some(0.5), optimizer: Some(OptimizerName::Adam), ..RecipeArgs::default() };
+        let momentum =
+            RecipeArgs { momentum: Some(0.5), optimizer: Some(OptimizerName::Adam), ..RecipeArgs::default() };
         assert!(momentum.apply("net", Recipe::default()).unwrap_err().to_string().contains("sgd"));
-        let smoothing = RecipeArgs { label_smoothing: Some(0.1), loss: Some(LossName::Hinge), ..RecipeArgs::default() };
+        let smoothing =
+            RecipeArgs { label_smoothing: Some(0.1), loss: Some(LossName::Hinge), ..RecipeArgs::default() };
         assert!(smoothing.apply("net", Recipe::default()).unwrap_err().to_string().contains("cross-entropy"));
     }
 }

@@ -9,7 +9,8 @@ use ocelli_core::schedule::Curve;
 pub(crate) struct Curved(pub(crate) Curve);
 
 /// What `--schedule` takes.
-const FORMS: &str = "constant, cosine, cosine:END, onecycle, step:EPOCHS, step:EPOCHS:FACTOR or exponential:FACTOR";
+const FORMS: &str =
+    "constant, cosine, cosine:END, onecycle, step:EPOCHS, step:EPOCHS:FACTOR or exponential:FACTOR";
 
 impl FromStr for Curved {
     type Err = String;
@@ -26,9 +27,13 @@ impl FromStr for Curved {
             ("onecycle", []) => Curve::OneCycle { peak_at: 0.3, start_divisor: 25.0, end_divisor: 1e4 },
             ("step", &[every]) => Curve::Step { every, factor: 0.1 },
             ("step", &[every, factor]) => Curve::Step { every, factor },
-            ("step", []) => return Err("say after how many epochs, such as step:10 or step:10:0.5".to_string()),
+            ("step", []) => {
+                return Err("say after how many epochs, such as step:10 or step:10:0.5".to_string());
+            }
             ("exponential", &[factor]) => Curve::Exponential { factor },
-            ("exponential", []) => return Err("say the factor of each epoch, such as exponential:0.9".to_string()),
+            ("exponential", []) => {
+                return Err("say the factor of each epoch, such as exponential:0.9".to_string());
+            }
             _ => return Err(format!("give {FORMS}")),
         };
         ocelli_core::Schedule::from(curve.clone()).check().map_err(|e| e.to_string())?;
@@ -52,7 +57,9 @@ mod tests {
 
     #[test]
     fn other_curves_are_refused_with_what_to_give() {
-        for (text, part) in [("step", "step:10"), ("warm", "onecycle"), ("step:x", "'x'"), ("step:0", "every")] {
+        for (text, part) in
+            [("step", "step:10"), ("warm", "onecycle"), ("step:x", "'x'"), ("step:0", "every")]
+        {
             let refusal = text.parse::<Curved>().unwrap_err();
             assert!(refusal.contains(part), "{text}: {refusal}");
         }

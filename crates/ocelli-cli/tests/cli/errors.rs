@@ -97,7 +97,9 @@ fn files_that_are_no_models_are_refused() {
     place.write("empty.safetensors", "");
     for name in ["half", "flipped", "text", "empty"] {
         let file = format!("{name}.safetensors");
-        for command in [format!("eval {file} digits"), format!("predict {file} a.png"), format!("plan {file}")] {
+        for command in
+            [format!("eval {file} digits"), format!("predict {file} a.png"), format!("plan {file}")]
+        {
             place.refused(&command, 3, &[&file]);
         }
     }
@@ -124,24 +126,35 @@ fn resuming_needs_a_run_and_takes_no_other_recipe() {
     std::fs::create_dir(place.path("folder")).expect("a folder");
     place.refused("train --resume folder", 2, &["no run folder"]);
     place.refused("train --resume nowhere", 2, &["nowhere"]);
-    place.refused("train digits --resume folder --lr 0.5 --seed 2", 2, &["DATA", "--lr", "--seed", "leave them out"]);
+    place.refused(
+        "train digits --resume folder --lr 0.5 --seed 2",
+        2,
+        &["DATA", "--lr", "--seed", "leave them out"],
+    );
     place.refused("train", 2, &["<DATA>"]);
 }
 
 #[test]
 fn training_that_diverges_names_the_layer() {
     let place = Place::new();
-    place.refused("train digits --net mlp --lr 1e9 --schedule constant", 5, &["diverged", "layer 'fc", "--lr"]);
+    place.refused(
+        "train digits --net mlp --lr 1e9 --schedule constant",
+        5,
+        &["diverged", "layer 'fc", "--lr"],
+    );
 }
 
 #[test]
 fn network_files_that_do_not_fit_name_the_layer_and_both_shapes() {
     let place = Place::new();
-    let file = |layers: &str| format!("ocelli-network = 1\nname = \"mine\"\ninput = [1, 8, 8]\nlayers = [\n{layers}\n]\n");
+    let file = |layers: &str| {
+        format!("ocelli-network = 1\nname = \"mine\"\ninput = [1, 8, 8]\nlayers = [\n{layers}\n]\n")
+    };
     place.write("large.toml", file("{ name = \"wide\", op = \"conv2d\", channels = 4, kernel = 9 },"));
     place.refused("train digits --net large.toml", 2, &["large.toml:5", "'wide'", "1×8×8", "9×9"]);
     place.refused("plan large.toml", 2, &["'wide'"]);
-    let cycle = "{ name = \"a\", op = \"relu\", from = [\"b\"] },\n{ name = \"b\", op = \"relu\", from = [\"a\"] },";
+    let cycle =
+        "{ name = \"a\", op = \"relu\", from = [\"b\"] },\n{ name = \"b\", op = \"relu\", from = [\"a\"] },";
     place.write("cycle.toml", file(cycle));
     place.refused("plan cycle.toml", 2, &["cycle", "a", "b"]);
     place.write("typo.toml", file("{ op = \"liner\", features = \"classes\" },"));

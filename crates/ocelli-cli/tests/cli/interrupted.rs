@@ -9,7 +9,8 @@ use ocelli_kernels::random::Key;
 use crate::support::Place;
 
 /// A run with so many events that they do not fit into a pipe that nobody reads: it waits in its middle.
-const LONG: &str = "train digits --net mlp --widths 16,16,16,16 --epochs 120 --checkpoint-every 0 --json-lines -q";
+const LONG: &str =
+    "train digits --net mlp --widths 16,16,16,16 --epochs 120 --checkpoint-every 0 --json-lines -q";
 
 /// Starts that run and waits for its first epoch.
 fn started(place: &Place, out: &str) -> (Child, BufReader<std::process::ChildStdout>) {

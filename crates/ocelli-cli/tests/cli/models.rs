@@ -30,7 +30,10 @@ fn eval_measures_what_was_held_out_unless_told_otherwise() {
         assert!(keys(&held_out["per_class"][0]).contains(&key), "{held_out}");
     }
     let images = |result: &Value| result["images"].as_u64();
-    assert_eq!((images(&held_out), images(&place.json("eval run digits --json --all"))), (Some(359), Some(1797)));
+    assert_eq!(
+        (images(&held_out), images(&place.json("eval run digits --json --all"))),
+        (Some(359), Some(1797))
+    );
     assert_eq!(held_out, {
         let mut again = place.json("eval run/model.safetensors digits --json --threads 1");
         (again["seconds"], again["images_per_second"]) =
@@ -81,7 +84,8 @@ fn predict_names_classes_and_goes_on_after_a_bad_picture() {
     place.write("bad.pgm", "P5 8 8 255\nshort");
     let done = place.run("predict run two.pgm bad.pgm three.pgm nowhere.png --top 2");
     assert_eq!(done.code, 3, "{}", done.stderr);
-    let firsts: Vec<Vec<&str>> = done.stdout.lines().step_by(2).map(|line| line.split('\t').collect()).collect();
+    let firsts: Vec<Vec<&str>> =
+        done.stdout.lines().step_by(2).map(|line| line.split('\t').collect()).collect();
     assert_eq!([&firsts[0][..2], &firsts[1][..2]], [["two.pgm", "2"], ["three.pgm", "3"]], "{}", done.stdout);
     assert_eq!(done.stdout.lines().count(), 4);
     for part in ["bad.pgm", "nowhere.png", "2 of 4 pictures"] {

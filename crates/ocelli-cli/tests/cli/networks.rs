@@ -22,7 +22,10 @@ fn every_named_network_survives_its_network_file() {
         let file = place.ok(&format!("plan {} --toml", net.name)).stdout;
         place.write("net.toml", &file);
         assert_eq!(place.ok("plan net.toml --toml").stdout, file);
-        let (named, read) = (place.json(&format!("plan {} --json --batch 3", net.name)), place.json("plan net.toml --json --batch 3"));
+        let (named, read) = (
+            place.json(&format!("plan {} --json --batch 3", net.name)),
+            place.json("plan net.toml --json --batch 3"),
+        );
         for key in ["net", "input", "batch", "layers", "parameters", "flops", "parts", "barriers"] {
             assert_eq!(named[key], read[key], "{} {key}", net.name);
         }
@@ -36,7 +39,10 @@ fn plans_follow_input_classes_widths_and_data() {
     assert_eq!(plan["parameters"], 48 * 7 + 7 + 7 * 5 + 5);
     assert_eq!((&plan["batch"], &plan["input"]), (&2.into(), &serde_json::json!([3, 4, 4])));
     let plan = place.json("plan mlp --data digits --json");
-    assert_eq!((&plan["input"], &plan["memory"]["data"]), (&serde_json::json!([1, 8, 8]), &(1797 * 64).into()));
+    assert_eq!(
+        (&plan["input"], &plan["memory"]["data"]),
+        (&serde_json::json!([1, 8, 8]), &(1797 * 64).into())
+    );
     place.refused("plan lenet --data digits --input 1x8x8", 2, &["--input", "--data"]);
 }
 

@@ -7,8 +7,19 @@ fn train_prints_its_result_as_the_json_that_is_promised() {
     let place = Place::new();
     let result = place.json("train digits --net perceptron --epochs 2 --seed 3 --json");
     let promised = [
-        "schema", "run", "model", "net", "parameters", "epochs", "seed", "train", "val", "seconds",
-        "images_per_second", "peak_memory_bytes", "weights_sha256",
+        "schema",
+        "run",
+        "model",
+        "net",
+        "parameters",
+        "epochs",
+        "seed",
+        "train",
+        "val",
+        "seconds",
+        "images_per_second",
+        "peak_memory_bytes",
+        "weights_sha256",
     ];
     for key in promised {
         assert!(keys(&result).contains(&key), "no {key} in {result}");
@@ -37,7 +48,10 @@ fn events_come_one_a_line_and_the_last_is_the_result() {
     assert_eq!(events[0]["event"], "start");
     assert_eq!((of("epoch"), of("checkpoint")), (2, 2), "{}", done.stdout);
     let end = events.last().expect("events");
-    assert_eq!((&end["event"], &end["schema"], &end["net"]), (&"end".into(), &1.into(), &"perceptron".into()));
+    assert_eq!(
+        (&end["event"], &end["schema"], &end["net"]),
+        (&"end".into(), &1.into(), &"perceptron".into())
+    );
     assert_eq!(done.stderr, "");
 }
 
@@ -57,12 +71,22 @@ fn a_run_is_never_overwritten() {
 #[test]
 fn what_is_given_wins_over_the_recipe() {
     let place = Place::new();
-    let given = "--batch 50 --lr 0.125 --schedule step:3:0.5 --optimizer adam --weight-decay 0.25 --loss hinge";
+    let given =
+        "--batch 50 --lr 0.125 --schedule step:3:0.5 --optimizer adam --weight-decay 0.25 --loss hinge";
     let planned = place.json(&format!("train digits --epochs 7 --augment distort {given} --dry-run --json"));
     let recipe = &planned["config"]["recipe"];
-    assert_eq!((&recipe["epochs"], &recipe["batch"], &recipe["rate"]), (&7.into(), &50.into(), &0.125.into()));
-    assert_eq!(recipe["schedule"]["curve"], serde_json::json!({ "kind": "step", "every": 3.0, "factor": 0.5 }));
-    assert_eq!((&recipe["optimizer"]["kind"], &recipe["optimizer"]["weight_decay"]), (&"adam".into(), &0.25.into()));
+    assert_eq!(
+        (&recipe["epochs"], &recipe["batch"], &recipe["rate"]),
+        (&7.into(), &50.into(), &0.125.into())
+    );
+    assert_eq!(
+        recipe["schedule"]["curve"],
+        serde_json::json!({ "kind": "step", "every": 3.0, "factor": 0.5 })
+    );
+    assert_eq!(
+        (&recipe["optimizer"]["kind"], &recipe["optimizer"]["weight_decay"]),
+        (&"adam".into(), &0.25.into())
+    );
     assert_eq!((&recipe["loss"]["kind"], &recipe["augmentation"]), (&"hinge".into(), &"distort".into()));
     assert!(!place.path("runs").exists(), "a dry run writes nothing");
 }

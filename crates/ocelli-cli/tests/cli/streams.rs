@@ -17,7 +17,11 @@ fn standard_output_has_the_result_alone() {
     let quiet = place.ok("train digits --net perceptron --epochs 1 -q");
     assert_eq!(quiet.stderr, "");
     let verbose = place.ok("train digits --net perceptron --epochs 1 -v");
-    assert!(verbose.stderr.contains("checkpoint") && verbose.stderr.contains("flatten"), "{}", verbose.stderr);
+    assert!(
+        verbose.stderr.contains("checkpoint") && verbose.stderr.contains("flatten"),
+        "{}",
+        verbose.stderr
+    );
 }
 
 #[test]
@@ -36,9 +40,18 @@ fn help_is_a_result_and_names_what_there_is() {
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let place = Place::new();
-    for words in ["plan mnist", "--help", "completions bash", "train digits --net perceptron --epochs 1 --json-lines -q"] {
-        let mut child =
-            place.command(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    for words in [
+        "plan mnist",
+        "--help",
+        "completions bash",
+        "train digits --net perceptron --epochs 1 --json-lines -q",
+    ] {
+        let mut child = place
+            .command(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
         drop(child.stdout.take());
         let output = child.wait_with_output().expect("an end");
         assert_eq!(output.status.code(), Some(0), "{words}");

@@ -30,7 +30,8 @@ impl Place {
     /// Writes a file, and the folders that it stands in.
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
-        std::fs::create_dir_all(path.parent().expect("files stand in the folder")).expect("folders can be made");
+        std::fs::create_dir_all(path.parent().expect("files stand in the folder"))
+            .expect("folders can be made");
         std::fs::write(path, bytes).expect("files can be written");
     }
 

@@ -17,7 +17,7 @@ pub(super) struct Chart<'a> {
     pub(super) epochs: &'a [f64],
     /// The lines.
     pub(super) series: Vec<Series<'a>>,
-    /// The epoch of the best checkpoint.
+    /// The epoch with the best held-out accuracy.
     pub(super) best: Option<f64>,
     /// Vertical axis.
     pub(super) scale: Scale,
@@ -196,7 +196,7 @@ fn best_line(page: &mut Page, chart: &Chart<'_>, across: &Across) {
     writeln!(
         page,
         "<g class=\"best\"><path d=\"M{x:.1} {TOP}V{BOTTOM}\"/><text x=\"{x:.1}\" y=\"{}\" text-anchor=\"{}\">\
-         best checkpoint, epoch {}</text></g>",
+         best epoch, {}</text></g>",
         TOP - 8.0,
         Across::anchor(x),
         epoch(best),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Everything that `report.html` shows about one training run.
 ///
 /// Accuracies, probabilities and shares are fractions of 1. `summary`, `confusion`, `filters` and `mistakes`
-/// describe the model that was kept (the best checkpoint, where there is one), measured on the held-out images.
+/// describe the model after the last epoch, measured on the held-out images.
 /// Any list may be empty: its section then says so or is left out. `f64::NAN` and infinities may stand in the
 /// curves; they are drawn as gaps and named. (JSON has no word for them: there they turn into `null`.)
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,7 +28,7 @@ pub struct Report {
     pub summary: Summary,
     /// Learning curves, in the order of epochs.
     pub curves: Vec<EpochRow>,
-    /// [`EpochRow::epoch`] of the checkpoint that was kept.
+    /// [`EpochRow::epoch`] with the highest held-out top-1, whose weights are kept too.
     pub best_epoch: Option<f64>,
     /// Class names, in the order of the network's outputs.
     pub classes: Vec<String>,
@@ -57,7 +57,7 @@ pub struct Environment {
     pub threads: usize,
 }
 
-/// The figures of the kept model.
+/// The figures of the model.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Share of held-out images whose most probable class is the true one.

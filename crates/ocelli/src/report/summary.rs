@@ -67,9 +67,12 @@ fn tiles(page: &mut Page, report: &Report) {
             text(&sha),
         );
     }
-    write!(page, "</dl>\n<p class=\"note\">Top-1, top-5 and loss are those of the held-out images");
+    let held_out =
+        "Top-1, top-5 and loss are those of the held-out images with the model after the last epoch";
+    write!(page, "</dl>\n<p class=\"note\">{held_out}");
     if let Some(best) = report.best_epoch {
-        write!(page, ", with the best checkpoint (epoch {})", super::chart::epoch(best));
+        let best = super::chart::epoch(best);
+        write!(page, "; the best epoch by held-out top-1, {best}, is kept beside it as best.safetensors");
     }
     writeln!(page, ".</p>");
 }

@@ -377,12 +377,16 @@ impl Trainer {
         let where_ = health::first_not_finite(&self.engine, graph, &self.params, &batch.images, batch.len());
         let where_ = where_.unwrap_or_else(|e| format!("unknown, as finding it failed: {e}"));
         let rate = self.rate(self.splits.train.len().div_ceil(self.config.recipe.batch));
+        let path = self.folder.path();
+        let kept = match Checkpoint::exists(path) {
+            true => format!("the last good checkpoint stays in {}", path.display()),
+            false => "no checkpoint had been written yet".to_string(),
+        };
         Error::Diverged(format!(
             "training diverged: the loss is not a number in step {} (epoch {}, learning rate {rate:.3e})\n  first not \
-             finite: {where_}\n  the last good checkpoint stays in {}; try a smaller learning rate, such as --lr {:.1e}",
+             finite: {where_}\n  {kept}; try a smaller learning rate, such as --lr {:.1e}",
             self.progress.step + 1,
             self.progress.epoch + 1,
-            self.folder.path().display(),
             self.config.recipe.rate / 10.0
         ))
     }
