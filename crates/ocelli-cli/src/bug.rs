@@ -47,3 +47,23 @@ fn report(what: &str) -> String {
         command.join(" ")
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_says_what_happened_and_where_to_report_it() {
+        let text = report("invariant broken (src/x.rs:1:2)");
+        for part in ["this is a bug in Ocelli: invariant broken", "/issues", env!("CARGO_PKG_VERSION")] {
+            assert!(text.contains(part), "no '{part}' in {text}");
+        }
+    }
+
+    #[test]
+    fn messages_of_panics_are_text_of_both_kinds() {
+        assert_eq!(message(&"constant"), "constant");
+        assert_eq!(message(&"made".to_string()), "made");
+        assert_eq!(message(&7), "no message");
+    }
+}

@@ -23,3 +23,8 @@ pub use recipe::{Augmentation, Pixels, Recipe};
 
 /// Version of the JSON that commands print.
 pub const SCHEMA: u32 = 1;
+
+/// The examples of the README compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

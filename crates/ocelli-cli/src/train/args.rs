@@ -13,7 +13,7 @@ pub(crate) struct Args {
     /// Images to train on: `digits` (built in), or a folder or file of IDX images
     #[arg(required_unless_present = "resume")]
     pub(crate) data: Option<String>,
-    /// Go on with the run in this folder; of the options that follow, only --epochs may be given
+    /// Go on with the run in this folder: its data, network and recipe stay, and --epochs is the new total
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
@@ -93,7 +93,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "KIND", default_value = "f32")]
     pub(crate) precision: Precision,
     /// At most so long between two checkpoints
-    #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value = "30")]
+    #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value = "30", allow_negative_numbers = true)]
     pub(crate) checkpoint_every: f64,
     /// Show configuration, network and memory; train and write nothing
     #[arg(long, conflicts_with_all = ["resume", "json_lines"])]

@@ -36,7 +36,7 @@ impl<'a> Found<'a> {
     /// Describes a run.
     ///
     /// # Errors
-    /// A network that cannot be planned.
+    /// A network that cannot be planned, or whose outputs do not fit the classes.
     pub(super) fn new(
         config: &'a RunConfig,
         splits: &'a Splits,
@@ -44,6 +44,8 @@ impl<'a> Found<'a> {
     ) -> Result<Found<'a>, Error> {
         let classes = splits.train.classes().len();
         let network = Network::from_toml(&config.network, "the run's network", Some(classes))?;
+        let width = network.graph.node(network.graph.output()?).shape().len();
+        config.recipe.loss.check(width, Some(classes)).map_err(ocelli_core::Error::from)?;
         let description = describe(&Subject {
             net: &config.net,
             graph: &network.graph,

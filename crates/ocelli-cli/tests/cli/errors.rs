@@ -47,7 +47,6 @@ fn options_that_do_not_go_together_are_refused() {
     place.refused("train digits --json --json-lines", 2, &["--json-lines"]);
     place.refused("train digits -q -v", 2, &["--verbose"]);
     place.refused("plan lenet --json --toml", 2, &["--toml"]);
-    place.refused("train digits --loss map", 2, &[]);
 }
 
 #[test]
