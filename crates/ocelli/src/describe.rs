@@ -57,7 +57,7 @@ pub struct LayerLine {
 /// The memory of a training run in bytes, by what it is for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Memory {
-    /// The program itself, as it is now.
+    /// The program itself, as it is now, without the images.
     pub program: u64,
     /// The images.
     pub data: u64,
@@ -149,7 +149,7 @@ fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
     let image: usize = graph.inputs().map(|v| graph.node(v).shape().len()).sum();
     let params = bytes(graph.layout().arena_len());
     let mut memory = Memory {
-        program: crate::machine::resident_memory_bytes().unwrap_or(0),
+        program: crate::machine::resident_memory_bytes().unwrap_or(0).saturating_sub(subject.data_bytes),
         data: subject.data_bytes,
         parameters: params,
         gradients: params,

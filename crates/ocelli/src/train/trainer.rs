@@ -126,6 +126,12 @@ impl Trainer {
         let progress = serde_json::from_value(checkpoint.progress);
         trainer.progress =
             progress.map_err(|e| Error::Bad(format!("the checkpoint's progress is damaged: {e}")))?;
+        let (done, asked) = (trainer.progress.epoch, trainer.config.recipe.epochs);
+        if asked < done {
+            return Err(Error::Usage(format!(
+                "{done} epochs of this run are done, and --epochs {asked} is its new total; give at least {done}"
+            )));
+        }
         let warning = fallback.map(|f| f.to_string());
         trainer.folder.write(&trainer.folder.config(), &trainer.config.to_toml())?;
         Ok((trainer, warning))
@@ -190,8 +196,9 @@ impl Trainer {
         let sampler =
             Sampler::new(self.splits.train.len(), self.config.recipe.batch)?.shuffled(self.config.seed);
         let mut loader = self.loader(&sampler, epochs)?;
+        let mut pace = Pace::new();
         while self.progress.epoch < epochs {
-            self.epoch(&mut loader, sampler.batches(), control)?;
+            self.epoch(&mut loader, sampler.batches(), &mut pace, control)?;
         }
         if self.evaluation.is_none() {
             self.evaluation = Some(self.evaluator.run(&self.params, &self.splits.val)?);
@@ -211,8 +218,13 @@ impl Trainer {
         Ok(Loader::new(Arc::clone(&self.splits.train), &self.config.preprocess, sampler.clone(), options)?)
     }
 
-    fn epoch(&mut self, loader: &mut Loader, batches: usize, control: &mut Control<'_>) -> Result<(), Error> {
-        let mut pace = Pace::new();
+    fn epoch(
+        &mut self,
+        loader: &mut Loader,
+        batches: usize,
+        pace: &mut Pace,
+        control: &mut Control<'_>,
+    ) -> Result<(), Error> {
         while self.progress.batch < batches {
             let batch = loader.next_batch().expect("invariant: the loader has every batch of the run")?;
             if self.curvature_is_due() {
@@ -221,9 +233,11 @@ impl Trainer {
             let rate = self.rate(batches);
             let start = Instant::now();
             self.step(batch, rate)?;
-            self.progress.epoch_seconds += start.elapsed().as_secs_f64();
+            let seconds = start.elapsed().as_secs_f64();
+            self.progress.epoch_seconds += seconds;
+            pace.step(seconds);
             if pace.report_due() {
-                (control.observer)(&self.progress_event(batches, &mut pace));
+                (control.observer)(&self.progress_event(batches, pace));
             }
             let due = pace.last_checkpoint.elapsed() >= control.checkpoint_every;
             let stop = control.stop.load(Ordering::Relaxed);
@@ -236,6 +250,7 @@ impl Trainer {
             }
         }
         self.end_of_epoch(batches, control)?;
+        pace.last_checkpoint = Instant::now();
         match control.stop.load(Ordering::Relaxed) && self.progress.epoch < self.config.recipe.epochs {
             true => Err(Error::Interrupted(self.folder.path().to_path_buf())),
             false => Ok(()),
@@ -365,7 +380,7 @@ impl Trainer {
             classes: self.splits.train.classes().to_vec(),
             preprocess: serde_json::to_value(&self.config.preprocess).expect("plain data"),
             training: serde_json::json!({
-                "data": self.config.data, "net": self.config.net, "seed": self.config.seed,
+                "data": self.config.data, "val": self.config.val, "net": self.config.net, "seed": self.config.seed,
                 "epochs": self.progress.epoch, "recipe": self.config.recipe,
             }),
             params: &self.params,
@@ -413,7 +428,7 @@ impl Trainer {
             step: progress.step,
             loss: progress.loss_sum / progress.seen as f64,
             top1: progress.correct as f64 / progress.seen as f64,
-            seconds_per_step: pace.seconds_per_step(progress.step),
+            seconds_per_step: pace.seconds_per_step(),
         }
     }
 }
@@ -421,25 +436,30 @@ impl Trainer {
 /// When to report and to save.
 struct Pace {
     last_report: Instant,
-    last_step: Option<u64>,
+    /// Steps since then, and the seconds that they took.
+    steps: u32,
+    seconds: f64,
     last_checkpoint: Instant,
 }
 
 impl Pace {
     fn new() -> Pace {
-        Pace { last_report: Instant::now(), last_step: None, last_checkpoint: Instant::now() }
+        Pace { last_report: Instant::now(), steps: 0, seconds: 0.0, last_checkpoint: Instant::now() }
+    }
+
+    fn step(&mut self, seconds: f64) {
+        (self.steps, self.seconds) = (self.steps + 1, self.seconds + seconds);
     }
 
     fn report_due(&self) -> bool {
         self.last_report.elapsed() >= Duration::from_millis(200)
     }
 
-    fn seconds_per_step(&mut self, step: u64) -> f64 {
-        let seconds = self.last_report.elapsed().as_secs_f64();
-        let steps = step - self.last_step.unwrap_or(step.saturating_sub(1));
-        self.last_report = Instant::now();
-        self.last_step = Some(step);
-        seconds / steps.max(1) as f64
+    /// The mean since the last report, which this one becomes.
+    fn seconds_per_step(&mut self) -> f64 {
+        let mean = self.seconds / f64::from(self.steps.max(1));
+        (self.last_report, self.steps, self.seconds) = (Instant::now(), 0, 0.0);
+        mean
     }
 }
 
