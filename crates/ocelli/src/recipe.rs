@@ -51,8 +51,10 @@ pub enum Augmentation {
     None,
     /// Small shifts, rotations, changes of scale and shears, for digits and other drawings.
     Light,
-    /// LeNet-5's distortions: shifts, scale, squeezing and shears, and elastic deformation.
+    /// LeNet-5's distortions (LeCun et al. 1998, section III-A): shifts, scale, squeezing and horizontal shears.
     Distort,
+    /// Light, with elastic deformation (Simard, Steinkraus and Platt 2003).
+    Elastic,
 }
 
 impl Default for Recipe {

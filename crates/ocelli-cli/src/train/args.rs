@@ -149,8 +149,10 @@ pub(crate) enum AugmentName {
     None,
     /// Small shifts, rotations, changes of scale and shears
     Light,
-    /// LeNet-5's distortions, with elastic deformation
+    /// LeNet-5's distortions: shifts, scale, squeezing and shears
     Distort,
+    /// The light ones with elastic deformation
+    Elastic,
 }
 
 /// `--precision`.

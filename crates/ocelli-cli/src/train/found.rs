@@ -130,6 +130,7 @@ impl<'a> Found<'a> {
             Augmentation::None => "no augmentation",
             Augmentation::Light => "light augmentation",
             Augmentation::Distort => "distortions",
+            Augmentation::Elastic => "elastic deformation",
         };
         let (optimizer, curve) = (recipe.optimizer.name(), recipe.schedule.curve.name());
         format!("{optimizer}, learning rate {rate} ({curve}), {augmentation}, seed {}", self.config.seed)

@@ -141,6 +141,7 @@ impl From<AugmentName> for Augmentation {
             AugmentName::None => Augmentation::None,
             AugmentName::Light => Augmentation::Light,
             AugmentName::Distort => Augmentation::Distort,
+            AugmentName::Elastic => Augmentation::Elastic,
         }
     }
 }

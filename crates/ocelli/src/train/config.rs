@@ -57,24 +57,14 @@ impl RunConfig {
     pub fn augment(&self) -> Augment {
         // Strengths are for pictures of 28 pixels, the size of MNIST's.
         let side = self.preprocess.size[0].min(self.preprocess.size[1]) as f32 / 28.0;
+        let light = Augment { shift: 2.0 * side, rotation: 10.0, scale: 0.1, shear: 0.1, ..Augment::NONE };
         match self.recipe.augmentation {
             Augmentation::None => Augment::NONE,
-            Augmentation::Light => Augment {
-                shift: 2.0 * side,
-                rotation: 10.0,
-                scale: 0.1,
-                squeeze: 0.0,
-                shear: 0.1,
-                elastic: None,
-            },
-            Augmentation::Distort => Augment {
-                shift: 2.0 * side,
-                rotation: 8.0,
-                scale: 0.12,
-                squeeze: 0.1,
-                shear: 0.15,
-                elastic: Some(Elastic { alpha: 34.0 * side, sigma: 4.0 * side }),
-            },
+            Augmentation::Light => light,
+            Augmentation::Distort => Augment { rotation: 0.0, squeeze: 0.1, shear: 0.2, ..light },
+            Augmentation::Elastic => {
+                Augment { elastic: Some(Elastic { alpha: 34.0 * side, sigma: 4.0 * side }), ..light }
+            }
         }
     }
 }
