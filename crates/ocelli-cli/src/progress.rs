@@ -56,9 +56,6 @@ impl Progress {
                 self.step(*epoch, *loss, *top1, *seconds_per_step);
             }
             Event::Epoch(record) => self.epoch(record),
-            Event::RateChanged { from, to, epoch } => {
-                self.line(&format!("epoch {epoch:.2}: base learning rate {from} → {to}"));
-            }
             Event::Checkpoint { epoch } if self.console.verbose() => {
                 self.line(&format!("checkpoint after {epoch:.2} epochs"));
             }

@@ -9,6 +9,7 @@ pub mod describe;
 mod engine;
 mod error;
 pub mod eval;
+mod fit;
 pub mod io;
 pub mod machine;
 pub mod predict;

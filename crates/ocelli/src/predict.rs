@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::engine::Engine;
+use crate::fit::check_fit;
 use crate::io::ModelFile;
 
 /// A guess.
@@ -65,23 +66,16 @@ impl Predictor {
     }
 }
 
-/// The preprocessing that a model file keeps.
+/// The preprocessing that a model file keeps, after checking that network, pictures, loss and classes fit.
 ///
 /// # Errors
-/// [`Error::Bad`] where it is missing or does not fit the network.
+/// [`Error::Bad`] where it is missing or they do not fit.
 pub fn model_preprocess(model: &ModelFile) -> Result<Preprocess, Error> {
     let preprocess: Preprocess = serde_json::from_value(model.preprocess.clone())
         .map_err(|e| Error::Bad(format!("the model's preprocessing cannot be read: {e}; train it again")))?;
-    preprocess.check()?;
-    let graph = &model.network.graph;
-    let input = graph.inputs().next().map(|v| graph.node(v).shape());
-    match input.and_then(|shape| shape.image()) {
-        Some(input) if input == preprocess.input_shape() => Ok(preprocess),
-        _ => Err(Error::Bad(format!(
-            "the model's preprocessing makes pictures of {:?}, but its network takes {input:?}; train it again",
-            preprocess.input_shape()
-        ))),
-    }
+    check_fit(&model.network, &preprocess, &model_loss(model)?, model.classes.len())
+        .map_err(|e| Error::Bad(format!("the model contradicts itself: {e}; train it again")))?;
+    Ok(preprocess)
 }
 
 /// The loss that a model was trained with, which says what its outputs mean.

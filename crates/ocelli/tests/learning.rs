@@ -17,14 +17,14 @@ fn train(data: &str, net: &str, seed: u64, change: impl FnOnce(&mut Recipe)) -> 
     let net = NetSpec::new(net, Vec::new());
     let mut recipe = net.recipe().unwrap();
     change(&mut recipe);
-    let config = RunConfig::resolve(data, None, &net, recipe, seed, &splits).unwrap();
     let engine = Engine::new(2, Isa::detect()).unwrap();
+    let config = RunConfig::resolve(data, None, &net, recipe, seed, &splits).unwrap();
     let run = RunFolder::create(&folder.path().join("run")).unwrap();
-    let mut trainer = Trainer::begin(config, splits, &engine, run).unwrap();
+    let mut trainer = Trainer::begin(config, splits, &engine, run, "a test").unwrap();
     let stop = AtomicBool::new(false);
     let every = Duration::from_secs(3600);
     trainer.run(&mut Control { observer: &mut |_| {}, stop: &stop, checkpoint_every: every }).unwrap();
-    trainer.finish("a test").unwrap()
+    trainer.finish().unwrap()
 }
 
 #[test]

@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use ocelli::describe::{Description, Subject, describe};
-use ocelli::io::Network;
 use ocelli::train::RunConfig;
 use ocelli::{Augmentation, Engine, Error, SCHEMA};
 use ocelli_data::{Dataset, Splits};
@@ -43,9 +42,7 @@ impl<'a> Found<'a> {
         engine: &'a Engine,
     ) -> Result<Found<'a>, Error> {
         let classes = splits.train.classes().len();
-        let network = Network::from_toml(&config.network, "the run's network", Some(classes))?;
-        let width = network.graph.node(network.graph.output()?).shape().len();
-        config.recipe.loss.check(width, Some(classes)).map_err(ocelli_core::Error::from)?;
+        let network = config.build_network(classes)?;
         let description = describe(&Subject {
             net: &config.net,
             graph: &network.graph,

@@ -42,9 +42,12 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
     asked.as_ref().map(recipe).transpose()?;
     let engine = engine(args.run.threads)?;
-    let splits = open(data, args.network.val.as_deref(), seed, console)?;
+    let splits = open(Path::new(data), args.network.val.as_deref().map(Path::new), seed, console)?;
     let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
-    let config = RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)?;
+    let config = {
+        let (val, recipe) = (args.network.val.as_deref(), recipe(&net)?);
+        RunConfig::resolve(data, val, &net, recipe, seed, &splits)?
+    };
     let found = Found::new(&config, &splits, &engine)?;
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
@@ -52,7 +55,7 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     found.tell(console);
     let (folder, made) = run_folder(args.run.out.as_deref(), &splits.name)?;
     console.fact("run", folder.path().display());
-    let begun = Trainer::begin(config, splits, &engine, folder);
+    let begun = Trainer::begin(config, splits, &engine, folder, &command());
     // A run that never began leaves no empty folder; one that holds anything is not removed.
     let mut trainer = begun.inspect_err(|_| drop(made.map(std::fs::remove_dir)))?;
     finish(args, &mut trainer, console)
@@ -71,22 +74,23 @@ fn resume(args: &Args, run: &Path, console: Console) -> Result<ExitCode, Failure
     }
     let folder = RunFolder::open(run)?;
     let mut config = folder.load_config()?;
-    config.recipe.epochs = args.recipe.epochs.unwrap_or(config.recipe.epochs);
+    if let Some(epochs) = args.recipe.epochs.filter(|epochs| *epochs != config.recipe.epochs) {
+        config.recipe.epochs = epochs;
+        config.commands.push(command());
+    }
     let engine = engine(args.run.threads)?;
-    let splits = open(&config.data, config.val.as_deref(), config.seed, console)?;
+    let splits = open(config.data_spec(), config.val_spec(), config.seed, console)?;
     Found::new(&config, &splits, &engine)?.tell(console);
     console.fact("run", folder.path().display());
-    let (mut trainer, warning) = Trainer::resume(config, splits, &engine, folder)?;
-    if let Some(warning) = warning {
-        console.warn(warning);
-    }
+    let (mut trainer, warnings) = Trainer::resume(config, splits, &engine, folder)?;
+    warnings.into_iter().for_each(|warning| console.warn(warning));
     finish(args, &mut trainer, console)
 }
 
 /// Opens the data, and says so first: large ones take a moment.
-fn open(data: &str, val: Option<&str>, seed: u64, console: Console) -> Result<Splits, Failure> {
-    console.fact("reading", data);
-    let splits = ocelli_data::open(data, &OpenOptions { seed, val: val.map(PathBuf::from) })?;
+fn open(data: &Path, val: Option<&Path>, seed: u64, console: Console) -> Result<Splits, Failure> {
+    console.fact("reading", data.display());
+    let splits = ocelli_data::open(data, &OpenOptions { seed, val: val.map(Path::to_path_buf) })?;
     ocelli_data::check_trainable(&*splits.train)?;
     Ok(splits)
 }
@@ -121,7 +125,7 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
     let trained = trainer.run(&mut control);
     progress.end();
     trained?;
-    let outcome = trainer.finish(&command())?;
+    let outcome = trainer.finish()?;
     result(args, &outcome)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -40,7 +40,6 @@ fn numbers_that_make_no_sense_are_refused() {
 #[test]
 fn options_that_do_not_go_together_are_refused() {
     let place = Place::new();
-    place.refused("train digits --net lenet5 --lr 0.1", 2, &["lenet5", "--schedule"]);
     place.refused("train digits --net lenet5 --optimizer adam", 2, &["--schedule"]);
     place.refused("train digits --optimizer adam --momentum 0.5", 2, &["--momentum", "sgd"]);
     place.refused("train digits --net lenet --widths 20", 2, &["--widths", "lenet"]);

@@ -33,6 +33,8 @@ pub struct Architecture {
     pub about: &'static str,
     /// C×H×W that it is described with where no data say otherwise.
     pub input: [usize; 3],
+    /// Whether it takes that height and width whatever the data's are.
+    pub fixed_input: bool,
     /// Whether it takes other widths of its hidden layers.
     pub takes_widths: bool,
     build: fn(&Wanted) -> Result<Graph, ocelli_core::Error>,
@@ -45,6 +47,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
         name: "perceptron",
         about: "one linear layer and softmax: the linear classifier",
         input: [1, 28, 28],
+        fixed_input: false,
         takes_widths: false,
         build: mlp::perceptron,
         recipe: mlp::perceptron_recipe,
@@ -53,6 +56,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
         name: "mlp",
         about: "fully connected layers with ReLU, two hidden ones of 512 unless told otherwise",
         input: [1, 28, 28],
+        fixed_input: false,
         takes_widths: true,
         build: mlp::mlp,
         recipe: mlp::mlp_recipe,
@@ -61,6 +65,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
         name: "lenet",
         about: "LeNet as today's tutorials have it: 6 and 16 maps, tanh, average pooling, 120-84",
         input: [1, 28, 28],
+        fixed_input: false,
         takes_widths: false,
         build: lenet::build,
         recipe: lenet::recipe,
@@ -69,6 +74,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
         name: "lenet5",
         about: "LeNet-5 exactly as published in 1998, with its own way of learning",
         input: [1, 32, 32],
+        fixed_input: true,
         takes_widths: false,
         build: lenet5::build,
         recipe: lenet5::recipe,
@@ -77,6 +83,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
         name: "digits",
         about: "a small convolutional network for the embedded 8×8 digits",
         input: [1, 8, 8],
+        fixed_input: false,
         takes_widths: false,
         build: digits::build,
         recipe: digits::recipe,
@@ -85,6 +92,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
         name: "mnist",
         about: "a small modern convolutional network for 28×28 grey pictures",
         input: [1, 28, 28],
+        fixed_input: false,
         takes_widths: false,
         build: mnist::build,
         recipe: mnist::recipe,
@@ -105,11 +113,6 @@ impl Architecture {
                 names.join(", ")
             ))
         })
-    }
-
-    /// The input that it takes whatever the data's shape `image` (C×H×W) is; `None` where it takes that shape.
-    pub(crate) fn fixed_input(&self, [channels, ..]: [usize; 3]) -> Option<[usize; 3]> {
-        (self.name == "lenet5").then_some([channels, self.input[1], self.input[2]])
     }
 
     /// Its graph for these data.

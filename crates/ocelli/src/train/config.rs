@@ -1,10 +1,14 @@
 //! Everything that decides what a run computes, as its folder keeps it.
 
+use std::path::{Path, PathBuf};
+
 use ocelli_data::{Augment, Dataset, Elastic, Normalise, Preprocess};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::fit::check_fit;
+use crate::io::Network;
 use crate::recipe::{Augmentation, Pixels, Recipe};
+use crate::{Engine, Error};
 
 /// The resolved configuration of a run: with the data, the seed and the instruction set it decides every bit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,10 +22,24 @@ pub struct RunConfig {
     /// Other data to validate on, as they were named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val: Option<String>,
+    /// Where the data are, whatever folder the run is resumed from; `None` for built-in data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_path: Option<PathBuf>,
+    /// Where the other data are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val_path: Option<PathBuf>,
     /// The network's name.
     pub net: String,
     /// What everything random follows from.
     pub seed: u64,
+    /// The release that began the run.
+    pub release: String,
+    /// The instruction set that it began with: another one rounds differently.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub isa: String,
+    /// The commands that made the run, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// How it is trained.
     pub recipe: Recipe,
     /// What is done to every picture.
@@ -42,10 +60,55 @@ impl RunConfig {
         let config: RunConfig = toml::from_str(text).map_err(|e| Error::Bad(format!("{origin}: {e}")))?;
         match config.version {
             RunConfig::VERSION => Ok(config),
-            other => {
-                Err(Error::Bad(format!("{origin}: version {other} is from a later release; update Ocelli")))
-            }
+            other => Err(Error::Bad(format!(
+                "{origin}: it is of version {other}, and this release knows version {}",
+                RunConfig::VERSION
+            ))),
         }
+    }
+
+    /// What to open to get the data: the path where it is known, else the name.
+    pub fn data_spec(&self) -> &Path {
+        self.data_path.as_deref().unwrap_or(Path::new(&self.data))
+    }
+
+    /// What to open to get the other data.
+    pub fn val_spec(&self) -> Option<&Path> {
+        self.val_path.as_deref().or(self.val.as_deref().map(Path::new))
+    }
+
+    /// The network, checked to fit pictures, loss and classes.
+    ///
+    /// # Errors
+    /// [`Error::Bad`] for a network that cannot be used, [`Error::Usage`] for one that does not fit.
+    pub fn build_network(&self, classes: usize) -> Result<Network, Error> {
+        let network = Network::from_toml(&self.network, "the run's network", Some(classes));
+        let network = network.map_err(|e| Error::Bad(e.to_string()))?;
+        check_fit(&network, &self.preprocess, &self.recipe.loss, classes)?;
+        Ok(network)
+    }
+
+    /// Whether this run computes what `other` does, but for how long it goes on, and for who asked for it.
+    pub(super) fn trains_like(&self, other: &RunConfig) -> bool {
+        let mut same = self.clone();
+        (same.recipe.epochs, same.commands) = (other.recipe.epochs, other.commands.clone());
+        same == *other
+    }
+
+    /// What to tell a user who resumes with another program or machine than the run was begun with.
+    pub(super) fn differences_of_maker(&self, engine: &Engine) -> Vec<String> {
+        let mut differences = Vec::new();
+        if self.isa != engine.isa().name() {
+            differences.push(format!(
+                "the run was begun with instruction set {}, and this is {}: weights will not be the same bits",
+                self.isa,
+                engine.isa().name()
+            ));
+        }
+        if self.release != env!("CARGO_PKG_VERSION") {
+            differences.push(format!("the run was begun with release {} of Ocelli", self.release));
+        }
+        differences
     }
 
     /// As the text of `config.toml`.

@@ -44,15 +44,6 @@ pub enum Event {
     },
     /// An epoch is over.
     Epoch(EpochRecord),
-    /// The learning rate was changed by hand.
-    RateChanged {
-        /// The base rate before.
-        from: f64,
-        /// The base rate now.
-        to: f64,
-        /// When, in epochs.
-        epoch: f64,
-    },
     /// A checkpoint was written.
     Checkpoint {
         /// Epochs done, with the fraction of this one.

@@ -1,6 +1,6 @@
 //! The end of a run: the model file, the report, and the figures.
 
-use ocelli_core::{Op, Params};
+use ocelli_core::{Node, Op, Params};
 use serde::Serialize;
 
 use super::trainer::Trainer;
@@ -54,18 +54,18 @@ pub struct Figures {
 }
 
 impl Trainer {
-    /// Writes the model file and the report of a run that has come to its end. `command` is what makes it again.
+    /// Writes the model file and the report of a run that has come to its end.
     ///
     /// # Errors
     /// A disk that cannot be written.
-    pub fn finish(&mut self, command: &str) -> Result<Outcome, Error> {
+    pub fn finish(&mut self) -> Result<Outcome, Error> {
         let evaluation = match self.evaluation.take() {
             Some(evaluation) => evaluation,
             None => self.evaluator.run(&self.params, &self.splits.val)?,
         };
         self.model_file().save(&self.folder.model())?;
         let outcome = self.outcome(&evaluation);
-        let report = self.report(&outcome, &evaluation, command)?;
+        let report = self.report(&outcome, &evaluation)?;
         self.folder.write(&self.folder.report(), &report::render(&report))?;
         Ok(outcome)
     }
@@ -97,7 +97,7 @@ impl Trainer {
         }
     }
 
-    fn report(&self, outcome: &Outcome, evaluation: &Evaluation, command: &str) -> Result<Report, Error> {
+    fn report(&self, outcome: &Outcome, evaluation: &Evaluation) -> Result<Report, Error> {
         let classes = self.splits.train.classes();
         let subject = Subject {
             net: &self.config.net,
@@ -119,7 +119,7 @@ impl Trainer {
             run: self.folder.path().file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             net: self.config.net.clone(),
             data: self.splits.name.clone(),
-            command: command.to_string(),
+            command: self.config.commands.join("\n"),
             started: self.progress.started.clone(),
             seconds: self.progress.seconds,
             environment: Environment {
@@ -136,7 +136,7 @@ impl Trainer {
                 weights_sha256: outcome.weights_sha256.clone(),
             },
             curves: self.progress.records.iter().map(|r| r.row.clone()).collect(),
-            best_epoch: self.progress.best.map(|(epoch, ..)| epoch),
+            best_epoch: self.progress.best.map(|best| best.epoch),
             classes: classes.to_vec(),
             confusion: evaluation.confusion.clone(),
             filters: self.filters(&self.params),
@@ -150,7 +150,9 @@ impl Trainer {
     /// The filters of the first convolution that reads the input itself.
     fn filters(&self, params: &Params<f32>) -> Option<Filters> {
         let graph = &self.network.graph;
-        let node = graph.nodes().iter().find(|n| matches!(n.op(), Some(Op::Conv2d(_))))?;
+        let reads_input = |n: &Node| n.inputs().iter().all(|v| graph.node(*v).op().is_none());
+        let is_first = |n: &&Node| matches!(n.op(), Some(Op::Conv2d(_))) && reads_input(n);
+        let node = graph.nodes().iter().find(is_first)?;
         let entry = &graph.layout().entries()[*node.params().first()?];
         let [count, channels, height, width] = *entry.spec.shape.sizes() else { return None };
         let values = params.data()[entry.range.clone()].to_vec();

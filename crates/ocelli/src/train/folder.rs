@@ -1,17 +1,21 @@
 //! The folder of a run: never overwritten, and enough to go on from.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::config::RunConfig;
+use super::event::EpochRecord;
 use crate::Error;
 use crate::io::write_atomically;
 
 /// `runs/<name>-<n>/`: the resolved configuration, `metrics.jsonl`, checkpoints, the model, the report.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Held while a process trains here.
+    lock: Arc<Mutex<Option<File>>>,
 }
 
 impl RunFolder {
@@ -24,7 +28,7 @@ impl RunFolder {
         for number in 1u32.. {
             let path = root.join(format!("{name}-{number}"));
             match std::fs::create_dir(&path) {
-                Ok(()) => return Ok(RunFolder { path }),
+                Ok(()) => return Ok(RunFolder::at(path)),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(cannot_create(&path, &e)),
             }
@@ -46,7 +50,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Ok(RunFolder { path: path.to_path_buf() })
+        Ok(RunFolder::at(path.to_path_buf()))
     }
 
     /// A run's folder that is there.
@@ -54,7 +58,7 @@ impl RunFolder {
     /// # Errors
     /// A path without a run.
     pub fn open(path: &Path) -> Result<RunFolder, Error> {
-        let folder = RunFolder { path: path.to_path_buf() };
+        let folder = RunFolder::at(path.to_path_buf());
         match folder.config().is_file() {
             true => Ok(folder),
             false => Err(Error::Usage(format!(
@@ -63,6 +67,10 @@ impl RunFolder {
                 CONFIG
             ))),
         }
+    }
+
+    fn at(path: PathBuf) -> RunFolder {
+        RunFolder { path, lock: Arc::default() }
     }
 
     /// Where it is.
@@ -106,27 +114,56 @@ impl RunFolder {
     /// A `config.toml` that cannot be read.
     pub fn load_config(&self) -> Result<RunConfig, Error> {
         let path = self.config();
-        let text = std::fs::read_to_string(&path);
-        let text = text.map_err(|e| Error::Io(format!("cannot read {}: {e}", path.display())))?;
+        let text =
+            std::fs::read(&path).map_err(|e| Error::Io(format!("cannot read {}: {e}", path.display())))?;
+        let text = String::from_utf8(text)
+            .map_err(|_| Error::Bad(format!("{} is damaged: it is not text; restore it", path.display())))?;
         RunConfig::from_toml(&text, &path.display().to_string())
     }
 
-    /// Appends to `metrics.jsonl` after its first `len` bytes; what a killed run wrote after its last checkpoint is
-    /// dropped, as it will be written again. Returns the new length.
-    pub(super) fn append_metrics(&self, len: u64, line: &str) -> Result<u64, Error> {
+    /// Appends an epoch to `metrics.jsonl`.
+    pub(super) fn append_metrics(&self, record: &EpochRecord) -> Result<(), Error> {
         let path = self.metrics();
-        let append = || -> std::io::Result<u64> {
-            let mut file: File = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
-            file.set_len(len)?;
-            file.seek(SeekFrom::Start(len))?;
-            file.write_all(line.as_bytes())?;
-            file.write_all(b"\n")?;
-            Ok(len + line.len() as u64 + 1)
+        let append = || -> std::io::Result<()> {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            file.write_all(metrics_line(record).as_bytes())?;
+            file.sync_data()
         };
         append().map_err(|e| {
             Error::Io(format!("cannot write {}: {e}; free some space and resume", path.display()))
         })
     }
+
+    /// Writes `metrics.jsonl` anew: what a killed run wrote after its last checkpoint will come again.
+    pub(super) fn write_metrics(&self, records: &[EpochRecord]) -> Result<(), Error> {
+        self.write(&self.metrics(), &records.iter().map(metrics_line).collect::<String>())
+    }
+
+    /// Keeps other processes from training in this folder for as long as this value, or a clone of it, lives.
+    ///
+    /// # Errors
+    /// Another process does.
+    pub(super) fn lock(&self) -> Result<(), Error> {
+        let path = self.path.join("lock");
+        let open = || OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = open().map_err(|e| cannot_create(&path, &e))?;
+        match file.try_lock() {
+            Ok(()) => {
+                *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = Some(file);
+                Ok(())
+            }
+            Err(TryLockError::WouldBlock) => Err(Error::Usage(format!(
+                "another process is training in {}; wait for it, or choose another folder with --out",
+                self.path.display()
+            ))),
+            // A file system without locks: nothing can be told.
+            Err(TryLockError::Error(_)) => Ok(()),
+        }
+    }
+}
+
+fn metrics_line(record: &EpochRecord) -> String {
+    serde_json::to_string(record).expect("plain data") + "\n"
 }
 
 const CONFIG: &str = "config.toml";

@@ -8,8 +8,12 @@ use ocelli_data::Splits;
 
 use super::config::{RunConfig, preprocess_for};
 use crate::arch::{Architecture, Wanted};
+use crate::fit::check_fit;
 use crate::io::Network;
 use crate::{Error, Recipe};
+
+/// Data that are part of the program, whatever a folder of that name holds.
+const BUILT_IN: &str = "digits";
 
 /// Which network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +72,8 @@ impl NetSpec {
 }
 
 impl RunConfig {
-    /// The configuration of a new run on `splits`, which were opened from `data` (and `val`).
+    /// The configuration of a new run on `splits`, which were opened from `data` (and `val`). What it
+    /// runs on and which command made it are noted when it begins.
     ///
     /// # Errors
     /// A network that is unknown or does not fit the data.
@@ -84,12 +89,22 @@ impl RunConfig {
         let train = &*splits.train;
         // LeNet-5 takes its own size whatever the data have; other named networks take the data's.
         let fixed = match net {
-            NetSpec::Named { name, .. } => Architecture::find(name)?.fixed_input(train.image_shape()),
+            NetSpec::Named { name, .. } => {
+                let (net, [channels, ..]) = (Architecture::find(name)?, train.image_shape());
+                net.fixed_input.then(|| [channels, net.input[1], net.input[2]])
+            }
             NetSpec::File(_) => image_input(&net.build(train.image_shape(), train.classes().len())?)?,
         };
         let preprocess = preprocess_for(train, recipe.pixels, fixed)?;
         let network = net.build(preprocess.input_shape(), train.classes().len())?;
+        check_fit(&network, &preprocess, &recipe.loss, train.classes().len())?;
+        let absolute = |name: &str| Path::new(name).canonicalize().ok();
         Ok(RunConfig {
+            data_path: absolute(data).filter(|_| data != BUILT_IN),
+            val_path: val.and_then(absolute),
+            release: env!("CARGO_PKG_VERSION").to_string(),
+            isa: String::new(),
+            commands: Vec::new(),
             version: RunConfig::VERSION,
             data: data.to_string(),
             val: val.map(str::to_string),

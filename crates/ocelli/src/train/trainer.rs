@@ -9,8 +9,9 @@ use ocelli_core::{
     Batch, Criterion, Executor, Graph, Optimizer, OptimizerState, Params, PlanOptions, RandomState, Targets,
     Update,
 };
-use ocelli_data::{Loader, LoaderOptions, Sampler, Splits};
+use ocelli_data::{Dataset, Loader, LoaderOptions, Picture, Sampler, Splits};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::config::RunConfig;
 use super::event::{EpochRecord, Event};
@@ -54,14 +55,34 @@ pub(super) struct Progress {
     pub(super) seconds: f64,
     /// Steps done in all.
     pub(super) step: u64,
-    /// Length of `metrics.jsonl`.
-    pub(super) metrics_len: u64,
+    /// The learning rate of the last step.
+    pub(super) rate: f64,
+    /// Digests of the training and of the held-out images.
+    pub(super) data: [String; 2],
     /// When training began, ISO 8601.
     pub(super) started: String,
     /// The epochs so far.
     pub(super) records: Vec<EpochRecord>,
-    /// The epoch with the highest held-out accuracy, and what it was.
-    pub(super) best: Option<(f64, f64, f64)>,
+    /// The epoch with the highest held-out accuracy.
+    pub(super) best: Option<Best>,
+}
+
+/// The best epoch so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Best {
+    /// Epochs done.
+    pub(super) epoch: f64,
+    /// Held-out accuracy.
+    pub(super) top1: f64,
+    /// Held-out loss.
+    pub(super) loss: f64,
+}
+
+impl Best {
+    /// Whether these figures are better: more accurate, or as accurate with less loss.
+    fn is_beaten_by(&self, evaluation: &Evaluation) -> bool {
+        (evaluation.top1, -evaluation.loss) > (self.top1, -self.loss)
+    }
 }
 
 /// Trains one network.
@@ -78,28 +99,37 @@ pub struct Trainer {
     pub(super) evaluation: Option<Evaluation>,
     state: OptimizerState<f32>,
     executor: Executor<f32>,
+    curvature: Option<Executor<f32>>,
     health: Health,
     health_images: Vec<f32>,
     session: Instant,
 }
 
 impl Trainer {
-    /// Begins a run in `folder`.
+    /// Begins a run in `folder`, which `command` asked for.
     ///
     /// # Errors
     /// A configuration that does not fit the data, or too little memory.
     pub fn begin(
-        config: RunConfig,
+        mut config: RunConfig,
         splits: Splits,
         engine: &Engine,
         folder: RunFolder,
+        command: &str,
     ) -> Result<Trainer, Error> {
+        config.isa = engine.isa().name().to_string();
+        config.commands = vec![command.to_string()];
         let trainer = Trainer::prepare(config, splits, engine, folder)?;
+        if trainer.folder.config().exists() {
+            let path = trainer.folder.path().display();
+            return Err(Error::Usage(format!("{path} holds a run by now; choose another folder with --out")));
+        }
         trainer.folder.write(&trainer.folder.config(), &trainer.config.to_toml())?;
         Ok(trainer)
     }
 
-    /// Goes on with the run in `folder` from its last good checkpoint. A `warning` says if that was not the newest.
+    /// Goes on with the run in `folder` from its last good checkpoint. The warnings say what the user should know, such
+    /// as that this was not the newest.
     ///
     /// # Errors
     /// A folder without a run, a damaged checkpoint, or data that are not those of the run.
@@ -108,33 +138,55 @@ impl Trainer {
         splits: Splits,
         engine: &Engine,
         folder: RunFolder,
-    ) -> Result<(Trainer, Option<String>), Error> {
+    ) -> Result<(Trainer, Vec<String>), Error> {
         let mut trainer = Trainer::prepare(config, splits, engine, folder)?;
-        if !Checkpoint::exists(trainer.folder.path()) {
-            return Ok((trainer, Some("no checkpoint was written yet; training starts anew".to_string())));
-        }
-        let (checkpoint, fallback) = Checkpoint::load(trainer.folder.path())?;
-        let same = checkpoint.network.to_toml() == trainer.network.to_toml()
-            && checkpoint.optimizer == trainer.config.recipe.optimizer;
-        if !same {
-            let path = trainer.folder.path().display();
+        let mut warnings = trainer.config.differences_of_maker(engine);
+        if Checkpoint::exists(trainer.folder.path()) {
+            let (checkpoint, fallback) = Checkpoint::load(trainer.folder.path())?;
+            warnings.extend(fallback.map(|f| f.to_string()));
+            trainer.restore(checkpoint)?;
+        } else if trainer.folder.model().exists() || trainer.folder.best().exists() {
             return Err(Error::Bad(format!(
-                "{path}: the checkpoint is not of the run that config.toml describes"
+                "{}: the run has a model but no checkpoint any more, so it cannot go on; begin another run",
+                trainer.folder.path().display()
             )));
+        } else {
+            warnings.push("no checkpoint was written yet; training starts anew".to_string());
         }
-        (trainer.params, trainer.state) = (checkpoint.params, checkpoint.state);
-        let progress = serde_json::from_value(checkpoint.progress);
-        trainer.progress =
-            progress.map_err(|e| Error::Bad(format!("the checkpoint's progress is damaged: {e}")))?;
-        let (done, asked) = (trainer.progress.epoch, trainer.config.recipe.epochs);
-        if asked < done {
-            return Err(Error::Usage(format!(
-                "{done} epochs of this run are done, and --epochs {asked} is its new total; give at least {done}"
-            )));
-        }
-        let warning = fallback.map(|f| f.to_string());
         trainer.folder.write(&trainer.folder.config(), &trainer.config.to_toml())?;
-        Ok((trainer, warning))
+        trainer.folder.write_metrics(&trainer.progress.records)?;
+        Ok((trainer, warnings))
+    }
+
+    /// Takes over the state of a checkpoint, which must be of this very run.
+    fn restore(&mut self, checkpoint: Checkpoint) -> Result<(), Error> {
+        let path = self.folder.path().display();
+        let config: RunConfig = serde_json::from_value(checkpoint.config)
+            .map_err(|e| Error::Bad(format!("{path}: the checkpoint's configuration is damaged: {e}")))?;
+        if !config.trains_like(&self.config) {
+            return Err(Error::Bad(format!(
+                "{path}: config.toml is not what this run was begun with; restore it, or begin another run"
+            )));
+        }
+        let progress: Progress = serde_json::from_value(checkpoint.progress)
+            .map_err(|e| Error::Bad(format!("{path}: the checkpoint's progress is damaged: {e}")))?;
+        if progress.data != self.progress.data {
+            return Err(Error::Bad(format!(
+                "{path}: '{}' no longer holds the images that this run was begun with; restore them, or begin another \
+                 run",
+                self.config.data
+            )));
+        }
+        let asked = self.config.recipe.epochs;
+        if asked < progress.epoch || asked == progress.epoch && progress.batch > 0 {
+            return Err(Error::Usage(format!(
+                "{} epochs of this run are done, and --epochs {asked} is its new total; give at least {}",
+                progress.epoch,
+                progress.epoch + u64::from(progress.batch > 0)
+            )));
+        }
+        (self.params, self.state, self.progress) = (checkpoint.params, checkpoint.state, progress);
+        Ok(())
     }
 
     fn prepare(
@@ -143,23 +195,25 @@ impl Trainer {
         engine: &Engine,
         folder: RunFolder,
     ) -> Result<Trainer, Error> {
+        folder.lock()?;
         let recipe = &config.recipe;
         recipe.check()?;
         ocelli_data::check_trainable(&*splits.train)?;
         let classes = splits.train.classes().to_vec();
-        let network = Network::from_toml(&config.network, "the network", Some(classes.len()))?;
+        let network = config.build_network(classes.len())?;
         let graph = Arc::clone(&network.graph);
-        let width = graph.node(graph.output()?).shape().len();
-        recipe.loss.check(width, Some(classes.len())).map_err(|e| Error::Usage(e.to_string()))?;
         let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
         let batch = recipe.batch.min(splits.train.len());
         let executor = engine.executor(&graph, PlanOptions::train(batch))?;
+        let curvature =
+            curvature_options(&recipe.optimizer).map(|o| engine.executor(&graph, o)).transpose()?;
         let evaluator = Evaluator::new(engine, &graph, &criterion, &config.preprocess, &classes)?;
         let params = Params::initialised(graph.layout(), config.seed)?;
         let state = OptimizerState::new(&recipe.optimizer, graph.layout())?;
         let health = Health::new(engine, &graph)?;
         let health_images = health_images(&splits, &config)?;
-        let progress = Progress { started: crate::machine::now(), ..Progress::default() };
+        let data = [data_digest(&*splits.train), data_digest(&*splits.val)];
+        let progress = Progress { started: crate::machine::now(), data, ..Progress::default() };
         Ok(Trainer {
             engine: engine.clone(),
             session: Instant::now(),
@@ -174,6 +228,7 @@ impl Trainer {
             evaluator,
             state,
             executor,
+            curvature,
             health,
             health_images,
         })
@@ -226,30 +281,30 @@ impl Trainer {
         control: &mut Control<'_>,
     ) -> Result<(), Error> {
         while self.progress.batch < batches {
+            let start = Instant::now();
             let batch = loader.next_batch().expect("invariant: the loader has every batch of the run")?;
             if self.curvature_is_due() {
                 self.estimate_curvature()?;
             }
-            let rate = self.rate(batches);
-            let start = Instant::now();
-            self.step(batch, rate)?;
+            self.step(batch)?;
             let seconds = start.elapsed().as_secs_f64();
             self.progress.epoch_seconds += seconds;
             pace.step(seconds);
             if pace.report_due() {
-                (control.observer)(&self.progress_event(batches, pace));
+                (control.observer)(&self.progress_event(pace));
             }
             let due = pace.last_checkpoint.elapsed() >= control.checkpoint_every;
             let stop = control.stop.load(Ordering::Relaxed);
             if (due || stop) && self.progress.batch < batches {
-                self.checkpoint(batches, control)?;
+                self.confirm(batch)?;
+                self.checkpoint(control)?;
                 pace.last_checkpoint = Instant::now();
             }
             if stop && self.progress.batch < batches {
                 return Err(Error::Interrupted(self.folder.path().to_path_buf()));
             }
         }
-        self.end_of_epoch(batches, control)?;
+        self.end_of_epoch(control)?;
         pace.last_checkpoint = Instant::now();
         match control.stop.load(Ordering::Relaxed) && self.progress.epoch < self.config.recipe.epochs {
             true => Err(Error::Interrupted(self.folder.path().to_path_buf())),
@@ -257,14 +312,32 @@ impl Trainer {
         }
     }
 
-    fn step(&mut self, batch: &ocelli_data::Batch, rate: f64) -> Result<(), Error> {
+    /// Whether the parameters, as the last step left them, still give a finite loss: a checkpoint of others would
+    /// take the place of a good one.
+    fn confirm(&mut self, batch: &ocelli_data::Batch) -> Result<(), Error> {
+        let targets = Some(Targets::Classes(&batch.labels));
+        let run = Batch { inputs: &[&batch.images], targets, count: batch.len() };
+        let cost = self.executor.evaluate(&self.params, &run, &self.criterion);
+        match cost.is_finite() && self.all_finite() {
+            true => Ok(()),
+            false => Err(self.diverged(&batch.images, batch.len())),
+        }
+    }
+
+    fn all_finite(&self) -> bool {
+        let slots = self.state.slots().iter();
+        slots.chain([&self.params]).all(|p| p.data().iter().all(|x| x.is_finite()))
+    }
+
+    fn step(&mut self, batch: &ocelli_data::Batch) -> Result<(), Error> {
         let targets = Some(Targets::Classes(&batch.labels));
         let run = Batch { inputs: &[&batch.images], targets, count: batch.len() };
         let random = RandomState { seed: self.config.seed, step: self.progress.step };
+        let rate = self.rate();
         let update = Update { optimizer: &self.config.recipe.optimizer, state: &mut self.state, rate };
         let cost = self.executor.step(&mut self.params, &run, &self.criterion, update, random);
         if !cost.is_finite() {
-            return Err(self.diverged(batch));
+            return Err(self.diverged(&batch.images, batch.len()));
         }
         let (loss, outputs) = (&self.criterion.loss, self.executor.output());
         let width = outputs.len() / batch.len();
@@ -274,36 +347,49 @@ impl Trainer {
             rows.filter(|(x, label)| loss.predicted_class(x) == **label as usize).count() as u64;
         progress.loss_sum += self.executor.costs().iter().map(|&c| f64::from(c)).sum::<f64>();
         progress.seen += batch.len() as u64;
+        progress.rate = rate;
         progress.batch += 1;
         progress.step += 1;
         Ok(())
     }
 
+    /// Steps of an epoch.
+    fn batches(&self) -> usize {
+        self.splits.train.len().div_ceil(self.config.recipe.batch)
+    }
+
+    /// Epochs done, with the fraction of this one.
+    fn position(&self) -> f64 {
+        self.progress.epoch as f64 + self.progress.batch as f64 / self.batches() as f64
+    }
+
     /// The schedule's learning rate for the next batch.
-    fn rate(&self, batches: usize) -> f64 {
+    fn rate(&self) -> f64 {
         let recipe = &self.config.recipe;
-        let done = self.progress.epoch as f64 + self.progress.batch as f64 / batches as f64;
-        recipe.schedule.rate(recipe.rate, done, recipe.epochs as f64)
+        recipe.schedule.rate(recipe.rate, self.position(), recipe.epochs as f64)
     }
 
     /// Diagonal Levenberg–Marquardt renews its second derivatives before each epoch; in the first one, while the weights
     /// grow out of their small start by orders of magnitude, also after 16, 32, 64, … images.
     fn curvature_is_due(&self) -> bool {
-        let images = self.progress.seen;
-        self.progress.batch == 0 || self.progress.epoch == 0 && images >= 16 && images.is_power_of_two()
+        let seen = self.progress.seen;
+        let before = seen.saturating_sub(self.config.recipe.batch as u64);
+        let doubled = seen >= 16 && before.max(8).ilog2() < seen.ilog2();
+        self.progress.batch == 0 || self.progress.epoch == 0 && doubled
     }
 
     /// The mean second derivative of each parameter over some images.
     fn estimate_curvature(&mut self) -> Result<(), Error> {
         let Optimizer::DiagonalLm { samples, .. } = self.config.recipe.optimizer else { return Ok(()) };
-        const PURPOSE: u64 = u64::from_be_bytes(*b"CURVE   "); // another order than the epoch's
-        let sampler = Sampler::new(self.splits.train.len(), 1)?.shuffled(self.config.seed ^ PURPOSE);
+        const PURPOSE: u64 = u64::from_be_bytes(*b"CURVE   "); // other images than the epoch begins with
+        let executor = self.curvature.as_mut().expect("invariant: made with this optimizer");
+        let seed = self.config.seed ^ PURPOSE;
+        let sampler = Sampler::new(self.splits.train.len(), 1)?.shuffled(seed);
         let epochs = self.progress.epoch..self.progress.epoch + 1;
-        let options = LoaderOptions { augment: self.config.augment(), epochs, ..LoaderOptions::default() };
-        let mut loader =
-            Loader::new(Arc::clone(&self.splits.train), &self.config.preprocess, sampler, options)?;
-        let options = PlanOptions { curvature: true, ..PlanOptions::train(1) };
-        let mut executor: Executor<f32> = self.engine.executor(&self.network.graph, options)?;
+        let options =
+            LoaderOptions { augment: self.config.augment(), seed, epochs, ..LoaderOptions::default() };
+        let train = Arc::clone(&self.splits.train);
+        let mut loader = Loader::new(train, &self.config.preprocess, sampler, options)?;
         for count in 1..=samples.min(self.splits.train.len()) as u64 {
             let batch = loader.next_batch().expect("as many batches as images")?;
             let targets = Some(Targets::Classes(&batch.labels));
@@ -314,14 +400,18 @@ impl Trainer {
         Ok(())
     }
 
-    fn end_of_epoch(&mut self, batches: usize, control: &mut Control<'_>) -> Result<(), Error> {
-        let rate = self.rate(batches);
+    fn end_of_epoch(&mut self, control: &mut Control<'_>) -> Result<(), Error> {
         let evaluation = self.evaluator.run(&self.params, &self.splits.val)?;
+        if !evaluation.loss.is_finite() || !self.all_finite() {
+            let images = std::mem::take(&mut self.health_images);
+            let count = images.len() / self.config.preprocess.input_shape().iter().product::<usize>();
+            return Err(self.diverged(&images, count));
+        }
         let progress = &mut self.progress;
         let epoch = (progress.epoch + 1) as f64;
         let row = EpochRow {
             epoch,
-            learning_rate: Some(rate),
+            learning_rate: Some(progress.rate),
             train_loss: Some(progress.loss_sum / progress.seen as f64),
             train_top1: Some(progress.correct as f64 / progress.seen as f64),
             val_loss: Some(evaluation.loss),
@@ -335,15 +425,10 @@ impl Trainer {
         self.session = Instant::now();
         let record =
             EpochRecord { row, step: progress.step, seconds: progress.seconds, images_per_second, health };
-        let line = serde_json::to_string(&record).expect("plain data");
-        progress.metrics_len = self.folder.append_metrics(progress.metrics_len, &line)?;
         progress.records.push(record.clone());
-        let better = match progress.best {
-            None => true,
-            Some((_, top1, loss)) => (evaluation.top1, -evaluation.loss) > (top1, -loss),
-        };
+        let better = progress.best.is_none_or(|best| best.is_beaten_by(&evaluation));
         if better {
-            progress.best = Some((epoch, evaluation.top1, evaluation.loss));
+            progress.best = Some(Best { epoch, top1: evaluation.top1, loss: evaluation.loss });
         }
         (progress.epoch, progress.batch) = (progress.epoch + 1, 0);
         (progress.loss_sum, progress.correct, progress.seen, progress.epoch_seconds) = (0.0, 0, 0, 0.0);
@@ -351,12 +436,13 @@ impl Trainer {
         if better {
             self.model_file().save(&self.folder.best())?;
         }
-        self.checkpoint(batches, control)?;
+        self.folder.append_metrics(&record)?;
+        self.checkpoint(control)?;
         (control.observer)(&Event::Epoch(record));
         Ok(())
     }
 
-    fn checkpoint(&mut self, batches: usize, control: &mut Control<'_>) -> Result<(), Error> {
+    fn checkpoint(&mut self, control: &mut Control<'_>) -> Result<(), Error> {
         self.progress.seconds += self.session.elapsed().as_secs_f64();
         self.session = Instant::now();
         let checkpoint = Checkpoint {
@@ -368,8 +454,7 @@ impl Trainer {
             config: serde_json::to_value(&self.config).expect("plain data"),
         };
         checkpoint.save(self.folder.path())?;
-        let epoch = self.progress.epoch as f64 + self.progress.batch as f64 / batches as f64;
-        (control.observer)(&Event::Checkpoint { epoch });
+        (control.observer)(&Event::Checkpoint { epoch: self.position() });
         Ok(())
     }
 
@@ -380,18 +465,18 @@ impl Trainer {
             classes: self.splits.train.classes().to_vec(),
             preprocess: serde_json::to_value(&self.config.preprocess).expect("plain data"),
             training: serde_json::json!({
-                "data": self.config.data, "val": self.config.val, "net": self.config.net, "seed": self.config.seed,
+                "data": self.config.data, "train_digest": self.progress.data[0], "val": self.config.val, "net": self.config.net, "seed": self.config.seed,
                 "epochs": self.progress.epoch, "recipe": self.config.recipe,
             }),
             params: &self.params,
         }
     }
 
-    fn diverged(&self, batch: &ocelli_data::Batch) -> Error {
+    fn diverged(&self, images: &[f32], count: usize) -> Error {
         let graph = &self.network.graph;
-        let where_ = health::first_not_finite(&self.engine, graph, &self.params, &batch.images, batch.len());
-        let where_ = where_.unwrap_or_else(|e| format!("unknown, as finding it failed: {e}"));
-        let rate = self.rate(self.splits.train.len().div_ceil(self.config.recipe.batch));
+        let found = health::first_not_finite(&self.engine, graph, &self.params, images, count);
+        let found = found.unwrap_or_else(|e| format!("unknown, as finding it failed: {e}"));
+        let rate = self.rate();
         let path = self.folder.path();
         let kept = match Checkpoint::exists(path) {
             true => format!("the last good checkpoint stays in {}", path.display()),
@@ -399,7 +484,7 @@ impl Trainer {
         };
         Error::Diverged(format!(
             "training diverged: the loss is not a number in step {} (epoch {}, learning rate {rate:.3e})\n  first not \
-             finite: {where_}\n  {kept}; try a smaller learning rate, such as --lr {:.1e}",
+             finite: {found}\n  {kept}; try a smaller learning rate, such as --lr {:.1e}",
             self.progress.step + 1,
             self.progress.epoch + 1,
             self.config.recipe.rate / 10.0
@@ -407,7 +492,6 @@ impl Trainer {
     }
 
     fn start_event(&self) -> Event {
-        let batches = self.splits.train.len().div_ceil(self.config.recipe.batch);
         Event::Start {
             run: self.folder.path().display().to_string(),
             net: self.config.net.clone(),
@@ -416,14 +500,14 @@ impl Trainer {
             val_images: self.splits.val.len(),
             val_is: self.splits.val_is.to_string(),
             epochs: self.config.recipe.epochs,
-            epochs_done: self.progress.epoch as f64 + self.progress.batch as f64 / batches as f64,
+            epochs_done: self.position(),
         }
     }
 
-    fn progress_event(&self, batches: usize, pace: &mut Pace) -> Event {
+    fn progress_event(&self, pace: &mut Pace) -> Event {
         let progress = &self.progress;
         Event::Progress {
-            epoch: progress.epoch as f64 + progress.batch as f64 / batches as f64,
+            epoch: self.position(),
             epochs: self.config.recipe.epochs,
             step: progress.step,
             loss: progress.loss_sum / progress.seen as f64,
@@ -461,6 +545,32 @@ impl Pace {
         (self.last_report, self.steps, self.seconds) = (Instant::now(), 0, 0.0);
         mean
     }
+}
+
+/// The plan with which an optimiser's second derivatives are propagated, if it has any.
+pub(crate) fn curvature_options(optimizer: &Optimizer) -> Option<PlanOptions> {
+    let diagonal = matches!(optimizer, Optimizer::DiagonalLm { .. });
+    diagonal.then(|| PlanOptions { curvature: true, ..PlanOptions::train(1) })
+}
+
+/// What tells a set of images from others: SHA-256 of classes, labels and some pixels, in their order.
+pub fn data_digest(set: &dyn Dataset) -> String {
+    const PICTURES: usize = 64;
+    let mut hasher = Sha256::new();
+    hasher.update((set.len() as u64).to_le_bytes());
+    for class in set.classes() {
+        hasher.update((class.len() as u64).to_le_bytes());
+        hasher.update(class.as_bytes());
+    }
+    (0..set.len()).for_each(|i| hasher.update(set.label(i).to_le_bytes()));
+    let mut picture = Picture::default();
+    for i in (0..set.len()).step_by(set.len().div_ceil(PICTURES).max(1)) {
+        // A picture that cannot be read is an error of the epoch that needs it, not of this.
+        if set.read(i, &mut picture).is_ok() {
+            hasher.update(&picture.pixels);
+        }
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Held-out images on which the health of the layers is measured.
