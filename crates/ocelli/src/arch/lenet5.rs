@@ -39,8 +39,8 @@ fn start() -> Init {
 /// The paper's way, one sample at a time: each parameter has its own rate η/(μ + h), and the criterion is the
 /// discriminative one.
 ///
-/// The paper's list of η, from 5·10⁻⁴ down to 10⁻⁵ in 20 passes, is too bold here: a step then moves the output of F6 by a
-/// fifth of the way to the target of one sample, units saturate in the first pass, and the error stays above
+/// The paper's list of η, from 5·10⁻⁴ down to 10⁻⁵ in 20 passes, is too bold here: a step then moves the outputs of C5 by a
+/// fifth of the way to what one sample wants, units saturate in the first pass, and the error stays above
 /// 1 %. A tenth of it, falling smoothly, reaches the paper's figures (docs/performance.md).
 pub(super) fn recipe() -> Recipe {
     Recipe {
