@@ -270,7 +270,7 @@ impl Operation for Conv2d {
             params,
             param_reads: Reads::INPUT,
             scratch: dense + padded(kernel),
-            macs: (rows * columns) as u64 * weights_per_pixel,
+            macs: ((rows * columns) as u64).saturating_mul(weights_per_pixel),
             param_units: if self.connections.is_some() { 1 } else { outputs },
             window: Some(Window { extent, stride: self.stride, padding: self.padding }),
             ..Signature::new(output)
