@@ -2,10 +2,22 @@
 //!
 //! Architecture invariant: this is the only file of the crate with `unsafe`.
 //!
-//! A step of a plan is cut into parts that run at the same time. What a part reads and writes follows from
-//! the plan alone, and [`Plan::verify`](crate::Plan) proves for every plan, when it is made, that two parts which
-//! may run at the same time never touch the same element unless both only read it. `Shared` relies on that
-//! proof, and on nothing else.
+//! A step of a plan is cut into parts that run at the same time, each on one of the team's workers, and `Shared` lends
+//! them slices of what the executor owns or was given. No two workers may touch an element at the same time unless both
+//! only read it, and no worker may hold an element twice unless it only reads it. What is lent follows from the plan
+//! alone (`executor/run.rs`). That it keeps to this rule is for each of the things lent because:
+//!
+//! - **the arena**: `plan/verify.rs` derives for every plan, when it is made, what each step touches, and panics where two
+//!   steps without a barrier between them, or two parts of one step, could meet;
+//! - **gradients**: it also checks that passes which write them directly have ranges of their own, and that the pieces
+//!   of the update lie apart; the update comes last and behind a barrier;
+//! - **parameters** and **the optimiser's slots**: the update alone writes them, by the same pieces; running statistics,
+//!   which lie in no piece, are folded by the one worker that has the first piece;
+//! - **the costs**: one step writes them, by samples, and the update reads them;
+//! - **scratch memory**: each worker has its own and works on one part at a time.
+//!
+//! Not proved but to be kept by whoever changes the two files: that `executor/run.rs` lends what `plan/verify.rs` says it
+//! does. Bounds are checked whenever a slice is lent.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -89,7 +101,7 @@ pub(crate) struct Shared<'a, T> {
     lifetime: PhantomData<&'a mut [T]>,
 }
 
-// SAFETY: a Shared hands out slices as `split_at_mut` would; the plan keeps them disjoint across threads.
+// SAFETY: a Shared hands out slices as `split_at_mut` would; they are disjoint across threads (see the head of this file).
 unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Send for Shared<'_, T> {}
@@ -108,7 +120,7 @@ impl<'a, T> Shared<'a, T> {
     pub(crate) fn read(&self, range: Range<usize>) -> &'a [T] {
         assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {} elements", self.len);
         // SAFETY: in bounds of the slice borrowed for 'a. No part that may run at the same time writes these
-        // elements: verified for every plan when it is made (see the head of this file).
+        // elements: the head of this file says why.
         unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
     }
 
@@ -117,7 +129,7 @@ impl<'a, T> Shared<'a, T> {
     pub(crate) fn write(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "{range:?} of {} elements", self.len);
         // SAFETY: in bounds of the slice borrowed mutably for 'a. This part alone touches these elements until
-        // the next barrier: verified for every plan when it is made (see the head of this file).
+        // the step is done: the head of this file says why.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 }

@@ -4,6 +4,8 @@ use ocelli_kernels::Element;
 use ocelli_kernels::random::{Key, Stream};
 use serde::{Deserialize, Serialize};
 
+use crate::Error;
+use crate::arena::AlignedBuffer;
 use crate::setting::{SettingError, no_fields, require};
 
 mod digits;
@@ -114,9 +116,12 @@ impl Init {
 
     /// Fills `out`, a matrix of `rows` rows (one per unit), from the stream of `key`.
     ///
+    /// # Errors
+    /// [`Error::Memory`], from [`Init::Orthogonal`] alone.
+    ///
     /// # Panics
     /// If `out` does not divide into `rows`.
-    pub fn fill<T: Element>(&self, fan: Fan, rows: usize, key: Key, out: &mut [T]) {
+    pub fn fill<T: Element>(&self, fan: Fan, rows: usize, key: Key, out: &mut [T]) -> Result<(), Error> {
         let mut stream = key.stream();
         let inputs = fan.inputs.max(1) as f64;
         let both = (fan.inputs + fan.outputs).max(1) as f64;
@@ -128,10 +133,11 @@ impl Init {
                 centred(uniform, 2.0 / ((1.0 + slope * slope) * inputs), &mut stream, out);
             }
             Init::Normal { std } => centred(false, std * std, &mut stream, out),
-            Init::Orthogonal { gain } => orthogonal(gain, rows, &mut stream, out),
+            Init::Orthogonal { gain } => orthogonal(gain, rows, &mut stream, out)?,
             Init::Signs => out.fill_with(|| sign(stream.next_u32() & 1 == 1)),
             Init::Digits => bitmaps(rows, out),
         }
+        Ok(())
     }
 }
 
@@ -164,14 +170,14 @@ fn uniform<T: Element>(bound: f64, stream: &mut Stream, out: &mut [T]) {
 
 /// Orthonormalises Gaussian vectors along the shorter side. Gram–Schmidt leaves R's diagonal positive, so the
 /// result is uniform over all such matrices without a correction of signs (Mezzadri 2007).
-fn orthogonal<T: Element>(gain: f64, rows: usize, stream: &mut Stream, out: &mut [T]) {
+fn orthogonal<T: Element>(gain: f64, rows: usize, stream: &mut Stream, out: &mut [T]) -> Result<(), Error> {
     if out.is_empty() {
-        return;
+        return Ok(());
     }
     assert!(rows > 0 && out.len().is_multiple_of(rows), "a matrix divides into its rows");
     let cols = out.len() / rows;
     let (count, length) = (rows.min(cols), rows.max(cols));
-    let mut vectors = vec![0.0; count * length];
+    let mut vectors = AlignedBuffer::<f64>::zeroed(count * length, "an orthogonal initialiser")?;
     for i in 0..count {
         let (done, rest) = vectors.split_at_mut(i * length);
         draw_orthonormal(done, stream, &mut rest[..length]);
@@ -181,6 +187,7 @@ fn orthogonal<T: Element>(gain: f64, rows: usize, stream: &mut Stream, out: &mut
         let (vector, place) = if rows <= cols { (row, col) } else { (col, row) };
         *value = T::of(gain * vectors[vector * length + place]);
     }
+    Ok(())
 }
 
 /// A random unit vector orthogonal to those in `done`.
@@ -224,7 +231,7 @@ mod tests {
 
     fn filled(init: &Init, rows: usize, len: usize) -> Vec<f64> {
         let mut out = vec![f64::NAN; len];
-        init.fill(FAN, rows, Key::new(3, &[]), &mut out);
+        init.fill(FAN, rows, Key::new(3, &[]), &mut out).unwrap();
         out
     }
 
@@ -279,7 +286,7 @@ mod tests {
     fn orthogonal_matrices_have_orthonormal_rows_or_columns_times_the_gain() {
         for (rows, cols) in [(1, 1), (1, 7), (7, 1), (16, 16), (12, 40), (40, 12)] {
             let mut w = vec![f32::NAN; rows * cols];
-            Init::Orthogonal { gain: 1.5 }.fill(FAN, rows, Key::new(4, &[]), &mut w);
+            Init::Orthogonal { gain: 1.5 }.fill(FAN, rows, Key::new(4, &[]), &mut w).unwrap();
             let at = |vector: usize, place: usize| {
                 f64::from(if rows <= cols { w[vector * cols + place] } else { w[place * cols + vector] })
             };
@@ -299,7 +306,7 @@ mod tests {
         for init in all() {
             let draw = |seed| {
                 let mut out = [0f32; 12];
-                init.fill(FAN, 3, Key::new(seed, &[5]), &mut out);
+                init.fill(FAN, 3, Key::new(seed, &[5]), &mut out).unwrap();
                 out
             };
             assert_eq!(draw(1), draw(1), "{init:?}");
@@ -311,7 +318,7 @@ mod tests {
     fn units_without_inputs_get_finite_values() {
         for init in all() {
             let mut out = [f32::NAN; 4];
-            init.fill(Fan { inputs: 0, outputs: 0 }, 2, Key::new(1, &[]), &mut out);
+            init.fill(Fan { inputs: 0, outputs: 0 }, 2, Key::new(1, &[]), &mut out).unwrap();
             assert!(out.iter().all(|w| w.is_finite()), "{init:?}: {out:?}");
         }
     }

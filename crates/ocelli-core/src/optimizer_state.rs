@@ -34,10 +34,10 @@ impl<T: Element> OptimizerState<T> {
         &mut self.slots
     }
 
-    /// Begins a step: its number, counted from 1, and two slots, empty where the optimiser has fewer.
-    pub(crate) fn advance(&mut self) -> (u64, [&mut [T]; 2]) {
-        self.steps += 1;
+    /// The number of the next step, counted from 1, and two slots, empty where the optimiser has fewer. Whoever does the
+    /// step counts it afterwards.
+    pub(crate) fn next_step(&mut self) -> (u64, [&mut [T]; 2]) {
         let mut slots = self.slots.iter_mut().map(Params::data_mut);
-        (self.steps, std::array::from_fn(|_| slots.next().unwrap_or_default()))
+        (self.steps + 1, std::array::from_fn(|_| slots.next().unwrap_or_default()))
     }
 }

@@ -1,5 +1,6 @@
 //! The parameters of a network: one aligned arena with a table of names.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -102,9 +103,17 @@ impl<T: Element> Params<T> {
         for (index, entry) in layout.entries().iter().enumerate() {
             let spec = &entry.spec;
             let key = Key::new(seed, &[PURPOSE, index as u64]);
-            let mut values = vec![T::ZERO; spec.shape.len()];
-            spec.init.fill(spec.fan, spec.shape.sizes()[0], key, &mut values);
-            params.set(entry, &values);
+            // In place, in the field's order, which is that of the random numbers; then to the order in memory.
+            let values = &mut params.data[entry.range.clone()];
+            spec.init.fill(spec.fan, spec.shape.sizes()[0], key, values)?;
+            let (_, channels, inner) = blocks(spec.shape);
+            if channels > 1 && inner > 1 {
+                let mut filter = AlignedBuffer::zeroed(channels * inner, "a filter")?;
+                for values in values.chunks_exact_mut(channels * inner) {
+                    filter.copy_from_slice(values);
+                    to_channels_last(1, channels, inner, &filter, values);
+                }
+            }
         }
         Ok(params)
     }
@@ -124,13 +133,32 @@ impl<T: Element> Params<T> {
         &mut self.data
     }
 
-    /// One parameter in the field's order (convolution weights O×I×kh×kw).
-    pub fn get(&self, entry: &ParamEntry) -> Tensor<T> {
+    /// One parameter in the field's order (convolution weights O×I×kh×kw): borrowed where it lies so in memory.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] where it has to be converted and there is no room for that.
+    pub fn in_field_order(&self, entry: &ParamEntry) -> Result<Cow<'_, [T]>, Error> {
         let from = &self.data[entry.range.clone()];
-        let mut data = vec![T::ZERO; from.len()];
         let (count, channels, inner) = blocks(entry.spec.shape);
+        if channels == 1 || inner == 1 {
+            return Ok(Cow::Borrowed(from));
+        }
+        let bytes = from.len() as u128 * T::BYTES as u128;
+        let mut data = Vec::new();
+        let room = data.try_reserve_exact(from.len());
+        room.map_err(|_| Error::Memory { what: "a copy of a parameter", bytes })?;
+        data.resize(from.len(), T::ZERO);
         to_channels_first(count, channels, inner, from, &mut data);
-        Tensor::new(entry.spec.shape, data)
+        Ok(Cow::Owned(data))
+    }
+
+    /// A copy of one parameter in the field's order, for a look at it.
+    ///
+    /// # Panics
+    /// If there is no room for a copy; [`Params::in_field_order`] says so with an error, and mostly needs none.
+    pub fn get(&self, entry: &ParamEntry) -> Tensor<T> {
+        let values = self.in_field_order(entry).unwrap_or_else(|error| panic!("{error}"));
+        Tensor::new(entry.spec.shape, values.into_owned())
     }
 
     /// Sets one parameter from the field's order.

@@ -152,3 +152,26 @@ fn ops_read_their_names_aliases_and_defaults_from_files() {
         assert!(!error.contains("unknown variant"), "{name}: {error}");
     }
 }
+
+#[test]
+fn a_convolution_beyond_all_images_is_refused() {
+    for conv in [
+        Conv2d::new(1, 1).stride(usize::MAX),
+        Conv2d::new(1, 1).stride(1 << 62).padding(1 << 62),
+        Conv2d::new(1, 1).padding([0, 1 << 40]),
+    ] {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [1, 4, 4]).unwrap();
+        let error = graph.add("conv", conv, [x]).unwrap_err().to_string();
+        assert!(error.contains("larger than any image"), "{error}");
+    }
+}
+
+#[test]
+fn multiply_adds_beyond_all_numbers_saturate() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, 1 << 16, 1 << 16]).unwrap();
+    let wide = Conv2d::new(1, [1 << 16, 1 << 16]).padding([1 << 15, 1 << 15]).without_bias();
+    let wide = graph.add("wide", wide, [x]).unwrap();
+    assert_eq!(graph.node(wide).signature().macs, u64::MAX);
+}

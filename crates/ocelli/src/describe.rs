@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ocelli_core::{Graph, Optimizer, Plan, PlanOptions, Shape, Value};
+use ocelli_core::{Graph, Op, Optimizer, Plan, PlanOptions, Value};
 use serde::Serialize;
 
 use crate::train::health_options;
@@ -100,7 +100,7 @@ pub struct Subject<'a> {
 /// Describes a network and the memory of training it.
 ///
 /// # Errors
-/// A network that cannot be planned.
+/// A network that cannot be planned, or memory beyond what can be addressed.
 pub fn describe(subject: &Subject<'_>) -> Result<Description, Error> {
     let graph = subject.graph;
     let plan = Plan::new(graph, PlanOptions::train(subject.batch))?;
@@ -114,7 +114,7 @@ pub fn describe(subject: &Subject<'_>) -> Result<Description, Error> {
         input: input.map(Vec::from).unwrap_or_default(),
         batch: subject.batch,
         parameters: graph.layout().trainable(),
-        flops: layers.iter().map(|l| l.flops).sum(),
+        flops: layers.iter().map(|l| l.flops).fold(0, u64::saturating_add),
         parts: plan.parts(),
         barriers: plan.barriers(),
         memory: memory(subject, &plan)?,
@@ -133,48 +133,72 @@ fn line(graph: &Graph, plan: &Plan, value: Value, field: Field) -> LayerLine {
         from: node.inputs().iter().map(|v| graph.node(*v).name().to_string()).collect(),
         output: node.shape().into(),
         parameters: trained.map(|p| p.shape.len()).sum(),
-        flops: 2 * signature.macs,
-        saved_bytes: plan.saved_len(value) as u64 * 4,
+        flops: signature.macs.saturating_mul(2),
+        saved_bytes: (plan.saved_len(value) as u64).saturating_mul(4),
         receptive_field: field.extent,
     }
 }
 
 fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
     let graph = subject.graph;
-    let bytes = |elements: usize| elements as u64 * 4;
     let unshared = Plan::new(graph, PlanOptions { reuse: false, ..PlanOptions::train(subject.batch) })?;
     let evaluation = Plan::new(graph, PlanOptions::evaluate(crate::eval::BATCH))?;
     let health = Plan::new(graph, health_options())?;
-    let workers = subject.threads.max(1);
     let image: usize = graph.inputs().map(|v| graph.node(v).shape().len()).sum();
     let params = bytes(graph.layout().arena_len());
+    let scratch = |plan: &Plan| bytes(plan.scratch_len()).saturating_mul(workers(subject, plan));
+    let of_pass = |plan: &Plan| bytes(plan.arena_len()).saturating_add(scratch(plan));
     let mut memory = Memory {
         program: crate::machine::resident_memory_bytes().unwrap_or(0).saturating_sub(subject.data_bytes),
         data: subject.data_bytes,
         parameters: params,
         gradients: params,
-        optimizer: params * subject.optimizer.slots() as u64,
+        optimizer: params.saturating_mul(subject.optimizer.slots() as u64),
         activations: bytes(plan.arena_len()),
         activations_without_reuse: bytes(unshared.arena_len()),
-        scratch: bytes(plan.scratch_len() * workers),
-        evaluation: [evaluation, health]
-            .iter()
-            .map(|p| bytes(p.arena_len() + p.scratch_len() * workers))
-            .sum(),
-        // The batch at hand and those ahead.
-        loading: bytes(image * subject.batch) * (crate::train::PREFETCH as u64 + 2),
+        scratch: scratch(plan),
+        evaluation: of_pass(&evaluation).saturating_add(of_pass(&health)),
+        loading: bytes(image).saturating_mul(subject.batch as u64).saturating_mul(batches_at_once(subject)),
         total: 0,
     };
-    memory.total = memory.program
-        + memory.data
-        + memory.parameters
-        + memory.gradients
-        + memory.optimizer
-        + memory.activations
-        + memory.scratch
-        + memory.evaluation
-        + memory.loading;
+    memory.total = memory.sum()?;
     Ok(memory)
+}
+
+impl Memory {
+    /// All that is held at the same time.
+    fn sum(&self) -> Result<u64, Error> {
+        let parts = [
+            self.program,
+            self.data,
+            self.parameters,
+            self.gradients,
+            self.optimizer,
+            self.activations,
+            self.scratch,
+            self.evaluation,
+            self.loading,
+        ];
+        let sum: u128 = parts.into_iter().map(u128::from).sum();
+        // What saturated is beyond this bound too.
+        let fits = u64::try_from(sum).ok().filter(|&sum| sum <= i64::MAX as u64);
+        Ok(fits.ok_or(ocelli_core::Error::Memory { what: "training", bytes: sum })?)
+    }
+}
+
+/// Bytes of so many f32.
+fn bytes(elements: usize) -> u64 {
+    (elements as u64).saturating_mul(4)
+}
+
+/// Threads that work on a plan, each with scratch memory of its own: the executor leaves one part to the caller's.
+fn workers(subject: &Subject<'_>, plan: &Plan) -> u64 {
+    if plan.parts() > 1 { subject.threads.max(1) as u64 } else { 1 }
+}
+
+/// Batches in memory at once: the one at hand, with several threads those ahead, and the one being prepared.
+fn batches_at_once(subject: &Subject<'_>) -> u64 {
+    if subject.threads > 1 { crate::train::PREFETCH as u64 + 2 } else { 1 }
 }
 
 /// What one output of a value sees of the input.
@@ -195,21 +219,21 @@ fn receptive_fields(graph: &Graph) -> Vec<Field> {
         let node = graph.node(value);
         let start = Field { extent: Some([1, 1]), jump: [1, 1] };
         let mut field = node.inputs().iter().map(|v| fields[v.index()]).reduce(wider).unwrap_or(start);
-        let is_vector = |shape: &Shape| shape.vector().is_some();
-        if node.op().is_some() && node.input_shapes().iter().all(is_vector) && node.signature().macs > 0 {
+        if node.shape().vector().is_some() && node.op().is_some_and(mixes_all) {
             field.extent = None;
         }
         if let Some(window) = node.signature().window {
             for axis in 0..2 {
                 if let Some(extent) = &mut field.extent {
-                    extent[axis] += (window.extent[axis] - 1) * field.jump[axis];
+                    let wider = (window.extent[axis] - 1).saturating_mul(field.jump[axis]);
+                    extent[axis] = extent[axis].saturating_add(wider);
                 }
-                field.jump[axis] *= window.stride[axis];
+                field.jump[axis] = field.jump[axis].saturating_mul(window.stride[axis]);
             }
         }
         if let (Some(extent), Some([_, height, width])) = (field.extent, input)
-            && extent[0] >= 2 * height
-            && extent[1] >= 2 * width
+            && extent[0] / 2 >= height
+            && extent[1] / 2 >= width
         {
             field.extent = None;
         }
@@ -218,7 +242,83 @@ fn receptive_fields(graph: &Graph) -> Vec<Field> {
     fields
 }
 
+/// Whether each element of a vector that the op computes depends on all elements of the vector that it reads.
+fn mixes_all(op: &Op) -> bool {
+    matches!(op, Op::Linear(_) | Op::Rbf(_) | Op::Softmax(_))
+}
+
 fn wider(a: Field, b: Field) -> Field {
     let extent = a.extent.zip(b.extent).map(|(a, b)| [a[0].max(b[0]), a[1].max(b[1])]);
     Field { extent, jump: [a.jump[0].max(b.jump[0]), a.jump[1].max(b.jump[1])] }
+}
+
+#[cfg(test)]
+mod tests {
+    use ocelli_core::ops::{BatchNorm, Conv2d, Flatten, Linear, Relu, Softmax};
+
+    use super::*;
+
+    const SGD: Optimizer = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
+
+    fn described(graph: Graph, batch: usize, threads: usize) -> Result<Description, Error> {
+        let (graph, net, data_bytes) = (Arc::new(graph), "test", 0);
+        describe(&Subject { net, graph: &graph, batch, optimizer: &SGD, threads, data_bytes })
+    }
+
+    fn convolutional() -> Graph {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [1, 20, 20]).unwrap();
+        let a = graph.add("conv", Conv2d::new(2, 3), [x]).unwrap();
+        let a = graph.add("flat", Flatten {}, [a]).unwrap();
+        let a = graph.add("norm", BatchNorm::default(), [a]).unwrap();
+        let a = graph.add("relu", Relu {}, [a]).unwrap();
+        graph.add("softmax", Softmax {}, [a]).unwrap();
+        graph
+    }
+
+    #[test]
+    fn a_vector_sees_everything_behind_layers_that_mix_it_alone() {
+        let fields: Vec<_> =
+            described(convolutional(), 1, 1).unwrap().layers.iter().map(|l| l.receptive_field).collect();
+        let window = Some([3, 3]);
+        assert_eq!(fields, [window, window, window, window, None]);
+    }
+
+    #[test]
+    fn memory_beyond_all_addresses_is_an_error_and_not_a_small_number() {
+        for batch in [400_000_000_000_000, 3_000_000_000_000_000, usize::MAX] {
+            let error = described(convolutional(), batch, 2).unwrap_err();
+            assert!(matches!(error, Error::Limit(_)), "{batch}: {error}");
+        }
+        let large = described(convolutional(), 1_000_000_000_000, 2).unwrap();
+        assert!(large.memory.total > 1_000_000_000_000 * 4 * 400);
+    }
+
+    #[test]
+    fn strides_beyond_all_numbers_are_described() {
+        let mut graph = Graph::new();
+        let mut a = graph.input("x", [1, 4, 4]).unwrap();
+        for layer in 0..5 {
+            a = graph
+                .add(&format!("conv{layer}"), Conv2d::new(1, 2).padding(1).stride(1 << 30), [a])
+                .unwrap();
+        }
+        let layers = described(graph, 1, 1).unwrap().layers;
+        assert_eq!(layers[0].receptive_field, Some([2, 2]));
+        assert_eq!(layers[4].receptive_field, None);
+    }
+
+    #[test]
+    fn threads_that_find_no_work_take_no_memory() {
+        let small = || {
+            let mut graph = Graph::new();
+            let x = graph.input("x", [4]).unwrap();
+            graph.add("out", Linear::new(2), [x]).unwrap();
+            graph
+        };
+        let [one, four] = [1, 4].map(|threads| described(small(), 8, threads).unwrap());
+        assert_eq!((four.parts, four.memory.scratch), (1, one.memory.scratch));
+        // One batch on the caller's thread; else the one at hand, those ahead and the one being prepared.
+        assert_eq!((one.memory.loading, four.memory.loading), (8 * 4 * 4, 6 * 8 * 4 * 4));
+    }
 }

@@ -57,7 +57,12 @@ pub struct Executor<T: Element> {
     scratch: AlignedBuffer<T>,
     costs: AlignedBuffer<T>,
     gradients: Option<Params<T>>,
+    /// Samples of the last batch.
     count: usize,
+    /// Samples of the last batch whose costs were computed.
+    costed: usize,
+    /// Samples of the batch whose gradients are in the arena, if any are.
+    differentiated: Option<usize>,
 }
 
 impl<T: Element> Executor<T> {
@@ -76,10 +81,12 @@ impl<T: Element> Executor<T> {
             team,
             kernels: T::kernels(isa),
             arena: AlignedBuffer::zeroed(plan.arena_len(), "activations and gradients")?,
-            scratch: AlignedBuffer::zeroed(scratch_stride(&plan) * workers, "working memory")?,
+            scratch: AlignedBuffer::zeroed(scratch_stride(&plan).saturating_mul(workers), "working memory")?,
             costs: AlignedBuffer::zeroed(plan.options().batch, "the costs")?,
             gradients,
             count: 0,
+            costed: 0,
+            differentiated: None,
             plan,
         })
     }
@@ -102,7 +109,7 @@ impl<T: Element> Executor<T> {
     /// Computes the output and the cost E of a batch, without gradients.
     ///
     /// # Panics
-    /// As [`Executor::forward`].
+    /// As [`Executor::forward`], and if the batch has no targets.
     pub fn evaluate(&mut self, params: &Params<T>, batch: &Batch<'_, T>, criterion: &Criterion) -> f64 {
         let values = Values::Fixed(params.data());
         self.run(values, batch, Some(criterion), RandomState::default(), None, Goal::Forward);
@@ -127,7 +134,9 @@ impl<T: Element> Executor<T> {
 
     /// One step of training: forward, backward, update. Returns the cost E before the update.
     ///
-    /// Where a sample's cost is not a finite number, no parameter is changed: what went wrong can still be found.
+    /// Where a sample's cost is not a finite number, nothing that outlives the step is changed: no parameter, no running
+    /// statistic, and nothing in the optimiser's state; what went wrong can still be found. Finite costs can have
+    /// gradients that overflow: those do move the parameters, and the next step's costs tell.
     ///
     /// # Panics
     /// As [`Executor::differentiate`].
@@ -139,8 +148,13 @@ impl<T: Element> Executor<T> {
         update: Update<'_, T>,
         random: RandomState,
     ) -> f64 {
+        let mut update = update;
         let values = Values::Updated(Shared::new(params.data_mut()));
-        self.run(values, batch, Some(criterion), random, Some(update), Goal::Gradients);
+        let run = Some(UpdateRun::new(&mut update));
+        self.run(values, batch, Some(criterion), random, run, Goal::Gradients);
+        if self.costs().iter().all(|cost| cost.is_finite()) {
+            update.state.steps += 1;
+        }
         self.cost(criterion)
     }
 
@@ -168,17 +182,19 @@ impl<T: Element> Executor<T> {
         Ok(())
     }
 
-    /// The network's output for the last batch: samples × output shape.
+    /// The network's output for the last batch: samples × output shape; nothing before the first one.
     pub fn output(&self) -> &[T] {
         self.value(self.plan.output()).expect("the output is kept")
     }
 
-    /// The cost of each sample of the last batch that had targets.
+    /// The cost of each sample of the last batch whose costs were computed: by [`Executor::evaluate`],
+    /// [`Executor::differentiate`] or [`Executor::step`]. Batches without costs since then do not change them.
     pub fn costs(&self) -> &[T] {
-        &self.costs[..self.count]
+        &self.costs[..self.costed]
     }
 
-    /// The gradients (or second derivatives) of the last batch, with the parameters' layout.
+    /// The gradients (or second derivatives) of the last batch that was differentiated, with the parameters' layout;
+    /// zeros before the first one. Evaluation since then does not change them.
     ///
     /// # Panics
     /// If the plan is for evaluation.
@@ -188,19 +204,33 @@ impl<T: Element> Executor<T> {
 
     /// A node's output for the last batch, if it is still there: always with `reuse` off.
     pub fn value(&self, value: Value) -> Option<&[T]> {
-        self.kept(BufferKind::Output(value), value)
+        self.kept(BufferKind::Output(value), value, self.count)
     }
 
-    /// ∂E/∂(a node's output) for the last batch, if it is still there.
+    /// ∂E/∂(a node's output) for the last batch that was differentiated, if it is still there. With `reuse` off it
+    /// stays until the next such batch; with it, the next batch of any kind takes its memory.
     pub fn value_gradient(&self, value: Value) -> Option<&[T]> {
-        self.kept(BufferKind::Gradient(value), value)
+        self.kept(BufferKind::Gradient(value), value, self.differentiated?)
     }
 
-    fn kept(&self, kind: BufferKind, value: Value) -> Option<&[T]> {
+    fn kept(&self, kind: BufferKind, value: Value, count: usize) -> Option<&[T]> {
         let buffer = self.plan.node_buffer(kind)?;
         let kept = !self.plan.options().reuse || buffer.last + 1 == self.plan.step_count();
-        let len = self.count * self.plan.graph().node(value).shape().len();
+        let len = count * self.plan.graph().node(value).shape().len();
         kept.then(|| &self.arena[buffer.offset..buffer.offset + len])
+    }
+
+    /// Notes of which batch the numbers will be that a run leaves.
+    fn note(&mut self, count: usize, costs: bool, goal: Goal) {
+        self.count = count;
+        if costs && goal != Goal::Curvature {
+            self.costed = count;
+        }
+        if goal != Goal::Forward {
+            self.differentiated = Some(count);
+        } else if self.plan.options().reuse {
+            self.differentiated = None;
+        }
     }
 
     /// The costs added in the order of the samples, in f64.
@@ -214,17 +244,18 @@ impl<T: Element> Executor<T> {
         batch: &Batch<'_, T>,
         criterion: Option<&Criterion>,
         random: RandomState,
-        update: Option<Update<'_, T>>,
+        update: Option<UpdateRun<'_, T>>,
         goal: Goal,
     ) {
         self.check(batch, goal);
-        self.count = batch.count;
+        assert!(criterion.is_none() || batch.targets.is_some(), "a cost needs targets");
+        self.note(batch.count, criterion.is_some(), goal);
         let scale = criterion.map_or(T::ONE, |c| c.reduction.scale(batch.count));
         let run = Run {
             plan: &self.plan,
             kernels: self.kernels,
             batch,
-            criterion: criterion.filter(|_| batch.targets.is_some()),
+            criterion,
             scale,
             random,
             goal,
@@ -233,7 +264,7 @@ impl<T: Element> Executor<T> {
             scratch: Shared::new(&mut self.scratch),
             costs: Shared::new(&mut self.costs),
             gradients: Shared::new(self.gradients.as_mut().map_or(&mut [], |g| g.data_mut())),
-            update: update.map(UpdateRun::new),
+            update,
         };
         let team = if self.plan.parts() > 1 { &*self.team } else { &self.alone };
         team.run(&|worker| run.work(worker));
@@ -255,6 +286,5 @@ impl<T: Element> Executor<T> {
         }
         assert!(inputs.next().is_none(), "as many inputs as the graph has");
         assert!(goal == Goal::Forward || plan.options().mode.has_backward(), "a plan with gradients");
-        assert!(goal == Goal::Forward || batch.targets.is_some(), "gradients need targets");
     }
 }

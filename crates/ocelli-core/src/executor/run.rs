@@ -52,9 +52,9 @@ pub(super) struct UpdateRun<'a, T> {
 }
 
 impl<'a, T: Element> UpdateRun<'a, T> {
-    pub(super) fn new(update: Update<'a, T>) -> UpdateRun<'a, T> {
+    pub(super) fn new(update: &'a mut Update<'_, T>) -> UpdateRun<'a, T> {
         let (optimizer, rate) = (update.optimizer, update.rate);
-        let (step, slots) = update.state.advance();
+        let (step, slots) = update.state.next_step();
         UpdateRun { optimizer, slots: slots.map(Shared::new), rate, step }
     }
 }
@@ -98,7 +98,12 @@ impl<'a, T: Element> Run<'a, T> {
                 self.part(step, part, index, finite);
             }
             if self.plan.options.poison {
-                self.poison(number);
+                // Nobody reads it any more when it goes, nor goes on before it is gone.
+                worker.barrier();
+                if index == 0 {
+                    self.poison(number);
+                }
+                worker.barrier();
             }
         }
     }
@@ -154,21 +159,19 @@ impl<'a, T: Element> Run<'a, T> {
         let output = self.plan.output;
         let (node, places) = (self.plan.graph.node(output), &self.plan.nodes[output.0]);
         let width = node.shape().len();
-        let outputs = match places.output {
-            Some(_) => self.read_rows(places.output, width, &samples, true),
-            None => &self.batch.inputs[0][samples.start * width..samples.end * width],
-        };
+        let outputs = self.read_rows(places.output, width, &samples, true);
         let targets = targets.samples(samples.clone(), width);
         let wanted = self.goal != Goal::Forward && places.gradient.is_some();
         let gradient = wanted.then(|| self.rows_mut(places.gradient, width, &samples));
-        let costs = self.costs.write(samples);
         match (self.goal, gradient) {
+            (Goal::Curvature, None) => {}
             (Goal::Curvature, Some(h)) => {
                 let done = criterion.loss.curvature(outputs, width, targets, self.scale, h);
                 done.expect("invariant: the loss was checked for second derivatives");
             }
             (_, gradient) => {
-                criterion.loss.evaluate(outputs, width, targets, costs, gradient.map(|g| (g, self.scale)))
+                let (costs, gradient) = (self.costs.write(samples), gradient.map(|g| (g, self.scale)));
+                criterion.loss.evaluate(outputs, width, targets, costs, gradient);
             }
         }
     }

@@ -63,6 +63,9 @@ pub struct Conv2d {
     pub bias_init: Init,
 }
 
+/// Strides and paddings are below this: more than any image has pixels, and far from where places would overflow.
+const MAX_STEP: usize = 1 << 36;
+
 impl Conv2d {
     /// Which of the 6 maps of S2 each of the 16 maps of LeNet-5's layer C3 sees (LeCun et al. 1998, table I): 60
     /// connections, so that with kernels of 5×5 there are 1,500 weights and 16 biases.
@@ -143,6 +146,11 @@ impl Conv2d {
 
     /// What the kernels are called with for an image of this shape.
     fn geometry(&self, [inputs, height, width]: [usize; 3]) -> Result<Geometry, String> {
+        for (name, sides) in [("stride", self.stride), ("padding", self.padding)] {
+            if sides.iter().any(|&side| side > MAX_STEP) {
+                return Err(format!("its {name} of {} is larger than any image", Sides(sides)));
+            }
+        }
         let size = |axis: usize, input| {
             let padding = self.padding[axis].checked_mul(2)?;
             Geometry::output_size(input, self.kernel[axis], self.stride[axis], padding, self.dilation[axis])
@@ -270,7 +278,7 @@ impl Operation for Conv2d {
             params,
             param_reads: Reads::INPUT,
             scratch: dense + padded(kernel),
-            macs: (rows * columns) as u64 * weights_per_pixel,
+            macs: ((rows * columns) as u64).saturating_mul(weights_per_pixel),
             param_units: if self.connections.is_some() { 1 } else { outputs },
             window: Some(Window { extent, stride: self.stride, padding: self.padding }),
             ..Signature::new(output)

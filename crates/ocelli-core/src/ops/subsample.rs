@@ -104,7 +104,7 @@ impl Operation for Subsample {
             saved: output.len(),
             param_reads: Reads::SAVED,
             scratch: 2 * output.channels() + output.len(),
-            macs: (output.len() * area) as u64,
+            macs: (output.len() as u64).saturating_mul(area as u64),
             ..signature
         })
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::memory::place;
+use super::memory::{MAX_LEN, place};
 use super::{Access, Buffer, BufferKind, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
 use crate::ops::{Place, Reads};
 use crate::{Error, Graph, Value};
@@ -44,11 +44,7 @@ impl Builder {
             return Err(Error::Options("a batch has at least one image; --batch 0 has none".to_string()));
         }
         let used = reaching(graph, output);
-        let macs: u64 = graph.values().filter(|v| used[v.0]).map(|v| graph.node(v).signature().macs).sum();
-        let parts = macs.saturating_mul(options.batch as u64) / MACS_PER_PART;
-        let parts = if options.poison { 1 } else { (parts as usize).clamp(1, MAX_PARTS.min(options.batch)) };
-        // Every part has at least one sample of a full batch: 9 samples in 8 parts are 5 parts of 2.
-        let parts = options.batch.div_ceil(options.batch.div_ceil(parts));
+        let parts = parts(graph, &used, &options)?;
         let wants_gradient = wanting_gradient(graph, &options);
         let plan = Plan {
             graph: Arc::clone(graph),
@@ -102,8 +98,8 @@ impl Builder {
             self.plan.scratch_len = self.plan.scratch_len.max(scratch);
         }
         if training && signature.statistics > 0 {
-            let len = signature.statistics * self.plan.parts;
-            let buffer = self.buffer(BufferKind::Statistics(value), len)?;
+            let parts = self.plan.parts;
+            let buffer = self.repeated(BufferKind::Statistics(value), signature.statistics, parts)?;
             self.plan.nodes[value.0].statistics = Some(buffer);
             let mut accesses = self.input_accesses(value, true);
             accesses.push(Access { buffer, write: true, own_share: true });
@@ -160,13 +156,13 @@ impl Builder {
         let (node, parts) = (graph.node(value), self.plan.parts);
         let signature = node.signature();
         let len = node.trained_len();
-        let by_units = parts > 1 && signature.param_units > 1 && len * parts > MAX_PARTIAL_LEN;
+        let by_units = parts > 1 && signature.param_units > 1 && len.saturating_mul(parts) > MAX_PARTIAL_LEN;
         let cut = if by_units { Cut::Units(signature.param_units) } else { Cut::Samples };
         let mut accesses = self.backward_accesses(value, signature.param_reads, !by_units);
         let copies = if by_units { 1 } else { parts };
         let shared = graph.values().any(|v| v != value && graph.node(v).params() == node.params());
         if copies > 1 || shared || signature.input_reads.param_gradients {
-            let buffer = self.buffer(BufferKind::ParamGradient(value), len * copies)?;
+            let buffer = self.repeated(BufferKind::ParamGradient(value), len, copies)?;
             self.plan.nodes[value.0].param_gradient = Some(buffer);
             accesses.push(Access { buffer, write: true, own_share: true });
         }
@@ -263,11 +259,12 @@ impl Builder {
     }
 
     fn per_sample(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {
-        let total = len.checked_mul(self.plan.options.batch);
-        self.buffer(kind, total.ok_or_else(|| too_large(len as u128 * self.plan.options.batch as u128))?)
+        self.repeated(kind, len, self.plan.options.batch)
     }
 
-    fn buffer(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {
+    fn repeated(&mut self, kind: BufferKind, len: usize, times: usize) -> Result<usize, Error> {
+        let total = len.checked_mul(times).filter(|&total| total <= MAX_LEN);
+        let len = total.ok_or_else(|| too_large(len as u128 * times as u128))?;
         self.plan.buffers.push(Buffer { kind, len, first: usize::MAX, last: 0, offset: 0 });
         Ok(self.plan.buffers.len() - 1)
     }
@@ -320,6 +317,21 @@ impl Builder {
     }
 }
 
+/// Into how many parts a batch is cut: by the work that it is, unless the options say.
+fn parts(graph: &Graph, used: &[bool], options: &PlanOptions) -> Result<usize, Error> {
+    let wanted = match options.parts {
+        Some(0) => return Err(Error::Options("a batch cannot be cut into 0 parts".to_string())),
+        Some(parts) => parts.min(options.batch),
+        None => {
+            let macs = graph.values().filter(|v| used[v.0]).map(|v| graph.node(v).signature().macs);
+            let macs = macs.fold(0, u64::saturating_add).saturating_mul(options.batch as u64);
+            ((macs / MACS_PER_PART) as usize).clamp(1, MAX_PARTS.min(options.batch))
+        }
+    };
+    // Every part has at least one sample of a full batch: 9 samples in 8 parts are 5 parts of 2.
+    Ok(options.batch.div_ceil(options.batch.div_ceil(wanted)))
+}
+
 /// Which values the output is computed from.
 fn reaching(graph: &Graph, output: Value) -> Vec<bool> {
     let mut used = vec![false; graph.nodes().len()];
@@ -352,7 +364,7 @@ fn set_barriers(plan: &mut Plan) {
     for index in 0..plan.steps.len() {
         let step = &plan.steps[index];
         let conflict =
-            |a: &(Cut, Access)| step.accesses.iter().any(|b| conflicts(&plan.buffers, *a, (step.cut, *b)));
+            |a: &(Cut, Access)| step.accesses.iter().any(|b| conflict(&plan.buffers, *a, (step.cut, *b)));
         let barrier = index > 0 && (step.work == Work::Update || since.iter().any(conflict));
         if barrier {
             since.clear();
@@ -363,7 +375,7 @@ fn set_barriers(plan: &mut Plan) {
 }
 
 /// Whether two accesses of different steps need a barrier between them.
-pub(super) fn conflicts(buffers: &[Buffer], a: (Cut, Access), b: (Cut, Access)) -> bool {
+fn conflict(buffers: &[Buffer], a: (Cut, Access), b: (Cut, Access)) -> bool {
     let (first, second) = (buffers[a.1.buffer].range(), buffers[b.1.buffer].range());
     let overlap = first.start < second.end && second.start < first.end;
     let same_share = a.1.buffer == b.1.buffer && a.1.own_share && b.1.own_share;
@@ -378,6 +390,7 @@ fn no_curvature(layer: &str, op: &str) -> Error {
     ))
 }
 
-fn too_large(elements: u128) -> Error {
-    Error::Memory { what: "the activations", bytes: elements * 4 }
+/// The error of activations of so many elements, in f32.
+pub(super) fn too_large(elements: u128) -> Error {
+    Error::Memory { what: "the activations", bytes: elements.saturating_mul(4) }
 }

@@ -1,11 +1,15 @@
 //! Places for the buffers of a plan: exact lifetimes, memory used again as soon as it is free.
 
 use super::Buffer;
+use super::build::too_large;
 use crate::Error;
 use crate::arena::ALIGNMENT;
 
 /// Elements to which a buffer is aligned: a whole number of cache lines for f32 and f64.
 const ALIGN: usize = ALIGNMENT / 4;
+
+/// Elements of the longest arena: in f32, no allocation is larger than `isize::MAX` bytes.
+pub(super) const MAX_LEN: usize = isize::MAX as usize / 4;
 
 /// Gives each buffer its offset and returns the length of the arena.
 ///
@@ -23,8 +27,8 @@ pub(super) fn place(buffers: &mut [Buffer], reuse: bool) -> Result<usize, Error>
         let len = buffer.len.checked_next_multiple_of(ALIGN);
         let offset = if reuse { lowest_free(buffers, &placed, index) } else { Some(total) };
         let end = len.and_then(|len| offset?.checked_add(len));
-        let (Some(offset), Some(end)) = (offset, end) else {
-            return Err(Error::Memory { what: "the activations", bytes: u128::MAX });
+        let (Some(offset), Some(end)) = (offset, end.filter(|&end| end <= MAX_LEN)) else {
+            return Err(too_large(buffers.iter().map(|b| b.len as u128).sum()));
         };
         buffers[index].offset = offset;
         total = total.max(end);

@@ -6,7 +6,8 @@
 //! bits.
 //!
 //! Architecture invariant: two parts that may run at the same time never touch the same element, unless both
-//! only read it. [`Plan::new`] checks every plan for it (in `verify`), and the arena relies on it.
+//! only read it. [`Plan::new`] checks every plan for it (in `plan/verify.rs`, which says what is checked), and the arena
+//! relies on it.
 
 mod build;
 mod memory;
@@ -53,8 +54,13 @@ pub struct PlanOptions {
     /// Whether second derivatives will be propagated too ([`Executor::curvature`](crate::Executor::curvature)).
     pub curvature: bool,
     /// Whether values that no later step declared to read, and in passes with gradients the scratch memory before
-    /// each step, are overwritten with NaN: to find a step that reads what it did not declare. For tests: it runs on one thread and without reuse.
+    /// each step, are overwritten with NaN: to find a step that reads what it did not declare. For tests: it runs
+    /// without reuse, and all workers wait for each other around each step.
     pub poison: bool,
+    /// Into at most how many parts a batch is cut, each of as many samples as the others but the last; `None`: as many
+    /// as the work that it is deserves. For tests and for measuring: sums over a batch are added part by part, so this
+    /// changes the last bits of the results.
+    pub parts: Option<usize>,
 }
 
 impl PlanOptions {
@@ -67,6 +73,7 @@ impl PlanOptions {
             input_gradients: false,
             curvature: false,
             poison: false,
+            parts: None,
         }
     }
 
@@ -213,7 +220,10 @@ impl Plan {
     /// Plans `graph`.
     ///
     /// # Errors
-    /// A graph without output, a batch of 0, or sizes beyond what can be addressed.
+    /// A graph without output, a batch or a number of parts of 0, or sizes beyond what can be addressed.
+    ///
+    /// # Panics
+    /// If the plan would let two workers touch the same element at once: a bug in the planner.
     pub fn new(graph: &Arc<Graph>, options: PlanOptions) -> Result<Plan, Error> {
         let plan = Builder::new(graph, options)?.build()?;
         verify::verify(&plan);

@@ -1,49 +1,392 @@
 //! The proof that a plan's parts keep out of each other's way, on which the arena relies.
+//!
+//! What a step touches is derived here anew from what the executor lends to it (`executor/run.rs`), and what may meet
+//! follows from the cuts and the barriers: neither the builder's list of accesses nor its rule for barriers is used.
+//! Proved for every plan:
+//!
+//! - **The arena.** Buffers that live together do not overlap, and a step touches a buffer within its life. Within a step
+//!   no part writes what any part of it touches otherwise. Between two steps without a barrier, what one writes the other
+//!   leaves alone, unless each part keeps to the same elements in both: part p of all steps that are cut by samples runs
+//!   on the same worker, since all of them have as many parts.
+//! - **The gradients.** Passes that write them directly do so into ranges of trained parameters, no two passes into the
+//!   same, and either in one part or each part its own units. Apart from these the update alone touches them.
+//! - **The update**, which writes parameters, gradients and the optimiser's slots, is the last step, stands behind a
+//!   barrier, and is cut into pieces that lie in trained parameters and do not overlap. Running statistics lie in none.
+//! - **The costs** are written by one step, cut by samples, and read by the update.
 
-use super::build::conflicts;
-use super::{Access, Cut, Plan};
+use std::ops::Range;
+
+use super::{BufferKind, Cut, Plan, Step, Work};
+use crate::Value;
+use crate::ops::{Place, Reads};
 
 /// Checks a plan independently of how it was built.
 ///
 /// # Panics
-/// If buffers that live together overlap, if a step that touches a buffer does so outside of its life, or if two
-/// steps without a barrier between them conflict: a bug in the planner, never a user's mistake.
+/// If anything that is said above does not hold: a bug in the planner, never a user's mistake.
 pub(super) fn verify(plan: &Plan) {
     buffers_are_apart(plan);
+    cuts_are_sound(plan);
     steps_are_apart(plan);
+    direct_gradients_are_apart(plan);
+    pieces_are_apart(plan);
 }
 
 fn buffers_are_apart(plan: &Plan) {
     for (index, a) in plan.buffers.iter().enumerate() {
-        assert!(a.offset + a.len <= plan.arena_len, "invariant: {a:?} lies in the arena");
+        assert!(a.range().end <= plan.arena_len, "invariant: {a:?} lies in the arena");
         for b in &plan.buffers[..index] {
             let together = a.first <= b.last && b.first <= a.last;
-            let overlap = a.offset < b.offset + b.len && b.offset < a.offset + a.len;
-            assert!(!(together && overlap), "invariant: {a:?} and {b:?} live together and overlap");
+            assert!(!(together && meet(&a.range(), &b.range())), "invariant: {a:?} and {b:?} live apart");
         }
     }
 }
 
+fn cuts_are_sound(plan: &Plan) {
+    for (index, step) in plan.steps.iter().enumerate() {
+        let sound = match (step.work, step.cut) {
+            (Work::Update, Cut::Pieces) => {
+                let last = index + 1 == plan.steps.len();
+                last && step.barrier && step.parts == plan.pieces.len().max(1)
+            }
+            (Work::Update, _) | (_, Cut::Pieces) => false,
+            (Work::BackwardParams(value), Cut::Units(units)) => {
+                let node = plan.graph.node(value);
+                let divides = node.trained().all(|spec| spec.shape.len().is_multiple_of(units));
+                units == node.signature().param_units && step.parts <= units && divides
+            }
+            (_, Cut::Units(_)) => false,
+            (_, Cut::Samples) => step.parts == plan.parts,
+        };
+        assert!(sound, "invariant: step {index}, {:?}, is not cut by {:?} like this", step.work, step.cut);
+    }
+    let costs = plan.steps.iter().filter(|step| step.work == Work::Loss).count();
+    assert_eq!(costs, 1, "invariant: one step writes the costs");
+}
+
+/// Elements of the arena that a step touches.
+#[derive(Clone, Debug)]
+struct Touch {
+    range: Range<usize>,
+    write: bool,
+    share: Share,
+}
+
+/// What of them each part touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    /// Part p the elements of its samples, so many each.
+    Samples(usize),
+    /// Part p the p-th run of so many elements.
+    Slot(usize),
+    /// Each part its own units of the parameters.
+    Units,
+    /// Each part all of them.
+    All,
+}
+
 fn steps_are_apart(plan: &Plan) {
-    let mut since: Vec<(Cut, Access)> = Vec::new();
+    let mut since: Vec<(Cut, Touch)> = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
         if step.barrier {
             since.clear();
         }
-        for access in &step.accesses {
-            let buffer = &plan.buffers[access.buffer];
-            assert!(
-                (buffer.first..=buffer.last).contains(&index),
-                "invariant: step {index} in the life of {buffer:?}"
-            );
-            // Within one step, what a part writes no other part touches.
-            assert!(!access.write || access.own_share, "invariant: {:?} writes its own share", step.work);
-            let earlier = since.iter().find(|a| conflicts(&plan.buffers, **a, (step.cut, *access)));
-            assert!(earlier.is_none(), "invariant: a barrier before {:?} on {buffer:?}", step.work);
+        let touches = touches(plan, step);
+        for (number, touch) in touches.iter().enumerate() {
+            assert!(lives(plan, touch, index), "invariant: {:?} finds {touch:?} in its life", step.work);
+            assert!(!touch.write || touch.share != Share::All, "invariant: {:?} shares {touch:?}", step.work);
+            let clash = |other: &&Touch| (touch.write || other.write) && meet(&touch.range, &other.range);
+            let within = touches[..number].iter().find(clash);
+            assert!(within.is_none(), "invariant: {:?} holds {touch:?} and {within:?}", step.work);
+            let same = |cut: Cut, other: &Touch| {
+                let both = cut == Cut::Samples && step.cut == Cut::Samples && touch.share != Share::All;
+                both && touch.share == other.share && touch.range == other.range
+            };
+            let earlier = since.iter().find(|(cut, other)| clash(&other) && !same(*cut, other));
+            assert!(earlier.is_none(), "invariant: a barrier before {:?}: {touch:?}, {earlier:?}", step.work);
         }
-        let twice = |a: &Access| step.accesses.iter().filter(|b| b.buffer == a.buffer).count() > 1;
-        let clash = step.accesses.iter().find(|a| a.write && twice(a));
-        assert!(clash.is_none(), "invariant: {:?} touches {clash:?} in one way", step.work);
-        since.extend(step.accesses.iter().map(|a| (step.cut, *a)));
+        since.extend(touches.into_iter().map(|touch| (step.cut, touch)));
+    }
+}
+
+/// Whether the elements are those of a buffer that is in use at step `index`.
+fn lives(plan: &Plan, touch: &Touch, index: usize) -> bool {
+    let mut alive = plan.buffers.iter().filter(|b| (b.first..=b.last).contains(&index));
+    alive.any(|b| b.offset <= touch.range.start && touch.range.end <= b.range().end)
+}
+
+/// What the executor lends of the arena to the parts of a step.
+fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
+    match step.work {
+        Work::Statistics(value) => {
+            let mut touches = inputs(plan, value, step);
+            touches.extend(slots(plan, value, step, plan.nodes[value.0].statistics));
+            touches
+        }
+        Work::Forward(value) => {
+            let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
+            let mut touches = inputs(plan, value, step);
+            touches.extend(whole(plan, places.statistics));
+            touches.extend(rows(plan, places.output, node.shape().len(), true, step));
+            touches.extend(rows(plan, places.saved, node.signature().saved, true, step));
+            touches
+        }
+        Work::Loss => {
+            let (width, places) = (plan.graph.node(plan.output).shape().len(), &plan.nodes[plan.output.0]);
+            let mut touches: Vec<Touch> = rows(plan, places.output, width, false, step).into_iter().collect();
+            touches.extend(rows(plan, places.gradient, width, true, step));
+            touches
+        }
+        Work::BackwardParams(value) => {
+            let mut touches = backward(plan, value, plan.graph.node(value).signature().param_reads, step);
+            touches.extend(slots(plan, value, step, plan.nodes[value.0].param_gradient));
+            touches
+        }
+        Work::BackwardInput(value, index) => {
+            let node = plan.graph.node(value);
+            let mut touches = backward(plan, value, node.signature().input_reads, step);
+            let (to, width) = (plan.nodes[node.inputs()[index].0].gradient, node.input_shapes()[index].len());
+            assert!(to.is_some(), "invariant: {:?} has a destination", step.work);
+            touches.extend(rows(plan, to, width, true, step));
+            touches
+        }
+        Work::Update => {
+            let mut touches: Vec<Touch> =
+                plan.nodes.iter().filter_map(|places| whole(plan, places.statistics)).collect();
+            let sources = plan.pieces.iter().flat_map(|p| p.sources.iter().map(move |s| (p.range.len(), s)));
+            for (len, source) in sources {
+                let starts = (0..source.count).map(|copy| source.offset + copy * source.stride);
+                let touch = |start| Touch { range: start..start + len, write: false, share: Share::All };
+                touches.extend(starts.map(touch));
+            }
+            touches
+        }
+    }
+}
+
+/// What both backward passes read. Second derivatives read inputs and output besides.
+fn backward(plan: &Plan, value: Value, reads: Reads, step: &Step) -> Vec<Touch> {
+    let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
+    let all = plan.options.curvature;
+    let mut touches = if reads.input || all { inputs(plan, value, step) } else { Vec::new() };
+    let width = node.shape().len();
+    touches.extend(rows(plan, places.gradient, width, false, step));
+    if reads.output || all {
+        touches.extend(rows(plan, places.output, width, false, step));
+    }
+    if reads.saved {
+        touches.extend(rows(plan, places.saved, node.signature().saved, false, step));
+        touches.extend(whole(plan, places.statistics));
+    }
+    if reads.param_gradients {
+        touches.extend(whole(plan, places.param_gradient));
+    }
+    touches
+}
+
+fn inputs(plan: &Plan, value: Value, step: &Step) -> Vec<Touch> {
+    let places = plan.nodes[value.0].inputs.iter().zip(plan.graph.node(value).input_shapes());
+    let in_arena = places.filter_map(|(place, shape)| match *place {
+        Place::Arena(offset) => Some(of_samples(plan, offset, shape.len(), false, step)),
+        Place::External(_) => None,
+    });
+    in_arena.collect()
+}
+
+fn rows(plan: &Plan, buffer: Option<usize>, width: usize, write: bool, step: &Step) -> Option<Touch> {
+    plan.buffer(buffer).map(|buffer| of_samples(plan, buffer.offset, width, write, step))
+}
+
+/// `width` elements per sample: of each part its own, or where parts are not samples, of each part all.
+fn of_samples(plan: &Plan, offset: usize, width: usize, write: bool, step: &Step) -> Touch {
+    let share = if step.cut == Cut::Samples { Share::Samples(width) } else { Share::All };
+    Touch { range: offset..offset + width * plan.options.batch, write, share }
+}
+
+fn whole(plan: &Plan, buffer: Option<usize>) -> Option<Touch> {
+    plan.buffer(buffer).map(|buffer| Touch { range: buffer.range(), write: false, share: Share::All })
+}
+
+/// What a pass writes of statistics or of parameter gradients.
+fn slots(plan: &Plan, value: Value, step: &Step, buffer: Option<usize>) -> Option<Touch> {
+    let (node, buffer) = (plan.graph.node(value), plan.buffer(buffer)?);
+    let slot = match buffer.kind {
+        BufferKind::Statistics(_) => node.signature().statistics,
+        _ => node.trained_len(),
+    };
+    let share = match step.cut {
+        Cut::Units(_) if buffer.len == slot => Share::Units,
+        Cut::Samples if buffer.len == slot * step.parts => Share::Slot(slot),
+        _ => Share::All,
+    };
+    Some(Touch { range: buffer.range(), write: true, share })
+}
+
+fn direct_gradients_are_apart(plan: &Plan) {
+    let mut written: Vec<Range<usize>> = Vec::new();
+    for step in &plan.steps {
+        let Work::BackwardParams(value) = step.work else { continue };
+        let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
+        if places.param_gradient.is_some() {
+            continue;
+        }
+        let alone = step.parts == 1 || matches!(step.cut, Cut::Units(_));
+        assert!(alone, "invariant: one part of {:?} writes each gradient", step.work);
+        for (range, spec) in places.params.iter().zip(node.trained()) {
+            let own = trained(plan).any(|r| r.start == range.start && r.len() == spec.shape.len());
+            assert!(
+                own && range.len() == spec.shape.len(),
+                "invariant: {range:?} is one of '{}'",
+                node.name()
+            );
+            let other = written.iter().find(|other| meet(range, other));
+            assert!(other.is_none(), "invariant: '{}' and another pass write {range:?}", node.name());
+            written.push(range.clone());
+        }
+    }
+}
+
+fn pieces_are_apart(plan: &Plan) {
+    for (index, piece) in plan.pieces.iter().enumerate() {
+        let inside = trained(plan).any(|r| r.start <= piece.range.start && piece.range.end <= r.end);
+        assert!(inside, "invariant: piece {:?} lies in a trained parameter", piece.range);
+        let other = plan.pieces[..index].iter().find(|other| meet(&piece.range, &other.range));
+        assert!(other.is_none(), "invariant: pieces {:?} and {other:?} lie apart", piece.range);
+    }
+}
+
+/// The ranges of the trained parameters.
+fn trained(plan: &Plan) -> impl Iterator<Item = &Range<usize>> {
+    plan.graph.layout().entries().iter().filter(|e| e.spec.role.trainable()).map(|e| &e.range)
+}
+
+fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ops::{BatchNorm, Linear, Relu};
+    use crate::{Graph, PlanOptions};
+
+    /// A plan in two parts with statistics, partial gradients, and gradients that are written directly by units.
+    fn plan() -> Plan {
+        plan_with(true)
+    }
+
+    fn plan_with(reuse: bool) -> Plan {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [200]).unwrap();
+        let a = graph.add("wide", Linear::new(200), [x]).unwrap();
+        let a = graph.add("norm", BatchNorm::default(), [a]).unwrap();
+        let a = graph.add("relu", Relu {}, [a]).unwrap();
+        let a = graph.add("again", Linear::new(200), [a]).unwrap();
+        graph.add("out", Linear::new(3), [a]).unwrap();
+        let options = PlanOptions { parts: Some(2), reuse, ..PlanOptions::train(4) };
+        Plan::new(&Arc::new(graph), options).unwrap()
+    }
+
+    fn value(plan: &Plan, name: &str) -> Value {
+        plan.graph.find(name).unwrap()
+    }
+
+    #[test]
+    fn a_barrier_that_is_left_out_is_missed() {
+        // Where nothing is used again, all barriers are there for values that cross from part to part.
+        let plan = plan_with(false);
+        let barriers: Vec<usize> = (0..plan.steps.len()).filter(|&i| plan.steps[i].barrier).collect();
+        assert!(barriers.len() > 3, "{barriers:?}");
+        for index in barriers {
+            let mut broken = plan.clone();
+            broken.steps[index].barrier = false;
+            let outcome = std::panic::catch_unwind(|| verify(&broken));
+            assert!(outcome.is_err(), "without the barrier before {:?}", broken.steps[index].work);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "live apart")]
+    fn buffers_that_live_together_may_not_overlap() {
+        let mut plan = plan();
+        let a = plan.nodes[value(&plan, "wide").0].output.unwrap();
+        let b = plan.nodes[value(&plan, "norm").0].output.unwrap();
+        plan.buffers[b].offset = plan.buffers[a].offset + 16;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "in its life")]
+    fn a_step_may_not_touch_what_is_not_in_use() {
+        let mut plan = plan();
+        let output = plan.nodes[value(&plan, "again").0].output.unwrap();
+        plan.buffers[output].last = plan.buffers[output].first;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "is not cut by")]
+    fn steps_that_are_cut_by_samples_have_equally_many_parts() {
+        let mut plan = plan();
+        plan.steps[0].parts = 1;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "another pass write")]
+    fn two_layers_may_not_write_one_gradient() {
+        let mut plan = plan();
+        let (wide, again) = (value(&plan, "wide"), value(&plan, "again"));
+        plan.nodes[again.0].params = plan.nodes[wide.0].params.clone();
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "one part of")]
+    fn parts_of_samples_may_not_write_one_gradient() {
+        let mut plan = plan();
+        let out = value(&plan, "out");
+        plan.nodes[out.0].param_gradient = None;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "shares Touch")]
+    fn parts_of_samples_may_not_write_one_slot() {
+        let mut plan = plan();
+        let buffer = plan.nodes[value(&plan, "out").0].param_gradient.unwrap();
+        plan.buffers[buffer].len /= 2;
+        for source in plan.pieces.iter_mut().flat_map(|piece| &mut piece.sources) {
+            source.count = 1;
+        }
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "lie apart")]
+    fn pieces_of_the_update_may_not_overlap() {
+        let mut plan = plan();
+        plan.pieces[1].range.start -= 1;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "lies in a trained parameter")]
+    fn the_update_may_not_move_running_statistics() {
+        let mut plan = plan();
+        let range = plan.graph.layout().find("norm.running_mean").unwrap().range.clone();
+        plan.pieces[0].range = range;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "is not cut by")]
+    fn the_update_comes_last() {
+        let mut plan = plan();
+        let last = plan.steps.len() - 1;
+        plan.steps.swap(last, last - 1);
+        verify(&plan);
     }
 }
