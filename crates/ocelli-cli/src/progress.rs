@@ -7,7 +7,7 @@ use ocelli::train::{EpochRecord, Event};
 
 use crate::console::Console;
 use crate::output::print_json;
-use crate::text::{duration, percent};
+use crate::text::{duration, percent, rate};
 
 /// Where there is no bar, a line at least this often.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -57,7 +57,7 @@ impl Progress {
             }
             Event::Epoch(record) => self.epoch(record),
             Event::RateChanged { from, to, epoch } => {
-                self.line(&format!("epoch {epoch:.2}: base learning rate {from} → {to}"));
+                self.line(&format!("epoch {epoch:.2}: base learning rate {} → {}", rate(*from), rate(*to)));
             }
             Event::Checkpoint { epoch } if self.console.verbose() => {
                 self.line(&format!("checkpoint after {epoch:.2} epochs"));

@@ -190,8 +190,10 @@ fn undecodable(name: &str, bytes: &[u8], error: ImageError) -> DataError {
 
 /// A file of another kind, or a kind of picture that is not read.
 fn no_picture(name: &str, bytes: &[u8]) -> DataError {
+    if bytes.is_empty() {
+        return damaged(name, "the file is empty");
+    }
     let problem = match image::guess_format(bytes) {
-        _ if bytes.is_empty() => "the file is empty".to_owned(),
         Ok(format) if READ.contains(&format) => {
             format!("it is a {format:?} picture of a rare kind that is not read")
         }
