@@ -50,9 +50,8 @@ fn name_of(command: &Command) -> &str {
 
 /// The page of one command: clap's sections, then what stands below its help.
 fn page(command: &Command) -> io::Result<String> {
-    let man = Man::new(command.clone()).source(concat!("ocelli ", env!("CARGO_PKG_VERSION")));
+    let man = Man::new(command.clone());
     let mut page = Vec::new();
-    man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
     man.render_synopsis_section(&mut page)?;
     man.render_description_section(&mut page)?;
@@ -60,8 +59,21 @@ fn page(command: &Command) -> io::Result<String> {
     if command.has_subcommands() {
         man.render_subcommands_section(&mut page)?;
     }
+    // Each section begins with clap_mangen's definition of the apostrophe; one is enough.
+    let page = String::from_utf8_lossy(&page);
+    let defines = |line: &&str| line.starts_with(".ie ") || line.starts_with(".el ");
+    let apostrophe = page.lines().take_while(defines);
+    let body = page.lines().filter(|line| !defines(line));
+    let lines: Vec<&str> = apostrophe.chain(body).collect();
     let below = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-    Ok(String::from_utf8_lossy(&page).into_owned() + &sections(&below))
+    Ok(format!("{}{}\n{}", title(command), lines.join("\n"), sections(&below)))
+}
+
+/// The head and foot of a page. Not clap_mangen's, which leaves the empty date unquoted, so that the version takes its
+/// place.
+fn title(command: &Command) -> String {
+    let (name, version) = (escaped(name_of(command)), env!("CARGO_PKG_VERSION"));
+    format!(".TH {name} 1 \"\" \"ocelli {version}\" \"User Commands\"\n")
 }
 
 /// How the block of examples begins.

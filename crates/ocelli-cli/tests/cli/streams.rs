@@ -75,9 +75,10 @@ fn events_end_with_why_there_is_no_result() {
 #[test]
 fn a_limit_on_file_sizes_is_an_error_of_writing() {
     let place = Place::new();
-    place.ok("train digits --net perceptron --epochs 1 --out run -q");
+    place.ok("train digits --net mlp --widths 64 --epochs 1 --out run -q");
+    // Blocks of 512 or 1024 bytes: enough for the configuration, too few for a checkpoint.
     let resume =
-        format!("ulimit -f 1; exec {} train --resume run --epochs 2 -q", env!("CARGO_BIN_EXE_ocelli"));
+        format!("ulimit -f 8; exec {} train --resume run --epochs 2 -q", env!("CARGO_BIN_EXE_ocelli"));
     let mut shell = std::process::Command::new("sh");
     let done = run(shell.args(["-c", &resume]).current_dir(place.path("")));
     assert_eq!(done.code, 4, "{}", done.stderr);
