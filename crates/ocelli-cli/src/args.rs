@@ -1,12 +1,12 @@
 //! The command line: its verbs, and how the values of options are read.
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Parser, Subcommand};
+use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Trains, measures, explains and ships neural networks that see.
 #[derive(Debug, Parser)]
 #[command(name = "ocelli", version, max_term_width = 100, styles = STYLES, after_help = EXAMPLES)]
-#[command(disable_help_subcommand = true, subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -34,7 +34,7 @@ Examples:
   ocelli plan mnist --batch 128        every layer's shape and cost, and all memory
 
 Results go to standard output, everything else to standard error.
-Exit codes: 0 done, 1 a check failed, 2 usage, 3 bad data or model, 4 disk, 5 diverged,
+Exit codes: 0 done, 1 a check failed, 2 usage, 3 bad data or model, 4 disk, 5 diverged, \
 6 memory or limits, 101 a bug, 130 interrupted with a checkpoint.";
 
 /// The verbs.
@@ -56,6 +56,30 @@ pub(crate) enum Verb {
     Man(crate::man::Args),
 }
 
+/// The command line, built. Numbers may be negative for clap, so that the reader of each says what it takes.
+pub(crate) fn command() -> Command {
+    let numbers = |arg: Arg| match arg.get_action().takes_values() && !arg.is_positional() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    };
+    Cli::command().mut_subcommands(|verb| verb.mut_args(numbers))
+}
+
+/// Reads the command line.
+///
+/// # Errors
+/// What clap refuses, and help and version, which end a command too.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    let mut command = command();
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut command))
+}
+
+/// A whole number from 0 on: seeds.
+pub(crate) fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "give a whole number from 0 on".to_string())
+}
+
 /// A whole number from 1 on: epochs.
 pub(crate) fn number(text: &str) -> Result<u64, String> {
     match text.parse() {
@@ -67,6 +91,17 @@ pub(crate) fn number(text: &str) -> Result<u64, String> {
 /// A whole number from 1 on: how many images, classes or units.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     number(text).and_then(|n| usize::try_from(n).map_err(|_| "give a smaller number".to_string()))
+}
+
+/// The most units of a layer that `--widths` asks for.
+const MOST_UNITS: usize = 1 << 20;
+
+/// A number of units of a layer.
+pub(crate) fn width(text: &str) -> Result<usize, String> {
+    match size(text)? {
+        n if n <= MOST_UNITS => Ok(n),
+        _ => Err(format!("give whole numbers from 1 to {MOST_UNITS}")),
+    }
 }
 
 /// The most threads that can be asked for.
@@ -104,10 +139,21 @@ pub(crate) fn below_1(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A share that labels are smoothed by.
+pub(crate) fn smoothing(text: &str) -> Result<f64, String> {
+    below_1(text).map_err(|_| "give a number from 0 to below 1, such as 0.1".to_string())
+}
+
+/// The most channels, rows or columns of an input that is only described.
+const MOST_SIDE: usize = 1 << 12;
+
 /// C×H×W with an `x` between the sizes.
 pub(crate) fn image_shape(text: &str) -> Result<[usize; 3], String> {
     let sizes: Option<Vec<usize>> = text.split(['x', '×']).map(|size| size.parse().ok()).collect();
     match sizes.as_deref() {
+        Some(sizes) if sizes.iter().any(|&size| size > MOST_SIDE) => {
+            Err(format!("give sizes of at most {MOST_SIDE}"))
+        }
         Some(&[c, h, w]) if c > 0 && h > 0 && w > 0 => Ok([c, h, w]),
         _ => Err("give channels x height x width, such as 1x28x28 or 3x224x224".to_string()),
     }
@@ -115,13 +161,11 @@ pub(crate) fn image_shape(text: &str) -> Result<[usize; 3], String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -134,6 +178,7 @@ mod tests {
             assert!(above_0(bad).is_err(), "{bad}");
         }
         assert!(threads("0").is_err() && threads("100000").is_err());
+        assert!(width("1000000000").is_err() && seed("-1").is_err_and(|e| e.contains("from 0")));
         assert!(below_1("1").is_err() && not_negative("-1").is_err());
     }
 
@@ -141,6 +186,7 @@ mod tests {
     fn shapes_are_three_sizes() {
         assert_eq!(image_shape("3x224x200"), Ok([3, 224, 200]));
         assert_eq!(image_shape("1×8×8"), Ok([1, 8, 8]));
+        assert!(image_shape("1x100000000x100000000").is_err_and(|e| e.contains("4096")));
         for bad in ["28", "28x28", "1x0x8", "1x8x8x8", "axbxc"] {
             assert!(image_shape(bad).is_err(), "{bad}");
         }

@@ -36,7 +36,8 @@ fn message(payload: &(dyn Any + Send)) -> String {
 }
 
 fn report(what: &str) -> String {
-    let command: Vec<String> = std::env::args().map(|word| crate::text::quoted(&word)).collect();
+    // Not `args`, which panics at words that are no text.
+    let command: Vec<String> = std::env::args_os().map(crate::text::quoted).collect();
     format!(
         "\nthis is a bug in Ocelli: {what}\n  Nothing of yours is at fault, and checkpoints that were written stay whole.\n  \
          Please report it at {}/issues, with these lines:\n    ocelli {} on {}-{}\n    {}\n",

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::args::{image_shape, size};
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::network::{NetName, warn_of_unread};
 use crate::output::{Align, Table, print, print_json};
 
 /// Options of `check`.
@@ -21,7 +22,7 @@ use crate::output::{Align, Table, print, print_json};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist) or a network file
-    #[arg(value_name = "NET|FILE.toml", default_value = "lenet")]
+    #[arg(value_name = "NET|FILE.toml", default_value = "lenet", value_parser = NetName, hide_possible_values = true)]
     net: String,
     /// Channels x height x width of the input [default: the network's own]
     #[arg(long, value_name = "CxHxW", value_parser = image_shape)]
@@ -33,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = size, default_value = "2")]
     batch: usize,
     /// Chooses weights, images and the elements that are checked
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", value_parser = crate::args::seed, default_value = "0")]
     seed: u64,
     /// Elements that are checked of each parameter and input; of larger ones, so many at random
     #[arg(long, value_name = "N", value_parser = size, default_value = "10")]
@@ -44,7 +45,7 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-Each layer is checked by itself, then the network as it is trained: the gradients of back-propagation, in f64, against
+Each layer is checked by itself, then the network as it is trained: the gradients of back-propagation, in f64, against \
 differences of the cost. Exit code 1 where a relative error is above 1e-6.
 
 Examples:
@@ -70,6 +71,7 @@ struct Checked {
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let (network, loss) = network(args)?;
     console.say(&format!("checking {}: every layer by itself, then all together", network.name));
+    warn_of_unread(&network.graph, console);
     let criterion = Criterion { loss, reduction: Reduction::Mean };
     let check =
         GradientCheck { limit: args.elements, seed: args.seed, ..GradientCheck::new(criterion, Mode::Train) };

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use ocelli::Error;
 use ocelli::eval::{Evaluation, Evaluator};
 use ocelli::io::ModelFile;
 use ocelli::predict::{model_loss, model_preprocess};
 use ocelli_core::{Criterion, Reduction};
-use ocelli_data::{Dataset, OpenOptions, Parts, match_classes, open, open_parts};
+use ocelli_data::{Dataset, OpenOptions, Parts, match_classes, open, open_parts, same_source};
 
 use crate::console::Console;
 use crate::engine::engine;
@@ -36,7 +37,7 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-The test split of DATA is measured if it has one. Without one, data that the model was trained on give the images
+The test split of DATA is measured if it has one. Without one, data that the model was trained on give the images \
 that were held out, and other data give all. Classes are matched by name.
 
 Examples:
@@ -49,6 +50,12 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let (preprocess, loss) = (model_preprocess(&model)?, model_loss(&model)?);
     let (dataset, which) = images(args, &model)?;
     let dataset = match_classes(dataset, &model.classes)?;
+    if dataset.is_empty() {
+        let data = &args.data;
+        let reason =
+            format!("{data}: there is nothing to measure: {which} has no images; --all takes every image");
+        return Err(Error::Bad(reason).into());
+    }
     console.fact("data", format!("{} of {}: {which}", counted(dataset.len(), "image"), args.data));
     let criterion = Criterion { loss, reduction: Reduction::Mean };
     let engine = engine(args.threads)?;
@@ -73,7 +80,7 @@ fn images(args: &Args, model: &ModelFile) -> Result<(Arc<dyn Dataset>, &'static 
     }
     let training = |key: &str| model.training.get(key);
     let trained_on = training("data").and_then(|data| data.as_str());
-    if !trained_on.is_some_and(|data| same_data(data, &args.data)) {
+    if !trained_on.is_some_and(|data| same_source(Path::new(data), Path::new(&args.data))) {
         return Ok((parts.train, "all"));
     }
     if training("val").is_some_and(|val| !val.is_null()) {
@@ -89,11 +96,6 @@ fn all(parts: Parts) -> Arc<dyn Dataset> {
         Some(test) => Arc::new(Joined { first: parts.train, second: test }),
         None => parts.train,
     }
-}
-
-/// Whether two names of data mean the same: built-in names, or paths.
-fn same_data(a: &str, b: &str) -> bool {
-    a == b || matches!((Path::new(a).canonicalize(), Path::new(b).canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 
 /// Accuracy, the classes, and what is taken for what.

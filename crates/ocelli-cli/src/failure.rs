@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use ocelli::Error;
 
 use crate::console::Console;
-use crate::text::quoted;
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -31,8 +30,7 @@ impl Failure {
                 Failure::Error(Error::Io(format!("cannot write to standard output: {e}"))).report(console)
             }
             Failure::Error(Error::Interrupted(run)) => {
-                let run = quoted(&run.display().to_string());
-                console.always(&format!("interrupted; to continue: ocelli train --resume {run}"));
+                console.always(&format!("interrupted; to continue: {}", crate::train::resume_command(&run)));
                 ExitCode::from(Error::Interrupted(Default::default()).exit_code())
             }
             Failure::Error(error) => {

@@ -10,9 +10,11 @@ use ocelli::train::{NetSpec, RunConfig, RunFolder};
 use ocelli::{Engine, Recipe};
 use ocelli_data::{Dataset, OpenOptions};
 
-use crate::args::{image_shape, size, threads};
+use crate::args::{image_shape, size, threads, width};
+use crate::console::Console;
 use crate::engine::engine;
 use crate::failure::Failure;
+use crate::network::{NetName, naming_those_that_fit, warn_of_unread};
 use crate::output::{Align, Table, print, print_json};
 use crate::text::{amount, bytes, count, counted, flops, sizes};
 
@@ -21,7 +23,7 @@ use crate::text::{amount, bytes, count, counted, flops, sizes};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist), a network file, a model file or a run folder
-    #[arg(value_name = "NET|FILE.toml|MODEL")]
+    #[arg(value_name = "NET|FILE.toml|MODEL", value_parser = NetName, hide_possible_values = true)]
     net: String,
     /// Images per step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = size)]
@@ -33,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = size, conflicts_with = "data")]
     classes: Option<usize>,
     /// Widths of the hidden layers of mlp [default: 512,512]
-    #[arg(long, value_delimiter = ',', value_parser = size)]
+    #[arg(long, value_delimiter = ',', value_parser = width)]
     widths: Vec<usize>,
     /// Take input and classes from these images, and count their memory
     #[arg(long, value_name = "DATA")]
@@ -50,8 +52,8 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-Shapes are channels x height x width, of one image. FLOPs are those of one image forward; a multiply-add counts two.
-\"saved\" is what a step keeps of its whole batch for the backward pass. \"sees\" is the receptive field in pixels.
+Shapes are channels x height x width, of one image. FLOPs are those of one image forward; a multiply-add counts \
+two. \"saved\" is what a step keeps of its whole batch for the backward pass. \"sees\" is the receptive field in pixels.
 
 Examples:
   ocelli plan mnist --batch 128
@@ -66,8 +68,9 @@ struct Planned {
 }
 
 /// Plans.
-pub(crate) fn run(args: &Args) -> Result<std::process::ExitCode, Failure> {
+pub(crate) fn run(args: &Args, console: Console) -> Result<std::process::ExitCode, Failure> {
     let planned = planned(args)?;
+    warn_of_unread(&planned.network.graph, console);
     if args.toml {
         print(&planned.network.to_toml())?;
     } else {
@@ -104,15 +107,18 @@ fn planned(args: &Args) -> Result<Planned, Failure> {
         }
         NetSpec::File(_) => [1, 1, 1],
     };
-    let network = spec.build(args.input.unwrap_or(own), args.classes.unwrap_or(10))?;
+    let (input, classes) = (args.input.unwrap_or(own), args.classes.unwrap_or(10));
+    let network = spec.build(input, classes).map_err(|e| naming_those_that_fit(e, &spec, input, classes))?;
     Ok(Planned { network, recipe, data_bytes: 0 })
 }
 
 /// A network for a data set, exactly as `train` would build it.
 fn on_data(spec: &NetSpec, recipe: Recipe, data: &str) -> Result<Planned, Failure> {
     let splits = ocelli_data::open(data, &OpenOptions::default())?;
-    let config = RunConfig::resolve(data, None, spec, recipe, 0, &splits)?;
-    let network = Network::from_toml(&config.network, data, Some(splits.train.classes().len()))?;
+    let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
+    let config = RunConfig::resolve(data, None, spec, recipe, 0, &splits)
+        .map_err(|e| naming_those_that_fit(e, spec, input, classes))?;
+    let network = Network::from_toml(&config.network, data, Some(classes))?;
     let bytes =
         |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
     let data_bytes = bytes(&splits.train) + bytes(&splits.val);
@@ -195,9 +201,21 @@ pub(crate) fn layers_table(plan: &Description) -> String {
     table.render()
 }
 
+/// The input under the name by which layers read it.
 fn input_row(plan: &Description) -> [String; 8] {
     let empty = String::new;
-    ["input".to_string(), empty(), sizes(&plan.input), empty(), empty(), empty(), empty(), empty()]
+    let read = plan.layers.iter().flat_map(|layer| &layer.from);
+    let name = read.into_iter().find(|name| plan.layers.iter().all(|layer| layer.name != **name));
+    [
+        name.cloned().unwrap_or_default(),
+        "input".to_string(),
+        sizes(&plan.input),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+        empty(),
+    ]
 }
 
 fn layer_row(layer: &LayerLine, previous: Option<&String>) -> [String; 8] {

@@ -1,5 +1,8 @@
 //! Numbers, times and words as people read them.
 
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+
 /// With a comma between thousands: 61,706.
 pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -69,13 +72,39 @@ pub(crate) fn sizes(sizes: &[usize]) -> String {
     sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("×")
 }
 
+/// A learning rate: plainly, or with an exponent where that would be a row of zeros.
+pub(crate) fn rate(x: f64) -> String {
+    if x == 0.0 || (1e-4..1e6).contains(&x.abs()) { x.to_string() } else { format!("{x:e}") }
+}
+
+/// A name within a line: control characters, which would end the cell or the line, are written as `\t` and the like.
+pub(crate) fn in_line(name: &str) -> String {
+    let each = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    name.chars().map(each).collect()
+}
+
 /// A word as a shell takes it back.
-pub(crate) fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref();
+    let Some(text) = word.to_str() else { return quoted_bytes(word.as_encoded_bytes()) };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=,:+@%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_string(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_string(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
+}
+
+/// A word that is no text, byte by byte, as bash and zsh take it back.
+fn quoted_bytes(word: &[u8]) -> String {
+    let mut text = "$'".to_string();
+    for &byte in word {
+        match byte {
+            b'\'' | b'\\' => text.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => write!(text, r"\x{byte:02x}").expect("text takes any text"),
+        }
+    }
+    text + "'"
 }
 
 #[cfg(test)]
@@ -121,5 +150,17 @@ mod tests {
         assert_eq!(quoted("my photos"), "'my photos'");
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
+        assert_eq!(quoted_bytes(b"a\xffb 'c"), r"$'a\xffb \'c'");
+    }
+
+    #[test]
+    fn rates_have_no_rows_of_zeros() {
+        let texts = [rate(0.05), rate(1e30), rate(0.00005), rate(1e-4), rate(0.0)];
+        assert_eq!(texts, ["0.05", "1e30", "5e-5", "0.0001", "0"]);
+    }
+
+    #[test]
+    fn names_stay_within_their_line() {
+        assert_eq!(in_line("a\tb\nc d"), r"a\tb\nc d");
     }
 }

@@ -19,7 +19,7 @@ pub enum DataError {
         known: String,
     },
     /// It exists, but no known format recognises it.
-    #[error("{path}: not a data set that can be read ({found}). Data sets can be: {known}", path = path.display())]
+    #[error("{path}: {found}. Data sets can be: {known}", path = path.display())]
     UnknownFormat {
         /// What was asked for.
         path: PathBuf,
@@ -60,8 +60,26 @@ pub enum DataError {
         /// What to do.
         advice: String,
     },
+    /// A picture file that cannot be decoded.
+    #[error("{picture}: {problem}; {advice}")]
+    Picture {
+        /// The file.
+        picture: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        advice: String,
+    },
+    /// A picture of more pixels than are decoded.
+    #[error("{picture}: {problem}; scale it down first")]
+    PictureSize {
+        /// The file.
+        picture: String,
+        /// How large it is, and what is allowed.
+        problem: String,
+    },
     /// The system could not read or write.
-    #[error("{path}: cannot {action}: {source}", path = path.display())]
+    #[error("{path}: cannot {action}: {source}{advice}", path = path.display(), advice = advice(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -101,13 +119,16 @@ impl DataError {
     /// Who can mend this.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            DataError::NotFound { .. }
-            | DataError::UnknownFormat { .. }
-            | DataError::Ambiguous { .. }
-            | DataError::Setting { .. } => ErrorKind::Usage,
-            DataError::Malformed { .. } => ErrorKind::BadData,
-            DataError::Io { .. } => ErrorKind::Io,
-            DataError::Memory { .. } => ErrorKind::Memory,
+            DataError::NotFound { .. } | DataError::Ambiguous { .. } | DataError::Setting { .. } => {
+                ErrorKind::Usage
+            }
+            DataError::UnknownFormat { .. } | DataError::Malformed { .. } | DataError::Picture { .. } => {
+                ErrorKind::BadData
+            }
+            // A name that leads nowhere, or to a folder, is the caller's.
+            DataError::Io { source, .. } if advice(source).is_empty() => ErrorKind::Io,
+            DataError::Io { .. } => ErrorKind::Usage,
+            DataError::Memory { .. } | DataError::PictureSize { .. } => ErrorKind::Memory,
         }
     }
 
@@ -135,6 +156,15 @@ impl DataError {
 
     pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, source: io::Error) -> DataError {
         DataError::Io { path: path.into(), action, source }
+    }
+}
+
+/// What to do about a name that is wrong; nothing for what the system itself refuses.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::NotFound => "; check the name",
+        io::ErrorKind::IsADirectory => "; give files, such as those of this folder",
+        _ => "",
     }
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::augment::{Augment, Augmenter};
 use crate::{DataError, Dataset, Picture, resize};
 
-/// What is done to every picture, in training, evaluation and prediction alike: convert to grey or
-/// colour, resize, pad, normalise.
+/// What is done to every picture, in training, evaluation and prediction alike: lay over the background, convert to
+/// grey or colour, resize, pad, normalise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
@@ -18,7 +18,8 @@ pub struct Preprocess {
     /// Pixels of `background` that are then added on each side.
     #[serde(default)]
     pub pad: usize,
-    /// The value, 0 to 255, of what lies outside the picture: padding, and what augmentation moves in.
+    /// The value, 0 to 255, of what lies behind and outside the picture: under transparent pixels, padding, and what
+    /// augmentation moves in.
     #[serde(default)]
     pub background: u8,
     /// How pixel values become inputs.
@@ -33,7 +34,7 @@ pub enum Normalise {
     MeanStd {
         /// Of the training images.
         mean: Vec<f32>,
-        /// Of the training images.
+        /// Of the training images; negative ones invert the picture.
         std: Vec<f32>,
     },
     /// low + p·(high − low). LeNet-5 has −0.1 for background and 1.175 for ink (LeCun, Bottou, Bengio
@@ -115,9 +116,13 @@ impl Preprocess {
                     let value = format!("{} means and {} deviations", mean.len(), std.len());
                     return refuse("normalise", value, "every channel has one of each");
                 }
-                if !mean.iter().all(|m| m.is_finite()) || !std.iter().all(|s| s.is_normal() && *s > 0.0) {
+                if !mean.iter().all(|m| m.is_finite()) || !std.iter().all(|s| s.is_normal()) {
                     let value = format!("mean {mean:?}, std {std:?}");
-                    return refuse("normalise", value, "means are finite and deviations above 0");
+                    return refuse(
+                        "normalise",
+                        value,
+                        "means and deviations are finite, and deviations not 0",
+                    );
                 }
             }
             Normalise::Range { low, high } => {
@@ -128,6 +133,36 @@ impl Preprocess {
             }
         }
         Ok(())
+    }
+
+    /// The same for pictures that are inverted: where v was expected, they have 255 − v.
+    pub fn inverted(&self) -> Preprocess {
+        let normalise = match &self.normalise {
+            // ((1 − p) − mean) / std = (p − (1 − mean)) / −std.
+            Normalise::MeanStd { mean, std } => Normalise::MeanStd {
+                mean: mean.iter().map(|m| 1.0 - m).collect(),
+                std: std.iter().map(|s| -s).collect(),
+            },
+            Normalise::Range { low, high } => Normalise::Range { low: *high, high: *low },
+        };
+        Preprocess { normalise, background: 255 - self.background, ..self.clone() }
+    }
+
+    /// Whether `picture` looks like a negative of the training images: its border is bright where theirs are mostly
+    /// dark, or dark where theirs are mostly bright. Only drawings in grey are judged; photographs have no paper.
+    pub fn looks_inverted(&self, picture: &Picture) -> bool {
+        let usual = match &self.normalise {
+            _ if self.channels != 1 => return false,
+            Normalise::MeanStd { mean, std } if std[0] > 0.0 => mean[0],
+            Normalise::Range { low, high } if low < high => f32::from(self.background) / 255.0,
+            // Inverted already, on purpose.
+            _ => return false,
+        };
+        let (mut opaque, mut grey) = (Picture::default(), Picture::default());
+        opaque.lay_over(picture, self.background);
+        grey.convert_from(&opaque, 1);
+        let border = border_mean(&grey);
+        (usual < DARK && border > 1.0 - DARK) || (usual > 1.0 - DARK && border < DARK)
     }
 
     /// The line value·a + b that channel `c` follows, over values from 0 to 255.
@@ -144,6 +179,21 @@ impl Preprocess {
         };
         (a as f32, b as f32)
     }
+}
+
+/// Below this share of full brightness a drawing's paper is dark, and above 1 − this bright.
+const DARK: f32 = 0.4;
+
+/// The mean of the outermost pixels of a grey picture, from 0 to 1.
+fn border_mean(grey: &Picture) -> f32 {
+    let (height, width) = (grey.height, grey.width);
+    let outer = |i: &usize| {
+        let (y, x) = (i / width, i % width);
+        y == 0 || x == 0 || y + 1 == height || x + 1 == width
+    };
+    let border: Vec<f32> =
+        (0..height * width).filter(outer).map(|i| f32::from(grey.pixels[i]) / 255.0).collect();
+    border.iter().sum::<f32>() / border.len().max(1) as f32
 }
 
 /// Exact sums of a channel's values, so that their order cannot matter.
@@ -186,6 +236,13 @@ pub struct Preprocessor {
     /// Per value, for each channel, what it becomes.
     table: Vec<f32>,
     augmenter: Option<Augmenter>,
+    work: Workspace,
+}
+
+/// Pictures on the way, whose memory is reused.
+#[derive(Clone, Debug, Default)]
+struct Workspace {
+    opaque: Picture,
     converted: Picture,
     resized: Picture,
 }
@@ -200,14 +257,7 @@ impl Preprocessor {
         let lines: Vec<(f32, f32)> = (0..spec.channels).map(|c| spec.line(c)).collect();
         let table =
             (0..256).flat_map(|value| lines.iter().map(move |&(a, b)| value as f32 * a + b)).collect();
-        Ok(Preprocessor {
-            spec: spec.clone(),
-            lines,
-            table,
-            augmenter: None,
-            converted: Picture::default(),
-            resized: Picture::default(),
-        })
+        Ok(Preprocessor { spec: spec.clone(), lines, table, augmenter: None, work: Workspace::default() })
     }
 
     /// For training: [`Preprocessor::apply_augmented`] then varies pictures as `augment` says.
@@ -225,12 +275,12 @@ impl Preprocessor {
         self.spec.input_shape()
     }
 
-    /// Writes `picture`, of any size and 1 or 3 channels, to `out` as the network takes it, H·W·C.
+    /// Writes `picture`, of any size, to `out` as the network takes it, H·W·C.
     /// Panics where `out` is not as long as [`Preprocess::input_shape`] says.
     pub fn apply(&mut self, picture: &Picture, out: &mut [f32]) {
         let [channels, height, width] = self.spec.input_shape();
         assert_eq!(out.len(), channels * height * width, "the length of an input");
-        let picture = fitted(&self.spec, picture, &mut self.converted, &mut self.resized);
+        let picture = fitted(&self.spec, picture, &mut self.work);
         let (pad, row) = (self.spec.pad, picture.width * channels);
         let background = &self.table[usize::from(self.spec.background) * channels..][..channels];
         if pad > 0 {
@@ -255,7 +305,7 @@ impl Preprocessor {
             return self.apply(picture, out);
         };
         let spec = &self.spec;
-        let picture = fitted(spec, picture, &mut self.converted, &mut self.resized);
+        let picture = fitted(spec, picture, &mut self.work);
         augmenter.apply(picture, spec.pad, spec.background, key, out);
         for pixel in out.chunks_exact_mut(spec.channels) {
             for (value, &(a, b)) in pixel.iter_mut().zip(&self.lines) {
@@ -266,12 +316,12 @@ impl Preprocessor {
 }
 
 /// `picture` in the channels and size of `spec`.
-fn fitted<'a>(
-    spec: &Preprocess,
-    mut picture: &'a Picture,
-    converted: &'a mut Picture,
-    resized: &'a mut Picture,
-) -> &'a Picture {
+fn fitted<'a>(spec: &Preprocess, mut picture: &'a Picture, work: &'a mut Workspace) -> &'a Picture {
+    let Workspace { opaque, converted, resized } = work;
+    if picture.has_opacity() {
+        opaque.lay_over(picture, spec.background);
+        picture = opaque;
+    }
     if picture.channels != spec.channels {
         converted.convert_from(picture, spec.channels);
         picture = converted;

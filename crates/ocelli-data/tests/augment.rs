@@ -81,6 +81,46 @@ fn pictures_of_other_sizes_and_channels_are_converted() {
 }
 
 #[test]
+fn transparent_pixels_lie_on_the_background() {
+    let spec = Preprocess { background: 51, ..preprocess(1, [1, 2], 0) };
+    let picture = Picture { pixels: vec![9, 0, 102, 255], height: 1, width: 2, channels: 2 };
+    let out = apply(&spec, &picture);
+    for (found, value) in out.iter().zip([0.2f32, 0.4]) {
+        assert!((found - (value - 0.25) / 0.5).abs() < 1e-5, "{out:?}");
+    }
+}
+
+#[test]
+fn inverted_preprocessing_undoes_an_inverted_picture() {
+    let normalises = [
+        Normalise::MeanStd { mean: vec![0.1, 0.2, 0.3], std: vec![0.5, 0.6, 0.7] },
+        Normalise::Range { low: -0.1, high: 1.175 },
+    ];
+    let picture = Picture { pixels: (0..45).map(|i| i * 5).collect(), height: 3, width: 5, channels: 3 };
+    let negative = Picture { pixels: picture.pixels.iter().map(|p| 255 - p).collect(), ..picture.clone() };
+    for normalise in normalises {
+        let spec = Preprocess { normalise, ..preprocess(3, [3, 5], 2) };
+        let (want, found) = (apply(&spec, &picture), apply(&spec.inverted(), &negative));
+        assert!(want.iter().zip(&found).all(|(a, b)| (a - b).abs() < 1e-5), "{want:?} {found:?}");
+    }
+}
+
+#[test]
+fn dark_drawings_on_bright_paper_look_inverted_to_a_model_of_bright_ones_on_dark() {
+    let dark = Preprocess { channels: 1, ..preprocess(1, [4, 4], 0) };
+    let drawing = |paper: u8, ink: u8| {
+        let ink_at = |i: usize| [5, 6, 9].contains(&i);
+        let pixels = (0..16).map(|i| if ink_at(i) { ink } else { paper }).collect();
+        Picture { pixels, height: 4, width: 4, channels: 1 }
+    };
+    assert!(dark.looks_inverted(&drawing(250, 0)) && !dark.looks_inverted(&drawing(3, 250)));
+    assert!(!dark.inverted().looks_inverted(&drawing(250, 0)), "inverted on purpose");
+    let range = Normalise::Range { low: -0.1, high: 1.175 };
+    assert!(Preprocess { normalise: range, ..dark }.looks_inverted(&drawing(250, 0)));
+    assert!(!preprocess(3, [4, 4], 0).looks_inverted(&drawing(250, 0)), "photographs have no paper");
+}
+
+#[test]
 fn preprocessing_survives_serialisation_and_says_what_cannot_be() {
     let spec = preprocess(3, [32, 24], 2);
     let text = serde_json::to_string(&spec).unwrap();
@@ -92,7 +132,7 @@ fn preprocessing_survives_serialisation_and_says_what_cannot_be() {
         ("preprocess.size", Preprocess { pad: usize::MAX / 2 + 1, ..spec.clone() }),
         ("preprocess.normalise is 3 means", Preprocess { channels: 1, ..spec.clone() }),
         (
-            "deviations above 0",
+            "deviations not 0",
             Preprocess {
                 normalise: Normalise::MeanStd { mean: vec![0.0; 3], std: vec![1.0, 0.0, 1.0] },
                 ..spec.clone()

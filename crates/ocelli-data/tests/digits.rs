@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ocelli_data::{
-    Dataset, MemoryDataset, Normalise, OpenOptions, Picture, Preprocess, Splits, Validation, class_counts,
-    hold_out, open, open_parts,
+    Dataset, ErrorKind, MemoryDataset, Normalise, OpenOptions, Picture, Preprocess, Splits, Validation,
+    class_counts, hold_out, idx, open, open_parts,
 };
 
 /// As scikit-learn documents its digits.
@@ -65,6 +65,36 @@ fn a_fifth_of_every_class_is_held_out() {
 }
 
 #[test]
+fn the_images_that_are_trained_on_validate_nothing() {
+    let Err(error) = open("digits", &OpenOptions { seed: 0, val: Some("digits".into()) }) else {
+        panic!("opened the same data twice")
+    };
+    assert_eq!(error.kind(), ErrorKind::Usage);
+    assert!(error.to_string().contains("leave --val out"), "{error}");
+}
+
+#[test]
+fn splits_without_validation_images_or_without_training_images_of_a_class_are_refused() {
+    let set = |labels: &[u32]| -> Arc<dyn Dataset> {
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let pixels = vec![0; labels.len()];
+        Arc::new(MemoryDataset::new("set", [1, 1, 1], pixels, labels.to_vec(), classes).unwrap())
+    };
+    let splits = |train: &[u32], val: &[u32]| Splits {
+        name: "set".to_owned(),
+        train: set(train),
+        val: set(val),
+        val_is: Validation::Test,
+    };
+    assert!(splits(&[0, 1], &[0]).check().is_ok());
+    for (splits, part) in [(splits(&[0, 1], &[]), "--val"), (splits(&[0, 1], &[0, 2]), "class \"c\"")] {
+        let error = splits.check().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BadData);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+}
+
+#[test]
 fn splits_are_disjoint_complete_and_chosen_by_seed() {
     let (a, again, b) = (digits(1), digits(1), digits(2));
     let (train, val) = (images(&*a.train), images(&*a.val));
@@ -86,10 +116,13 @@ fn rare_classes_give_one_image_and_keep_one() {
 
 #[test]
 fn another_data_set_can_be_given_to_validate_on() {
-    let options = OpenOptions { seed: 0, val: Some("digits".into()) };
+    let folder = tempfile::tempdir().unwrap();
+    idx::write_pair(folder.path(), "val", &*digits(0).val, false).unwrap();
+    let path = folder.path().join("val-images-idx3-ubyte");
+    let options = OpenOptions { seed: 0, val: Some(path.clone()) };
     let splits = open("digits", &options).unwrap();
-    assert_eq!((splits.train.len(), splits.val.len()), (1797, 1797));
-    assert_eq!(splits.val_is, Validation::Given("digits".into()));
+    assert_eq!((splits.train.len(), splits.val.len()), (1797, 359));
+    assert_eq!(splits.val_is, Validation::Given(path));
 }
 
 #[test]
@@ -114,7 +147,10 @@ fn the_summary_lists_every_class() {
     let text = digits(1).summary().to_string();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "digits: 10 classes, images of 1×8×8");
-    assert_eq!(lines[1], "1438 to train on, 359 to validate on (20 % of every class held out, seed 1)");
+    assert_eq!(
+        lines[1],
+        "1438 to train on, 359 to validate on (20 % of every class held out, at least one image of two, seed 1)"
+    );
     assert_eq!(lines.len(), 13);
     assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["0", "142", "36"]);
 }

@@ -192,8 +192,9 @@ fn what_is_not_there_or_not_known_is_a_usage_error_that_lists_formats() {
     assert!(error.to_string().contains("no/such/thing: no such file or folder"), "{error}");
     assert!(error.to_string().contains("\"digits\"") && error.to_string().contains("IDX"), "{error}");
     let error = refused(&[("notes.txt", b"hello")]);
-    assert_eq!(error.kind(), ErrorKind::Usage);
-    assert!(error.to_string().contains("a folder with other files"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::BadData);
+    assert!(error.to_string().contains("no known data; it has notes.txt"), "{error}");
+    assert!(refused(&[]).to_string().contains("the folder is empty"));
 }
 
 #[test]

@@ -244,7 +244,7 @@ fn other_kinds_of_file_are_told_apart_from_damaged_ones() {
         let message = loader.refused(bytes);
         assert!(message.contains("another kind of file, or damaged"), "{message}");
     }
-    assert_eq!(ModelFile::load(Path::new("absent")).unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(ModelFile::load(Path::new("absent")).unwrap_err().kind(), ErrorKind::Usage);
     assert_eq!(ModelFile::load(loader.0.path()).unwrap_err().kind(), ErrorKind::Io);
 }
 

@@ -299,12 +299,23 @@ fn mistakes_are_shown_where_they_stand_with_what_to_write_instead() {
         (layers(r#"{ op = "relu" }"#).replace("name", "nmae"), "net.toml:2:1: unknown field 'nmae'"),
         (
             layers(r#"{ op = "relu" }"#).replace("[3, 8, 8]", "[3, 0, 8]"),
-            "net.toml:3:9: this is no shape: [3, 0, 8]",
+            "net.toml:3:9: [3, 0, 8] is no shape: give",
         ),
         (
             layers(r#"{ op = "relu" }"#).replace("[3, 8, 8]", "[3, 8000000000, 800000000]"),
-            "net.toml:3:9: this is no shape",
+            "net.toml:3:9: a size is at most 16777216, not 8000000000",
         ),
+        (
+            layers(r#"{ op = "relu" }"#).replace("[3, 8, 8]", "[3, 10000000, 10000]"),
+            "net.toml:3:9: an input of 300000000000 values is too large",
+        ),
+        (layers(r#"{ op = "relu" }"#).replace("[3, 8, 8]", "8"), "net.toml:3:9: this is no shape ("),
+        (
+            layers(r#"{ op = "relu" }"#).replace("\"n\"", r#""a\u001bb""#),
+            r"net.toml:2:8: 'name' has the control character \u{1b}",
+        ),
+        (layers(r#"{ op = "conv2d", chanels = 4, kernel = 3 }"#), "did you mean 'channels'?"),
+        (layers(r#"{ op = "relu", from = "input" }"#), "(the network's input is 'image')"),
         (
             layers(r#"{ op = "relu" }"#).replace("input = [3, 8, 8]", ""),
             "the network has no input; say what it reads",

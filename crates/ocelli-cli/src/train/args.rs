@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::args::{above_0, below_1, not_negative, number, size, threads};
+use crate::args::{above_0, below_1, not_negative, number, seed, size, smoothing, threads, width};
+use crate::network::NetName;
 
 use super::schedule::Curved;
 
@@ -13,7 +14,8 @@ pub(crate) struct Args {
     /// Images to train on: `digits` (built in), or a folder or file of IDX images
     #[arg(required_unless_present = "resume")]
     pub(crate) data: Option<String>,
-    /// Go on with the run in this folder: its data, network and recipe stay, and --epochs is the new total
+    /// Go on with the run in this folder: its data, network and recipe stay. --epochs is the new total; the options
+    /// under Run may differ, except --out and --dry-run
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
@@ -30,16 +32,16 @@ pub(crate) struct Args {
 pub(crate) struct NetworkArgs {
     /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist) or a network file [default: mnist for images
     /// of 20 pixels or more, digits for smaller ones]
-    #[arg(long, value_name = "NAME|FILE.toml")]
+    #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true)]
     pub(crate) net: Option<String>,
     /// Widths of the hidden layers of mlp [default: 512,512]
-    #[arg(long, value_delimiter = ',', value_parser = size, requires = "net")]
+    #[arg(long, value_delimiter = ',', value_parser = width, requires = "net")]
     pub(crate) widths: Vec<usize>,
     /// Other images to validate on [default: the test split of DATA; without one, a share of every class]
     #[arg(long, value_name = "DATA")]
     pub(crate) val: Option<String>,
     /// What everything random follows from [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = seed)]
     pub(crate) seed: Option<u64>,
 }
 
@@ -54,25 +56,26 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "N", value_parser = size)]
     pub(crate) batch: Option<usize>,
     /// The learning rate, which the schedule scales
-    #[arg(long, value_name = "X", value_parser = above_0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", value_parser = above_0)]
     pub(crate) lr: Option<f64>,
-    /// The learning rate over time: constant, cosine[:END], onecycle, step:EPOCHS[:FACTOR] or exponential:FACTOR
+    /// The learning rate over time: constant, cosine[:END] (END is the last rate, 0 unless given), onecycle,
+    /// step:EPOCHS[:FACTOR] or exponential:FACTOR
     #[arg(long, value_name = "CURVE")]
     pub(crate) schedule: Option<Curved>,
     /// How a gradient moves the parameters
     #[arg(long, value_name = "NAME")]
     pub(crate) optimizer: Option<OptimizerName>,
     /// Momentum of sgd, from 0 to below 1
-    #[arg(long, value_name = "X", value_parser = below_1, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", value_parser = below_1)]
     pub(crate) momentum: Option<f64>,
     /// Weight decay of sgd, adam and adamw
-    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", value_parser = not_negative)]
     pub(crate) weight_decay: Option<f64>,
     /// What is minimised
     #[arg(long, value_name = "NAME")]
     pub(crate) loss: Option<LossName>,
     /// Share of a class's probability that cross-entropy spreads over all, from 0 to below 1
-    #[arg(long, value_name = "X", value_parser = below_1, allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", value_parser = smoothing)]
     pub(crate) label_smoothing: Option<f64>,
     /// How training images are varied
     #[arg(long, value_name = "NAME")]
@@ -93,7 +96,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "KIND", default_value = "f32")]
     pub(crate) precision: Precision,
     /// At most so long between two checkpoints
-    #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value = "30", allow_negative_numbers = true)]
+    #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value = "30")]
     pub(crate) checkpoint_every: f64,
     /// Show configuration, network and memory; train and write nothing
     #[arg(long, conflicts_with_all = ["resume", "json_lines"])]
@@ -187,7 +190,8 @@ impl Args {
     }
 }
 
-const USAGE: &str = "ocelli train DATA [OPTIONS]\n       ocelli train --resume RUN [--epochs N]";
+const USAGE: &str =
+    "ocelli train DATA [OPTIONS]\n       ocelli train --resume RUN [--epochs N] [RUN OPTIONS]";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -199,5 +203,5 @@ Examples:
   ocelli train --resume runs/digits-1 --epochs 60
 
 Same seed, same weights: whatever the number of threads, and however often a run was stopped and resumed.
-Ctrl-C finishes the batch, writes a checkpoint and prints the command that resumes.
+Ctrl-C, or closing the terminal, finishes the batch, writes a checkpoint and prints the command that resumes.
 OCELLI_ISA=portable|avx2|avx512 forces an instruction set [default: the best one].";

@@ -4,13 +4,16 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use ocelli::describe::{Description, Subject, describe};
+use ocelli::io::Network;
 use ocelli::train::RunConfig;
 use ocelli::{Augmentation, Engine, Error, SCHEMA};
-use ocelli_data::{Dataset, Splits};
+use ocelli_core::{Loss, Op};
+use ocelli_data::{Dataset, Splits, Validation, class_counts};
 use serde::Serialize;
 
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::network::warn_of_unread;
 use crate::output::{print, print_json};
 use crate::plan;
 use crate::text::{bytes, count, counted, flops, sizes};
@@ -20,6 +23,7 @@ pub(super) struct Found<'a> {
     config: &'a RunConfig,
     splits: &'a Splits,
     engine: &'a Engine,
+    network: Network,
     description: Description,
 }
 
@@ -43,6 +47,7 @@ impl<'a> Found<'a> {
     ) -> Result<Found<'a>, Error> {
         let classes = splits.train.classes().len();
         let network = config.build_network(classes)?;
+        check_penalties(&network, &config.recipe.loss)?;
         let description = describe(&Subject {
             net: &config.net,
             graph: &network.graph,
@@ -51,13 +56,32 @@ impl<'a> Found<'a> {
             threads: engine.threads(),
             data_bytes: data_bytes(splits),
         })?;
-        Ok(Found { config, splits, engine, description })
+        Ok(Found { config, splits, engine, network, description })
+    }
+
+    /// Warns of what is odd but can be meant.
+    pub(super) fn warn(&self, console: Console) {
+        warn_of_unread(&self.network.graph, console);
+        let (train, val) = (class_counts(&*self.splits.train), class_counts(&*self.splits.val));
+        let empty: Vec<usize> = (0..train.len()).filter(|&k| train[k] + val[k] == 0).collect();
+        if let Some(&first) = empty.first() {
+            console.warn(format!(
+                "{} of {} have no image, such as \"{}\": the network has outputs for them that nothing trains",
+                count(empty.len() as u64),
+                classes(train.len()),
+                self.splits.train.classes()[first]
+            ));
+        }
+        let unmeasured = (0..train.len()).filter(|&k| train[k] > 0 && val[k] == 0).count();
+        if unmeasured > 0 {
+            console.warn(format!("{} have no image to validate on", classes(unmeasured)));
+        }
     }
 
     /// Tells it on standard error.
     pub(super) fn tell(&self, console: Console) {
         let (recipe, train) = (&self.config.recipe, &*self.splits.train);
-        let val = format!("{} to validate on ({})", count(self.splits.val.len() as u64), self.splits.val_is);
+        let val = format!("{} to validate on ({})", count(self.splits.val.len() as u64), self.validation());
         let steps = train.len().div_ceil(recipe.batch);
         console.fact("data", self.data_line());
         console.fact("", format!("{} to train on, {val}", count(train.len() as u64)));
@@ -69,7 +93,10 @@ impl<'a> Found<'a> {
                 "{} of {} of {}",
                 counted(recipe.epochs as usize, "epoch"),
                 counted(steps, "step"),
-                recipe.batch
+                match recipe.batch < train.len() {
+                    true => counted(recipe.batch, "image"),
+                    false => format!("all {}", counted(train.len(), "image")),
+                }
             ),
         );
         console.fact(
@@ -101,6 +128,19 @@ impl<'a> Found<'a> {
         print(&String::from_utf8_lossy(&text))
     }
 
+    /// Where the images to validate on come from; of held-out ones, how many of a class there are.
+    fn validation(&self) -> String {
+        let Validation::HeldOut { seed, .. } = self.splits.val_is else {
+            return self.splits.val_is.to_string();
+        };
+        let counts = class_counts(&*self.splits.val).into_iter().filter(|&n| n > 0);
+        let (least, most) = counts.fold((usize::MAX, 0), |(least, most), n| (n.min(least), n.max(most)));
+        match least < most {
+            true => format!("{least} to {most} of each class held out, seed {seed}"),
+            false => format!("{most} of each class held out, seed {seed}"),
+        }
+    }
+
     fn data_line(&self) -> String {
         let train = &*self.splits.train;
         let [channels, height, width] = train.image_shape();
@@ -130,8 +170,27 @@ impl<'a> Found<'a> {
             Augmentation::Elastic => "elastic deformation",
         };
         let (optimizer, curve) = (recipe.optimizer.name(), recipe.schedule.curve.name());
-        format!("{optimizer}, learning rate {rate} ({curve}), {augmentation}, seed {}", self.config.seed)
+        format!(
+            "{optimizer}, learning rate {} ({curve}), {augmentation}, seed {}",
+            crate::text::rate(rate),
+            self.config.seed
+        )
     }
+}
+
+/// Losses on penalties take outputs that are distances, never below 0.
+fn check_penalties(network: &Network, loss: &Loss) -> Result<(), Error> {
+    let last = network.graph.node(network.graph.output()?);
+    if !matches!(loss, Loss::Penalty | Loss::Map { .. }) || matches!(last.op(), Some(Op::Rbf(_))) {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "--loss penalty and map take outputs that are penalties, 0 or more, as an rbf layer gives them; the last \
+         layer of {}, '{}', is {}; give another --loss, or a network such as --net lenet5",
+        network.name,
+        last.name(),
+        last.op().map_or("none", |op| op.name())
+    )))
 }
 
 fn classes(n: usize) -> String {

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use ocelli::Error;
+use ocelli::io::Checkpoint;
 use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
 use ocelli_data::{OpenOptions, Splits};
 use serde::Serialize;
@@ -21,16 +22,46 @@ use crate::console::Console;
 use crate::engine::engine;
 use crate::failure::Failure;
 use crate::interrupt;
+use crate::network::naming_those_that_fit;
 use crate::output::{print, print_json};
 use crate::progress::Progress;
 use crate::text::{bytes, count, duration, percent, quoted};
 
 /// Trains.
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
-    match &args.resume {
+    let ended = match &args.resume {
         Some(run) => resume(args, run, console),
         None => begin(args, console),
+    };
+    if let (true, Err(Failure::Error(error))) = (args.run.json_lines, &ended) {
+        // Where nobody reads, there is still the exit code.
+        let _ = print_json(&Ended::from(error));
     }
+    ended
+}
+
+/// The last line of `--json-lines` where there is no result.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Ended {
+    Interrupted { run: String, resume: String },
+    Error { exit_code: u8, message: String },
+}
+
+impl From<&Error> for Ended {
+    fn from(error: &Error) -> Ended {
+        match error {
+            Error::Interrupted(run) => {
+                Ended::Interrupted { run: run.display().to_string(), resume: resume_command(run) }
+            }
+            other => Ended::Error { exit_code: other.exit_code(), message: other.to_string() },
+        }
+    }
+}
+
+/// The command that goes on with a run.
+pub(crate) fn resume_command(run: &Path) -> String {
+    format!("ocelli train --resume {}", quoted(run))
 }
 
 /// A new run.
@@ -44,21 +75,23 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let engine = engine(args.run.threads)?;
     let splits = open(Path::new(data), args.network.val.as_deref().map(Path::new), seed, console)?;
     let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
-    let config = {
-        let (val, recipe) = (args.network.val.as_deref(), recipe(&net)?);
-        RunConfig::resolve(data, val, &net, recipe, seed, &splits)?
-    };
+    let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
+    let config = RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)
+        .map_err(|e| naming_those_that_fit(e, &net, input, classes))?;
     let found = Found::new(&config, &splits, &engine)?;
+    found.warn(console);
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
     }
     found.tell(console);
     let (folder, made) = run_folder(args.run.out.as_deref(), &splits.name)?;
     console.fact("run", folder.path().display());
+    let out = folder.clone();
     let begun = Trainer::begin(config, splits, &engine, folder, &command());
     // A run that never began leaves no empty folder; one that holds anything is not removed.
     let mut trainer = begun.inspect_err(|_| drop(made.map(std::fs::remove_dir)))?;
-    finish(args, &mut trainer, console)
+    let run = out.path();
+    finish(args, &mut trainer, console).map_err(|failure| if_it_can_go_on(failure, run))
 }
 
 /// Goes on with a run.
@@ -67,7 +100,7 @@ fn resume(args: &Args, run: &Path, console: Console) -> Result<ExitCode, Failure
     if !fixed.is_empty() {
         return Err(Failure::usage(format!(
             "--resume goes on with the run as it was begun, so {} cannot be given; leave {} out, or begin another run \
-             without --resume. What can change: --epochs, the new total; --threads; --checkpoint-every",
+             without --resume. What can change: --epochs, the new total; --threads; --checkpoint-every; what is printed",
             fixed.join(", "),
             if fixed.len() == 1 { "it" } else { "them" }
         )));
@@ -84,14 +117,29 @@ fn resume(args: &Args, run: &Path, console: Console) -> Result<ExitCode, Failure
     console.fact("run", folder.path().display());
     let (mut trainer, warnings) = Trainer::resume(config, splits, &engine, folder)?;
     warnings.into_iter().for_each(|warning| console.warn(warning));
-    finish(args, &mut trainer, console)
+    finish(args, &mut trainer, console).map_err(|failure| if_it_can_go_on(failure, run))
+}
+
+/// A failure of disk, data or memory after which the run can go on says how.
+fn if_it_can_go_on(failure: Failure, run: &Path) -> Failure {
+    let Failure::Error(error) = failure else { return failure };
+    let advised = |text: String| match Checkpoint::exists(run) {
+        true => format!("{text}\n  the last checkpoint is whole; to continue: {}", resume_command(run)),
+        false => text,
+    };
+    Failure::Error(match error {
+        Error::Io(text) => Error::Io(advised(text)),
+        Error::Bad(text) => Error::Bad(advised(text)),
+        Error::Limit(text) => Error::Limit(advised(text)),
+        other => other,
+    })
 }
 
 /// Opens the data, and says so first: large ones take a moment.
 fn open(data: &Path, val: Option<&Path>, seed: u64, console: Console) -> Result<Splits, Failure> {
     console.fact("reading", data.display());
     let splits = ocelli_data::open(data, &OpenOptions { seed, val: val.map(Path::to_path_buf) })?;
-    ocelli_data::check_trainable(&*splits.train)?;
+    splits.check()?;
     Ok(splits)
 }
 
@@ -132,7 +180,7 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
 
 /// This command, as a shell takes it.
 fn command() -> String {
-    let words: Vec<String> = std::env::args().skip(1).map(|word| quoted(&word)).collect();
+    let words: Vec<String> = std::env::args_os().skip(1).map(quoted).collect();
     format!("ocelli {}", words.join(" "))
 }
 

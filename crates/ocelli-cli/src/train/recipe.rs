@@ -26,6 +26,7 @@ impl RecipeArgs {
         recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
         recipe.batch = self.batch.unwrap_or(recipe.batch);
         recipe.rate = self.lr.unwrap_or(recipe.rate);
+        check_end(&recipe)?;
         recipe.augmentation = self.augment.map_or(recipe.augmentation, Augmentation::from);
         recipe.check()?;
         Ok(recipe)
@@ -40,8 +41,9 @@ impl RecipeArgs {
             (None, false) => return Ok(()),
         };
         Err(Error::Usage(format!(
-            "the recipe of {net} lists its own learning rates, beginning with {first}, {reason}; give --schedule \
-             constant (or cosine, onecycle, step:10) too, or leave the option out"
+            "the recipe of {net} lists its own learning rates, beginning with {}, {reason}; give --schedule \
+             constant (or cosine, onecycle, step:10) too, or leave the option out",
+            crate::text::rate(first)
         )))
     }
 
@@ -83,6 +85,19 @@ impl RecipeArgs {
             *label_smoothing = x;
         }
         Ok(loss)
+    }
+}
+
+/// A cosine falls from the rate to its end.
+fn check_end(recipe: &Recipe) -> Result<(), Error> {
+    match recipe.schedule.curve {
+        Curve::Cosine { to } if to > recipe.rate => Err(Error::Usage(format!(
+            "--schedule cosine:{} would raise the learning rate, which begins at {}; END is the last rate: give a \
+             smaller one, or a larger --lr",
+            crate::text::rate(to),
+            crate::text::rate(recipe.rate)
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -205,6 +220,15 @@ mod tests {
         assert!(adam.apply("lenet5", lenet5()).is_err());
         let both = RecipeArgs { schedule: Some(Curved(Curve::Constant)), ..lr };
         assert_eq!(both.apply("lenet5", lenet5()).unwrap().rate, 0.1);
+    }
+
+    #[test]
+    fn a_cosine_ends_below_the_rate() {
+        let cosine =
+            |to| RecipeArgs { schedule: Some(Curved(Curve::Cosine { to })), ..RecipeArgs::default() };
+        assert!(cosine(0.01).apply("net", Recipe::default()).is_ok());
+        let refusal = cosine(0.1).apply("net", Recipe::default()).unwrap_err().to_string();
+        assert!(refusal.contains("cosine:0.1") && refusal.contains("0.05"), "{refusal}");
     }
 
     #[test]

@@ -19,6 +19,12 @@ fn numbers_that_make_no_sense_are_refused() {
     let place = Place::new();
     let cases = [
         ("--epochs 0", "from 1"),
+        ("--epochs -1", "from 1"),
+        ("--seed -1", "from 0"),
+        ("--checkpoint-every -1", "from 0"),
+        ("--schedule cosine:3", "END is the last rate"),
+        ("--net mlp --widths 1000000000", "--widths"),
+        ("--label-smoothing 1", "such as 0.1"),
         ("--batch 0", "from 1"),
         ("--threads 0", "one per core"),
         ("--lr nan", "above 0"),
@@ -40,7 +46,6 @@ fn numbers_that_make_no_sense_are_refused() {
 #[test]
 fn options_that_do_not_go_together_are_refused() {
     let place = Place::new();
-    place.refused("train digits --net lenet5 --optimizer adam", 2, &["--schedule"]);
     place.refused("train digits --optimizer adam --momentum 0.5", 2, &["--momentum", "sgd"]);
     place.refused("train digits --net lenet --widths 20", 2, &["--widths", "lenet"]);
     place.refused("train digits --json --json-lines", 2, &["--json-lines"]);
@@ -54,10 +59,62 @@ fn data_that_are_none_are_refused() {
     std::fs::create_dir(place.path("empty")).expect("a folder");
     place.write("text.txt", "no data set");
     place.refused("train nowhere", 2, &["nowhere", "digits"]);
-    place.refused("train empty", 2, &["empty", "IDX"]);
-    place.refused("train text.txt", 2, &["text.txt"]);
+    place.write("other/notes.txt", "no data set");
+    place.refused("train empty", 3, &["the folder is empty", "IDX"]);
+    place.refused("train other", 3, &["no known data", "notes.txt"]);
+    place.refused("train text.txt", 3, &["text.txt"]);
     place.refused("train digits --val nowhere", 2, &["nowhere"]);
+    place.refused("train digits --val digits", 2, &["leave --val out"]);
     assert!(!place.path("runs").exists(), "what was refused leaves no run");
+}
+
+#[test]
+fn classes_without_images_to_learn_or_to_measure_are_refused_or_told() {
+    use crate::support::{columns, idx};
+    let place = Place::new();
+    write_columns(&place, "single", &[0, 1, 2]);
+    place.refused("train single", 3, &["images to validate on", "--val"]);
+    write_columns(&place, "unseen", &[0, 1, 0, 1]);
+    place.write("unseen/t10k-images-idx3-ubyte", idx(&[1, 8, 8], &columns(&[2])));
+    place.write("unseen/t10k-labels-idx1-ubyte", idx(&[1], &[2]));
+    place.refused("train unseen", 3, &["class \"2\""]);
+    write_columns(&place, "gaps", &[0, 9, 0, 9, 0, 9]);
+    let said = place.ok("train gaps --net perceptron --epochs 1").stderr;
+    assert!(said.contains("8 of 10 classes have no image, such as \"1\""), "{said}");
+    assert!(said.contains("1 of each class held out"), "{said}");
+}
+
+#[test]
+fn losses_on_penalties_need_outputs_that_are_penalties() {
+    let place = Place::new();
+    for loss in ["penalty", "map"] {
+        place.refused(&format!("train digits --loss {loss}"), 2, &["rbf", "lenet5"]);
+    }
+}
+
+#[test]
+fn networks_too_large_for_the_images_name_those_that_fit() {
+    let place = Place::new();
+    place.refused("train digits --net lenet", 2, &["5×5", "--net digits"]);
+    place.refused("plan lenet --input 1x8x8", 2, &["--net digits"]);
+}
+
+/// Names of files that are no text: runs may have them, data and networks may not.
+#[cfg(unix)]
+#[test]
+fn names_that_are_no_text_are_no_bug() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let place = Place::new();
+    let odd = OsStr::from_bytes(b"r\xff");
+    let train = "train digits --net perceptron --epochs 1 -q";
+    let done = run(place.command(train).arg("--out").arg(odd));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    for words in ["train", "train digits --net"] {
+        let done = run(place.command(words).arg(odd));
+        assert_eq!(done.code, 2, "{}", done.stderr);
+        assert!(done.stderr.contains(r"$'r\xff'"), "{}", done.stderr);
+    }
 }
 
 #[test]
@@ -159,7 +216,7 @@ fn network_files_that_do_not_fit_name_the_layer_and_both_shapes() {
     place.refused("plan typo.toml", 2, &["typo.toml:5", "linear"]);
     place.write("outputs.toml", file("{ op = \"flatten\" }, { op = \"linear\", features = 7 },"));
     place.refused("train digits --net outputs.toml", 2, &["7", "10"]);
-    place.refused("plan nowhere.toml", 4, &["nowhere.toml"]);
+    place.refused("plan nowhere.toml", 2, &["nowhere.toml", "check the name"]);
     assert!(!place.path("runs").exists(), "what was refused leaves no run");
 }
 

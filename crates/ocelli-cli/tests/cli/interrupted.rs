@@ -38,7 +38,10 @@ fn ctrl_c_writes_a_checkpoint_says_how_to_resume_and_loses_nothing() {
     let place = Place::new();
     let (mut child, mut events) = started(&place, "stopped");
     signal(&child, "-INT");
-    std::io::copy(&mut events, &mut std::io::sink()).expect("the rest of the events");
+    let mut rest = String::new();
+    events.read_to_string(&mut rest).expect("the rest of the events");
+    let last = rest.lines().last().expect("a last event");
+    assert!(last.starts_with("{\"event\":\"interrupted\",\"run\":\"stopped\""), "{last}");
     assert_eq!(child.wait().expect("an end").code(), Some(130));
     let mut said = String::new();
     child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("UTF-8");
@@ -47,6 +50,23 @@ fn ctrl_c_writes_a_checkpoint_says_how_to_resume_and_loses_nothing() {
     assert!(place.ok("eval stopped digits").stderr.contains("not finished"));
     let resumed = weights(&place, "train --resume stopped");
     assert_eq!(resumed, weights(&place, &format!("{LONG} --out whole")));
+}
+
+/// `nohup` ignores the signal that a closing terminal sends, and so does the run.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_terminal_stops_a_run_with_a_checkpoint_unless_it_is_to_go_on() {
+    let place = Place::new();
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("a mask");
+    // Where the tests themselves are to outlive their terminal, so is what they start.
+    let ignored = u64::from_str_radix(mask.trim(), 16).expect("hexadecimal digits") & 1 == 1;
+    let (mut child, mut events) = started(&place, "hung-up");
+    signal(&child, "-HUP");
+    signal(&child, "-HUP");
+    std::io::copy(&mut events, &mut std::io::sink()).expect("the rest of the events");
+    assert_eq!(child.wait().expect("an end").code(), Some(if ignored { 0 } else { 130 }));
+    place.ok("train --resume hung-up -q");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Place, columns, idx, keys, write_columns};
+use crate::support::{Place, columns, idx, keys, run, write_columns};
 
 /// A picture of class k as `write_columns` has them, in PGM.
 fn picture(label: u8) -> Vec<u8> {
@@ -91,6 +91,29 @@ fn predict_names_classes_and_goes_on_after_a_bad_picture() {
     for part in ["bad.pgm", "nowhere.png", "2 of 4 pictures"] {
         assert!(done.stderr.contains(part), "no '{part}' in\n{}", done.stderr);
     }
+}
+
+#[test]
+fn one_mistake_has_one_exit_code() {
+    let place = trained();
+    place.write("bad.pgm", "hello");
+    place.refused("predict run nowhere.png", 2, &["check the name"]);
+    place.refused("predict run nowhere.png neither.png", 2, &["2 of 2 pictures"]);
+    place.refused("predict run bad.pgm", 3, &["no picture"]);
+}
+
+#[test]
+fn dark_digits_on_white_paper_are_told_and_can_be_inverted() {
+    let place = trained();
+    let mut paper = b"P5 8 8 255\n".to_vec();
+    paper.extend((0..64).map(|i| if i % 8 == 2 { 0 } else { 255 }));
+    place.write("a\tb.pgm", &paper);
+    let file = |words: &str| run(place.command(words).arg("a\tb.pgm"));
+    let said = file("predict run --top 1").stderr;
+    assert!(said.contains("--invert"), "{said}");
+    let done = file("predict run --top 1 --invert");
+    assert_eq!(done.stderr, "");
+    assert!(done.stdout.starts_with("a\\tb.pgm\t2\t"), "{}", done.stdout);
 }
 
 #[test]

@@ -61,6 +61,33 @@ fn a_reader_that_leaves_early_is_no_error() {
 }
 
 #[test]
+fn events_end_with_why_there_is_no_result() {
+    let place = Place::new();
+    let done = place.run("train nowhere --json-lines -q");
+    let event: serde_json::Value = serde_json::from_str(&done.stdout).expect("one event");
+    assert_eq!((event["event"].as_str(), event["exit_code"].as_i64()), (Some("error"), Some(2)));
+    assert!(event["message"].as_str().expect("text").contains("nowhere"), "{event}");
+    assert_eq!(place.run("train nowhere --json -q").stdout, "");
+}
+
+/// Without leave to write a file of any size, the run fails as on a full disk and can go on.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_on_file_sizes_is_an_error_of_writing() {
+    let place = Place::new();
+    place.ok("train digits --net mlp --widths 64 --epochs 1 --out run -q");
+    // Blocks of 512 or 1024 bytes: enough for the configuration, too few for a checkpoint.
+    let resume =
+        format!("ulimit -f 8; exec {} train --resume run --epochs 2 -q", env!("CARGO_BIN_EXE_ocelli"));
+    let mut shell = std::process::Command::new("sh");
+    let done = run(shell.args(["-c", &resume]).current_dir(place.path("")));
+    assert_eq!(done.code, 4, "{}", done.stderr);
+    for part in ["ulimit -f", "the last checkpoint is whole", "ocelli train --resume run"] {
+        assert!(done.stderr.contains(part), "no '{part}' in\n{}", done.stderr);
+    }
+}
+
+#[test]
 fn a_closed_standard_error_is_no_error() {
     let place = Place::new();
     let mut command = place.command("train digits --net perceptron --epochs 1");

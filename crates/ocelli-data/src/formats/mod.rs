@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::split::hold_out;
-use crate::{DataError, Dataset, match_classes};
+use crate::{DataError, Dataset, Picture, check_trainable, class_counts, match_classes};
 
 /// A kind of data set.
 pub struct Format {
@@ -60,6 +60,35 @@ pub struct Splits {
     pub val_is: Validation,
 }
 
+impl Splits {
+    /// Whether a classifier can learn from these images and be measured on them.
+    ///
+    /// # Errors
+    /// [`DataError::Malformed`] where [`check_trainable`] refuses the training images, none are left to validate on, or
+    /// images to validate on have a class that no training image has.
+    pub fn check(&self) -> Result<(), DataError> {
+        check_trainable(&*self.train)?;
+        if self.val.is_empty() {
+            return Err(DataError::malformed(
+                self.name.as_str(),
+                "images to validate on",
+                "none: every class keeps an image to train on, and none has a second one",
+                "add images, or give others with --val",
+            ));
+        }
+        let (train, val) = (class_counts(&*self.train), class_counts(&*self.val));
+        match (0..train.len()).find(|&class| train[class] == 0 && val[class] > 0) {
+            None => Ok(()),
+            Some(class) => Err(DataError::malformed(
+                self.name.as_str(),
+                format!("training images of class \"{}\"", self.train.classes()[class]),
+                format!("none, but {} of it to validate on", val[class]),
+                "add training images of this class, or take it out of the validation images",
+            )),
+        }
+    }
+}
+
 /// Where validation images come from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -83,7 +112,8 @@ impl fmt::Display for Validation {
             Validation::Test => write!(f, "its own test split"),
             Validation::Given(path) => write!(f, "{}", path.display()),
             Validation::HeldOut { share, seed } => {
-                write!(f, "{:.0} % of every class held out, seed {seed}", share * 100.0)
+                let share = share * 100.0;
+                write!(f, "{share:.0} % of every class held out, at least one image of two, seed {seed}")
             }
         }
     }
@@ -102,12 +132,18 @@ pub struct OpenOptions {
 /// validation images. A folder that is called like a built-in data set is meant by `./digits`.
 ///
 /// # Errors
-/// [`DataError`] of kind usage where there is no such data set, of kind bad data where its contents
-/// are wrong or `options.val` has classes that it lacks, and of kind I/O or memory.
+/// [`DataError`] of kind usage where there is no such data set or `options.val` is the same one, of kind bad data where
+/// its contents are wrong or `options.val` has classes that it lacks, and of kind I/O or memory.
 pub fn open(spec: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, DataError> {
     let Parts { name, train, test, held_out } = open_parts(spec.as_ref())?;
     if let Some(path) = &options.val {
+        if same_source(spec.as_ref(), path) {
+            return Err(trained_on(path));
+        }
         let val = match_classes(open_parts(path)?.for_evaluation(), train.classes())?;
+        if same_images(&*train, &*val)? {
+            return Err(trained_on(path));
+        }
         return Ok(Splits { name, train, val, val_is: Validation::Given(path.clone()) });
     }
     if let Some(val) = test {
@@ -135,15 +171,50 @@ pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
     }
 }
 
+/// Whether two names mean the same data: built-in names, or paths.
+pub fn same_source(a: &Path, b: &Path) -> bool {
+    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// How many images two sets are compared by, beside all their labels.
+const COMPARED: usize = 64;
+
+/// Whether two sets hold the same images in the same order, by their labels and some of the images.
+fn same_images(a: &dyn Dataset, b: &dyn Dataset) -> Result<bool, DataError> {
+    if a.len() != b.len() || (0..a.len()).any(|i| a.label(i) != b.label(i)) {
+        return Ok(false);
+    }
+    let (mut of_a, mut of_b) = (Picture::default(), Picture::default());
+    for i in (0..a.len()).step_by(a.len().div_ceil(COMPARED).max(1)) {
+        a.read(i, &mut of_a)?;
+        b.read(i, &mut of_b)?;
+        if of_a != of_b {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn trained_on(path: &Path) -> DataError {
+    DataError::Ambiguous {
+        path: path.to_owned(),
+        problem:
+            "its images are those that are trained on, so validating on them would tell nothing about others"
+                .to_owned(),
+        advice: "leave --val out to validate on the data's own test split or on held-out images".to_owned(),
+    }
+}
+
 fn refusal(spec: &Path) -> DataError {
     let known = FORMATS.iter().map(|f| f.holds).collect::<Vec<_>>().join("; ");
     let opened = std::fs::File::open(spec).and_then(|file| file.metadata());
     let found = match opened {
-        Ok(metadata) if metadata.is_dir() => match std::fs::read_dir(spec) {
-            Ok(_) => "a folder with other files, or none".to_owned(),
+        Ok(metadata) if metadata.is_dir() => match contents(spec) {
+            Ok(found) => found,
             Err(e) => return DataError::io(spec, "list", e),
         },
-        Ok(metadata) => format!("a file of {} bytes of another kind", metadata.len()),
+        Ok(metadata) if metadata.len() == 0 => "the file is empty".to_owned(),
+        Ok(metadata) => format!("a file of {} bytes that is no known kind of data", metadata.len()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
             return DataError::NotFound { spec: spec.display().to_string(), known };
         }
@@ -151,6 +222,24 @@ fn refusal(spec: &Path) -> DataError {
     };
     DataError::UnknownFormat { path: spec.to_owned(), found, known }
 }
+
+/// What a folder holds instead of data: the first few names.
+fn contents(folder: &Path) -> std::io::Result<String> {
+    let mut names = std::fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().escape_debug().to_string()))
+        .collect::<std::io::Result<Vec<String>>>()?;
+    names.sort();
+    let more = names.len().saturating_sub(SHOWN);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    names.truncate(SHOWN);
+    Ok(match names.is_empty() {
+        true => "the folder is empty".to_owned(),
+        false => format!("the folder holds no known data; it has {}{rest}", names.join(", ")),
+    })
+}
+
+/// How many names of a folder a message shows.
+const SHOWN: usize = 4;
 
 #[cfg(test)]
 mod tests {

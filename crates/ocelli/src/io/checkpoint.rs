@@ -45,8 +45,15 @@ pub struct Fallback {
 
 impl fmt::Display for Fallback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons: Vec<String> = self.skipped.iter().map(IoError::to_string).collect();
-        write!(f, "going on from {}, because {}", self.used.display(), reasons.join("; "))
+        let reason = |error: &IoError| match error {
+            // Nothing has to be restored: there is another checkpoint.
+            IoError::Damaged { path } => {
+                format!("{} is damaged: its checksum does not match", path.display())
+            }
+            other => other.to_string(),
+        };
+        let reasons: Vec<String> = self.skipped.iter().map(reason).collect();
+        write!(f, "{}; the run goes on from {}, which is whole", reasons.join("; "), self.used.display())
     }
 }
 

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::IoError;
+use super::error::READ;
 
 /// Which files these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +79,15 @@ impl Container {
         let bytes = read_file(path, MAX_FILE)?;
         let name = format.name;
         let bad = |reason: String| IoError::bad(path, reason);
-        check_sum(&bytes, name).map_err(bad)?;
+        match check_sum(&bytes) {
+            Checksum::Matches => {}
+            Checksum::Differs => return Err(IoError::Damaged { path: path.to_path_buf() }),
+            Checksum::Absent => {
+                return Err(bad(format!(
+                    "it does not begin as a {name} of Ocelli does; it is another kind of file, or damaged"
+                )));
+            }
+        }
         let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"));
         if length > MAX_HEADER {
             return Err(bad(format!("a header of {length} bytes is longer than any {name} has")));
@@ -167,7 +176,7 @@ impl Container {
 
 /// Reads a whole regular file of at most `max` bytes.
 pub(super) fn read_file(path: &Path, max: u64) -> Result<Vec<u8>, IoError> {
-    let failed = |e| IoError::io("read", path, e);
+    let failed = |e| IoError::io(READ, path, e);
     let file = File::open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if about.is_dir() {
@@ -245,23 +254,26 @@ fn head(metadata: &BTreeMap<&'static str, String>, parts: &[Part<'_>]) -> io::Re
     Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
 }
 
+/// What comparing a file with its checksum shows.
+enum Checksum {
+    Matches,
+    Differs,
+    /// The file does not begin as ours do.
+    Absent,
+}
+
 /// Whether the checksum is that of the file.
-fn check_sum(bytes: &[u8], name: &str) -> Result<(), String> {
+fn check_sum(bytes: &[u8]) -> Checksum {
     if bytes.get(8..DIGITS.start) != Some(PREFIX.as_bytes()) || bytes.len() < DIGITS.end {
-        return Err(format!(
-            "it does not begin as a {name} of Ocelli does; it is another kind of file, or damaged"
-        ));
+        return Checksum::Absent;
     }
     let mut hasher = Sha256::new();
     hasher.update(&bytes[..DIGITS.start]);
     hasher.update([b'0'; 64]);
     hasher.update(&bytes[DIGITS.end..]);
     match hex(&hasher.finalize()).as_bytes() == &bytes[DIGITS] {
-        true => Ok(()),
-        false => {
-            Err("it is damaged: its checksum does not match; restore it from a copy or train again"
-                .to_string())
-        }
+        true => Checksum::Matches,
+        false => Checksum::Differs,
     }
 }
 

@@ -27,6 +27,12 @@ pub enum IoError {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+    /// A file of which bytes have changed since it was written.
+    #[error("{}: it is damaged: its checksum does not match; restore it from a copy or train again", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file system refused something.
     #[error("cannot {action} {}: {source}{}", .path.display(), advice(.source, .path, *.needed))]
     Io {
@@ -83,7 +89,11 @@ impl IoError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             IoError::Network { .. } => ErrorKind::Usage,
-            IoError::BadFile { .. } => ErrorKind::BadFile,
+            IoError::BadFile { .. } | IoError::Damaged { .. } => ErrorKind::BadFile,
+            // A name that leads nowhere is the user's; files that should be there are the disk's.
+            IoError::Io { action: READ, source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                ErrorKind::Usage
+            }
             IoError::Io { .. } => ErrorKind::Io,
             IoError::Memory { .. } | IoError::Engine(ocelli_core::Error::Memory { .. }) => ErrorKind::Memory,
             IoError::Engine(_) => ErrorKind::Usage,
@@ -98,6 +108,9 @@ impl IoError {
         IoError::Io { action, path: path.to_path_buf(), source, needed: None }
     }
 }
+
+/// What is tried with files that users name.
+pub(super) const READ: &str = "read";
 
 /// What to do about what the system said.
 fn advice(source: &io::Error, path: &Path, needed: Option<u64>) -> String {
@@ -117,6 +130,11 @@ fn advice(source: &io::Error, path: &Path, needed: Option<u64>) -> String {
         },
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             advice.push_str("; choose a place that you have access to");
+        }
+        io::ErrorKind::FileTooLarge => {
+            advice.push_str(
+                "; files here may not be so large: raise the limit (ulimit -f) or choose another folder",
+            );
         }
         io::ErrorKind::NotADirectory => advice.push_str("; a file stands where a folder should be"),
         io::ErrorKind::IsADirectory => advice.push_str("; a folder stands where the file should be"),

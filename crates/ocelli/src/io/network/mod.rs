@@ -86,6 +86,9 @@ const MAX_LAYERS: usize = 4096;
 /// No kernel, stride, padding or number of features is larger: products of a few stay within 64 bits.
 const MAX_SETTING: i64 = 1 << 24;
 
+/// No input has more values: pictures of 2²⁶ pixels in colour have fewer.
+const MAX_ELEMENTS: usize = 1 << 28;
+
 /// What the one input is called.
 const INPUT: &str = "image";
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use super::{INPUT, MAX_BYTES, MAX_LAYERS, MAX_SETTING, Network, VERSION, default_name};
+use super::{INPUT, MAX_BYTES, MAX_ELEMENTS, MAX_LAYERS, MAX_SETTING, Network, VERSION, default_name};
 use crate::io::IoError;
 use crate::suggest::did_you_mean;
 
@@ -142,8 +142,19 @@ impl Reader<'_> {
     }
 
     fn shape(&self, value: &Value<'_>) -> Result<Shape, IoError> {
-        Shape::deserialize(ValueDeserializer::from(value.clone()))
-            .map_err(|e| self.at(value, format!("this is no shape: {}", e.message())))
+        let sizes = Vec::<usize>::deserialize(ValueDeserializer::from(value.clone())).map_err(|e| {
+            self.at(value, format!("this is no shape ({}); write sizes, such as [3, 32, 32]", e.message()))
+        })?;
+        if let Some(size) = sizes.iter().find(|size| **size as u64 > MAX_SETTING as u64) {
+            return Err(self.at(value, format!("a size is at most {MAX_SETTING}, not {size}")));
+        }
+        let elements: f64 = sizes.iter().map(|&size| size as f64).product();
+        if elements > MAX_ELEMENTS as f64 {
+            let reason =
+                format!("an input of {elements:.0} values is too large: it has at most {MAX_ELEMENTS}");
+            return Err(self.at(value, reason));
+        }
+        Shape::try_from(sizes).map_err(|reason| self.at(value, reason))
     }
 
     fn entries(&self, layers: &Value<'_>) -> Result<Vec<Entry>, IoError> {
@@ -211,6 +222,7 @@ impl Reader<'_> {
                 let all = Op::NAMES.join(", ");
                 return self.at(op, format!("{called} has the unknown op '{name}'{meant} (there are {all})"));
             }
+            let meant = meant_field(&reason);
             let culprit = culprit(&fields, &reason);
             let key = table.keys().find(|key| culprit.as_deref() == Some(&**key.get_ref()));
             let reason = match &culprit {
@@ -218,7 +230,7 @@ impl Reader<'_> {
                 _ => reason,
             };
             let at = key.map_or(layer.span().start, |key| key.span().start);
-            self.source.error(at, format!("{called} ({name}): {reason}"))
+            self.source.error(at, format!("{called} ({name}): {reason}{meant}"))
         })
     }
 
@@ -258,7 +270,8 @@ impl Reader<'_> {
                         |name: &str| known.contains_key(name) || inputs.iter().any(|(i, _)| i == name);
                     if let Some(unknown) = from.iter().find(|r| !readable(&r.name)) {
                         let all = names.iter().chain(inputs.iter().map(|(name, _)| name));
-                        return Err(self.unknown_layer(name, "reads", unknown, all));
+                        let error = self.unknown_layer(name, "reads", unknown, all);
+                        return Err(with_inputs(error, inputs));
                     }
                     from.iter().map(|r| r.name.clone()).collect()
                 }
@@ -356,10 +369,16 @@ impl Reader<'_> {
     }
 
     fn string(&self, value: &Value<'_>, field: &str) -> Result<String, IoError> {
-        let text = value.get_ref().as_str().map(str::to_string);
-        text.ok_or_else(|| {
+        let text = value.get_ref().as_str().ok_or_else(|| {
             self.at(value, format!("'{field}' is a name in quotes, not a {}", value.get_ref().type_str()))
-        })
+        })?;
+        match text.chars().find(|c| c.is_control()) {
+            None => Ok(text.to_string()),
+            Some(c) => Err(self.at(
+                value,
+                format!("'{field}' has the control character {}; names are plain text", c.escape_default()),
+            )),
+        }
     }
 
     fn at(&self, value: &Value<'_>, reason: impl Into<String>) -> IoError {
@@ -389,6 +408,29 @@ fn largest(value: &toml::Value) -> Option<i64> {
         toml::Value::Array(values) => values.iter().filter_map(largest).max(),
         _ => None,
     }
+}
+
+/// The error about a name that no layer has, with what else could be read.
+fn with_inputs(error: IoError, inputs: &[(String, Shape)]) -> IoError {
+    let IoError::Network { file, line, column, reason } = error else { return error };
+    let names: Vec<String> = inputs.iter().map(|(name, _)| format!("'{name}'")).collect();
+    let is = if names.len() == 1 { "input is" } else { "inputs are" };
+    IoError::Network {
+        file,
+        line,
+        column,
+        reason: format!("{reason} (the network's {is} {})", names.join(", ")),
+    }
+}
+
+/// What was probably meant by an unknown field, as the end of a sentence. The names stand in the message, each in
+/// backticks: the unknown one first, then those there are.
+fn meant_field(reason: &str) -> String {
+    if !reason.starts_with("unknown field") {
+        return String::new();
+    }
+    let mut names = reason.split('`').skip(1).step_by(2);
+    names.next().map(|unknown| did_you_mean(unknown, names)).unwrap_or_default()
 }
 
 fn parse_op(fields: &toml::Table) -> Result<Op, String> {
