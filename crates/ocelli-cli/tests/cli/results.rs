@@ -133,7 +133,7 @@ fn completions_and_manual_pages_know_every_verb() {
         let script = place.ok(&format!("completions {shell}")).stdout;
         assert!(script.contains("train") && script.contains("checkpoint-every"), "{shell}");
     }
-    assert!(place.ok("man").stdout.starts_with(".ie"));
+    assert!(place.ok("man").stdout.starts_with(".TH ocelli 1 "));
     place.ok("man pages");
     for verb in ["train", "eval", "predict", "plan", "check", "completions", "man"] {
         assert!(place.path("pages").join(format!("ocelli-{verb}.1")).is_file(), "{verb}");
