@@ -1,6 +1,6 @@
 //! `ocelli eval`: how good a model is, class by class.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -8,8 +8,9 @@ use ocelli::Error;
 use ocelli::eval::{Evaluation, Evaluator};
 use ocelli::io::ModelFile;
 use ocelli::predict::{model_loss, model_preprocess};
+use ocelli::train::data_digest;
 use ocelli_core::{Criterion, Reduction};
-use ocelli_data::{Dataset, OpenOptions, Parts, match_classes, open, open_parts, same_source};
+use ocelli_data::{Dataset, OpenOptions, Parts, match_classes, open, open_parts};
 
 use crate::console::Console;
 use crate::engine::engine;
@@ -48,7 +49,7 @@ Examples:
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let model = crate::model::load(&args.model, console)?;
     let (preprocess, loss) = (model_preprocess(&model)?, model_loss(&model)?);
-    let (dataset, which) = images(args, &model)?;
+    let (dataset, which) = images(args, &model, console)?;
     let dataset = match_classes(dataset, &model.classes)?;
     if dataset.is_empty() {
         let data = &args.data;
@@ -70,7 +71,11 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
 }
 
 /// What is measured, and which images these are.
-fn images(args: &Args, model: &ModelFile) -> Result<(Arc<dyn Dataset>, &'static str), Failure> {
+fn images(
+    args: &Args,
+    model: &ModelFile,
+    console: Console,
+) -> Result<(Arc<dyn Dataset>, &'static str), Failure> {
     let parts = open_parts(&args.data)?;
     if args.all {
         return Ok((all(parts), "every split"));
@@ -78,16 +83,20 @@ fn images(args: &Args, model: &ModelFile) -> Result<(Arc<dyn Dataset>, &'static 
     if let Some(test) = parts.test {
         return Ok((test, "the test split"));
     }
-    let training = |key: &str| model.training.get(key);
-    let trained_on = training("data").and_then(|data| data.as_str());
-    if !trained_on.is_some_and(|data| same_source(Path::new(data), Path::new(&args.data))) {
+    // By content, whatever the data are called now and wherever they lie.
+    let trained_on = model.training.get("train_digest").and_then(|digest| digest.as_str());
+    let is_trained_on = |set: &dyn Dataset| trained_on == Some(data_digest(set).as_str());
+    if is_trained_on(&*parts.train) {
+        console.warn("the model was trained on these very images: figures on other images will be worse");
         return Ok((parts.train, "all"));
     }
-    if training("val").is_some_and(|val| !val.is_null()) {
-        return Ok((parts.train, "all, and the model was trained on them"));
+    let seed = model.training.get("seed").and_then(|seed| seed.as_u64()).unwrap_or(0);
+    match open(&args.data, &OpenOptions { seed, val: None }) {
+        Ok(splits) if is_trained_on(&*splits.train) => {
+            Ok((splits.val, "held out from training (--all for all)"))
+        }
+        _ => Ok((parts.train, "all")),
     }
-    let seed = training("seed").and_then(|seed| seed.as_u64()).unwrap_or(0);
-    Ok((open(&args.data, &OpenOptions { seed, val: None })?.val, "held out from training (--all for all)"))
 }
 
 /// The images of all splits.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ocelli_core::{Graph, Op, Optimizer, Plan, PlanOptions, Value};
 use serde::Serialize;
 
-use crate::train::health_options;
+use crate::train::{curvature_options, health_options};
 use crate::{Error, SCHEMA};
 
 /// A network, layer by layer, and what training it takes.
@@ -65,7 +65,7 @@ pub struct Memory {
     pub parameters: u64,
     /// Their gradients.
     pub gradients: u64,
-    /// What the optimiser remembers.
+    /// What the optimiser remembers, and the second derivatives of one that uses them.
     pub optimizer: u64,
     /// Activations and their gradients: the arena of a training step.
     pub activations: u64,
@@ -144,6 +144,8 @@ fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
     let unshared = Plan::new(graph, PlanOptions { reuse: false, ..PlanOptions::train(subject.batch) })?;
     let evaluation = Plan::new(graph, PlanOptions::evaluate(crate::eval::BATCH))?;
     let health = Plan::new(graph, health_options())?;
+    let curvature =
+        curvature_options(subject.optimizer).map(|options| Plan::new(graph, options)).transpose()?;
     let image: usize = graph.inputs().map(|v| graph.node(v).shape().len()).sum();
     let params = bytes(graph.layout().arena_len());
     let scratch = |plan: &Plan| bytes(plan.scratch_len()).saturating_mul(workers(subject, plan));
@@ -153,7 +155,9 @@ fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
         data: subject.data_bytes,
         parameters: params,
         gradients: params,
-        optimizer: params.saturating_mul(subject.optimizer.slots() as u64),
+        optimizer: curvature
+            .map_or(0, |plan| of_pass(&plan).saturating_add(params))
+            .saturating_add(params.saturating_mul(subject.optimizer.slots() as u64)),
         activations: bytes(plan.arena_len()),
         activations_without_reuse: bytes(unshared.arena_len()),
         scratch: scratch(plan),

@@ -13,8 +13,8 @@ pub use event::{EpochRecord, Event, LayerFigures};
 pub use finish::{Figures, Outcome};
 pub use folder::RunFolder;
 pub use resolve::NetSpec;
-pub(crate) use trainer::PREFETCH;
 pub use trainer::{Control, Trainer, data_digest};
+pub(crate) use trainer::{PREFETCH, curvature_options};
 
 /// The plan with which the health of the layers is measured.
 pub(crate) fn health_options() -> ocelli_core::PlanOptions {

@@ -198,7 +198,7 @@ impl Trainer {
         folder.lock()?;
         let recipe = &config.recipe;
         recipe.check()?;
-        ocelli_data::check_trainable(&*splits.train)?;
+        splits.check()?;
         let classes = splits.train.classes().to_vec();
         let network = config.build_network(classes.len())?;
         let graph = Arc::clone(&network.graph);
