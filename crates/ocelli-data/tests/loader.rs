@@ -168,8 +168,9 @@ fn memory_is_used_again() {
         while let Some(batch) = loader.next_batch() {
             places.insert(batch.unwrap().images.as_ptr());
         }
-        // Per thread: two waiting, one being made, one sent back; and one with the caller.
-        assert!(places.len() <= threads * 4 + 1, "{} buffers for {threads} threads", places.len());
+        // Per thread what its channels hold, however the system schedules it: two waiting, three given back, and the
+        // one being made; and one with the caller. 280 batches pass through them.
+        assert!(places.len() <= threads * 6 + 1, "{} buffers for {threads} threads", places.len());
     }
 }
 

@@ -168,7 +168,7 @@ fn refusals_say_what_to_change() {
         "normal: std is -1; give a finite number that is not negative"
     );
     assert!(reason(image, Conv2d::new(usize::MAX, 1)).contains("is impossible"));
-    assert!(reason(image, Conv2d::new(1, 1).padding(usize::MAX)).contains("does not fit"));
+    assert!(reason(image, Conv2d::new(1, 1).padding(usize::MAX)).contains("larger than any image"));
 }
 
 #[test]
