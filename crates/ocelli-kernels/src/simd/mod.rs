@@ -47,7 +47,7 @@ pub(crate) trait Simd: Copy + 'static {
     const ROWS: &'static [usize];
     /// The micro-kernels, by vectors − 1 and rows − 1.
     const TILES: &'static [&'static [unsafe fn(&Tile)]];
-    /// Inner products, by rows − 1: one column at a time, and [`dots::columns`] at a time.
+    /// Inner products, by rows − 1: one column at a time, and several columns at a time.
     const DOTS: &'static [[unsafe fn(&Dots); 2]];
 
     unsafe fn zero() -> Self::Vector;
