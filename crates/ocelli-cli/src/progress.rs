@@ -21,7 +21,7 @@ pub(crate) struct Progress {
     json_lines: bool,
     bar: Option<ProgressBar>,
     epochs: u64,
-    /// Epochs that were done when this session began.
+    /// Epochs that were done when this process took the run up.
     begun_at: f64,
     begun: Instant,
     last_line: Instant,
@@ -108,7 +108,7 @@ impl Progress {
         }
     }
 
-    /// Seconds that the rest of the run takes at the pace of this session, evaluation and checkpoints included.
+    /// Seconds that the rest of the run takes at the pace since then, evaluation and checkpoints included.
     fn left(&self, epoch: f64) -> Option<f64> {
         let done = epoch - self.begun_at;
         (done > 0.0)

@@ -59,7 +59,7 @@ pub struct EpochRecord {
     pub row: EpochRow,
     /// Steps done in all.
     pub step: u64,
-    /// Seconds of training so far, all sessions together.
+    /// Seconds of training so far, resumptions included.
     pub seconds: f64,
     /// Training images per second in this epoch.
     pub images_per_second: f64,

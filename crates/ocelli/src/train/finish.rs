@@ -31,7 +31,7 @@ pub struct Outcome {
     pub train: Figures,
     /// Figures on the held-out images.
     pub val: Figures,
-    /// Wall-clock time of training, all sessions together.
+    /// Wall-clock time of training, resumptions included.
     pub seconds: f64,
     /// Training images per second, over all epochs.
     pub images_per_second: f64,

@@ -51,7 +51,7 @@ pub(super) struct Progress {
     pub(super) seen: u64,
     /// Seconds that these batches took.
     pub(super) epoch_seconds: f64,
-    /// Seconds of training, all sessions together.
+    /// Seconds of training, resumptions included.
     pub(super) seconds: f64,
     /// Steps done in all.
     pub(super) step: u64,
@@ -102,7 +102,7 @@ pub struct Trainer {
     curvature: Option<Executor<f32>>,
     health: Health,
     health_images: Vec<f32>,
-    session: Instant,
+    resumed: Instant,
 }
 
 impl Trainer {
@@ -216,7 +216,7 @@ impl Trainer {
         let progress = Progress { started: crate::machine::now(), data, ..Progress::default() };
         Ok(Trainer {
             engine: engine.clone(),
-            session: Instant::now(),
+            resumed: Instant::now(),
             evaluation: None,
             config,
             folder,
@@ -245,7 +245,7 @@ impl Trainer {
     /// [`Error::Diverged`] where the loss is no longer a number (the checkpoint before stays),
     /// [`Error::Interrupted`] where told to stop (a checkpoint is written), and errors of disk and data.
     pub fn run(&mut self, control: &mut Control<'_>) -> Result<(), Error> {
-        self.session = Instant::now();
+        self.resumed = Instant::now();
         (control.observer)(&self.start_event());
         let epochs = self.config.recipe.epochs;
         let sampler =
@@ -421,8 +421,8 @@ impl Trainer {
         let health = self.health.measure(&self.params, self.executor.gradients(), &self.health_images, epoch);
         let progress = &mut self.progress;
         let images_per_second = progress.seen as f64 / progress.epoch_seconds.max(1e-9);
-        progress.seconds += self.session.elapsed().as_secs_f64();
-        self.session = Instant::now();
+        progress.seconds += self.resumed.elapsed().as_secs_f64();
+        self.resumed = Instant::now();
         let record =
             EpochRecord { row, step: progress.step, seconds: progress.seconds, images_per_second, health };
         progress.records.push(record.clone());
@@ -443,8 +443,8 @@ impl Trainer {
     }
 
     fn checkpoint(&mut self, control: &mut Control<'_>) -> Result<(), Error> {
-        self.progress.seconds += self.session.elapsed().as_secs_f64();
-        self.session = Instant::now();
+        self.progress.seconds += self.resumed.elapsed().as_secs_f64();
+        self.resumed = Instant::now();
         let checkpoint = Checkpoint {
             network: self.network.clone(),
             optimizer: self.config.recipe.optimizer.clone(),
