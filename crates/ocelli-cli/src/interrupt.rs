@@ -15,11 +15,13 @@ const EXIT_CODE: i32 = 130;
 /// # Errors
 /// A system that does not allow it.
 pub(crate) fn watch() -> Result<Arc<AtomicBool>, Error> {
-    let stop = Arc::new(AtomicBool::new(false));
+    let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let refused = |e| Error::Io(format!("cannot watch for Ctrl-C: {e}"));
     for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag unset, passes, and sets it.
-        flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&stop))
+        // In this order: the first signal finds the flag unset, passes, and sets it. A hang-up does not set this one: what
+        // follows it at once when a terminal closes must not cut the checkpoint off.
+        flag::register_conditional_shutdown(signal, EXIT_CODE, Arc::clone(&asked))
+            .and_then(|_| flag::register(signal, Arc::clone(&asked)))
             .and_then(|_| flag::register(signal, Arc::clone(&stop)))
             .map_err(refused)?;
     }

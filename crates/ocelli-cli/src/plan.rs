@@ -7,7 +7,7 @@ use ocelli::arch::Architecture;
 use ocelli::describe::{Description, LayerLine, Memory, Subject, describe};
 use ocelli::io::{ModelFile, Network};
 use ocelli::train::{NetSpec, RunConfig, RunFolder};
-use ocelli::{Engine, Recipe};
+use ocelli::{Engine, Error, Recipe};
 use ocelli_data::{Dataset, OpenOptions};
 
 use crate::args::{image_shape, size, threads, width};
@@ -94,6 +94,9 @@ fn planned(args: &Args) -> Result<Planned, Failure> {
     }
     let spec = NetSpec::new(&args.net, args.widths.clone());
     let recipe = spec.recipe()?;
+    if matches!(spec, NetSpec::File(_)) && !args.widths.is_empty() {
+        return Err(not_for("--widths", "a network file says itself how wide its layers are"));
+    }
     if let Some(data) = &args.data {
         return on_data(&spec, recipe, data);
     }
@@ -101,9 +104,6 @@ fn planned(args: &Args) -> Result<Planned, Failure> {
         NetSpec::Named { name, .. } => Architecture::find(name)?.input,
         NetSpec::File(_) if args.input.is_some() => {
             return Err(not_for("--input", "a network file says itself what its input is"));
-        }
-        NetSpec::File(_) if !args.widths.is_empty() => {
-            return Err(not_for("--widths", "a network file says itself how wide its layers are"));
         }
         NetSpec::File(_) => [1, 1, 1],
     };
@@ -138,7 +138,8 @@ fn finished(args: &Args, path: &Path) -> Result<Planned, Failure> {
     }
     if path.is_dir() {
         let config = RunFolder::open(path)?.load_config()?;
-        let network = Network::from_toml(&config.network, "the run's network", None)?;
+        let network = Network::from_toml(&config.network, "the run's network", None)
+            .map_err(|e| Error::Bad(format!("{}: {e}", path.display())))?;
         return Ok(Planned { network, recipe: config.recipe, data_bytes: 0 });
     }
     let model = ModelFile::load(path)?;

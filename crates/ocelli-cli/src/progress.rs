@@ -78,8 +78,10 @@ impl Progress {
             self.line(&format!("going on after {epochs_done:.2} of {epochs} epochs"));
         }
         if self.console.draws() {
-            let bar =
-                ProgressBar::with_draw_target(Some(epochs * TICKS as u64), ProgressDrawTarget::stderr());
+            let bar = ProgressBar::with_draw_target(
+                Some(epochs.saturating_mul(TICKS as u64)),
+                ProgressDrawTarget::stderr(),
+            );
             let template = if self.console.colors() { "{bar:14.cyan/dim} {msg}" } else { "{bar:14} {msg}" };
             let style = ProgressStyle::with_template(template).expect("the template is well-formed");
             bar.set_style(style.progress_chars("━━─"));

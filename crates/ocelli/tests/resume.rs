@@ -164,3 +164,28 @@ fn a_finished_run_without_its_checkpoints_is_not_trained_anew() {
     let error = resume(&path, |c| c.recipe.epochs = 2).map(|_| ()).unwrap_err();
     assert!(matches!(error, Error::Bad(_)), "{error}");
 }
+
+#[test]
+fn what_a_run_that_never_began_leaves_is_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::write(path.join("lock"), "").unwrap();
+    drop(begin(&path, "perceptron", |_| {}).unwrap());
+    let other = folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("lock"), "").unwrap();
+    RunFolder::create(&other).unwrap().remove_unused();
+    assert!(!other.exists());
+    RunFolder::open(&path).unwrap().remove_unused();
+    assert!(path.join("config.toml").exists(), "a run that began stays");
+}
+
+#[test]
+fn a_batch_larger_than_the_data_is_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let mut trainer = begin(&path, "perceptron", |r| (r.epochs, r.batch) = (1, usize::MAX / 8)).unwrap();
+    run(&mut trainer, usize::MAX).unwrap();
+    assert_eq!(trainer.finish().unwrap().epochs, 1);
+}

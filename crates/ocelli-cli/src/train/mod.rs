@@ -5,7 +5,7 @@ mod found;
 mod recipe;
 mod schedule;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -69,6 +69,11 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let data = args.data.as_deref().expect("clap requires DATA without --resume");
     let seed = args.network.seed.unwrap_or(0);
     let asked = args.network.net.as_deref().map(|net| NetSpec::new(net, args.network.widths.clone()));
+    if matches!(asked, Some(NetSpec::File(_))) && !args.network.widths.is_empty() {
+        return Err(Failure::usage(
+            "--widths does not go with a network file, which says itself how wide its layers are; leave it out",
+        ));
+    }
     // What can be refused without the data is refused before they are read.
     let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
     asked.as_ref().map(recipe).transpose()?;
@@ -88,8 +93,12 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     console.fact("run", folder.path().display());
     let out = folder.clone();
     let begun = Trainer::begin(config, splits, &engine, folder, &command());
-    // A run that never began leaves no empty folder; one that holds anything is not removed.
-    let mut trainer = begun.inspect_err(|_| drop(made.map(std::fs::remove_dir)))?;
+    // A run that never began leaves no folder that it made, unless something lies in it.
+    let mut trainer = begun.inspect_err(|_| {
+        if made {
+            out.remove_unused()
+        }
+    })?;
     let run = out.path();
     finish(args, &mut trainer, console).map_err(|failure| if_it_can_go_on(failure, run))
 }
@@ -150,14 +159,13 @@ fn name_of(net: &NetSpec) -> String {
     }
 }
 
-/// The folder of a new run, and its path if it was not there before.
-fn run_folder(out: Option<&Path>, data: &str) -> Result<(RunFolder, Option<PathBuf>), Error> {
+/// The folder of a new run, and whether it was not there before.
+fn run_folder(out: Option<&Path>, data: &str) -> Result<(RunFolder, bool), Error> {
     let made = out.is_none_or(|path| !path.exists());
     let folder = match out {
         Some(path) => RunFolder::create(path)?,
         None => RunFolder::create_next(Path::new("runs"), data)?,
     };
-    let made = made.then(|| folder.path().to_path_buf());
     Ok((folder, made))
 }
 

@@ -48,6 +48,7 @@ fn options_that_do_not_go_together_are_refused() {
     let place = Place::new();
     place.refused("train digits --optimizer adam --momentum 0.5", 2, &["--momentum", "sgd"]);
     place.refused("train digits --net lenet --widths 20", 2, &["--widths", "lenet"]);
+    place.refused("train digits --net any.toml --widths 20", 2, &["--widths", "network file"]);
     place.refused("train digits --json --json-lines", 2, &["--json-lines"]);
     place.refused("train digits -q -v", 2, &["--verbose"]);
     place.refused("plan lenet --json --toml", 2, &["--toml"]);

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use ocelli_core::{Optimizer, OptimizerState, Params};
 use serde_json::Value;
 
-use super::IoError;
 use super::atomic::{Disk, RealDisk, TEMPORARY_SUFFIX, temporary_prefix, write_on};
 use super::container::{self, Container, Format, Part};
 use super::network::Network;
+use super::{ErrorKind, IoError};
 
 /// The whole state of a run. Numbers come back with the very bits that were saved: parameters and optimiser slots as they
 /// lie in memory, and the finite numbers in `progress` and `config` too (JSON has no others).
@@ -128,7 +128,7 @@ impl Checkpoint {
                     return Ok((checkpoint, fallback));
                 }
                 Err(e) if is_absent(&e) => {}
-                Err(e @ IoError::Memory { .. }) => return Err(e),
+                Err(e) if e.kind() == ErrorKind::Memory => return Err(e),
                 Err(e) => skipped.push(e),
             }
         }

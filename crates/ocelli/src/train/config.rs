@@ -6,7 +6,7 @@ use ocelli_data::{Augment, Dataset, Elastic, Normalise, Preprocess};
 use serde::{Deserialize, Serialize};
 
 use crate::fit::check_fit;
-use crate::io::Network;
+use crate::io::{ErrorKind, Network};
 use crate::recipe::{Augmentation, Pixels, Recipe};
 use crate::{Engine, Error};
 
@@ -83,7 +83,10 @@ impl RunConfig {
     /// [`Error::Bad`] for a network that cannot be used, [`Error::Usage`] for one that does not fit.
     pub fn build_network(&self, classes: usize) -> Result<Network, Error> {
         let network = Network::from_toml(&self.network, "the run's network", Some(classes));
-        let network = network.map_err(|e| Error::Bad(e.to_string()))?;
+        let network = network.map_err(|e| match e.kind() {
+            ErrorKind::Memory => Error::from(e),
+            _ => Error::Bad(e.to_string()),
+        })?;
         check_fit(&network, &self.preprocess, &self.recipe.loss, classes)?;
         Ok(network)
     }

@@ -102,7 +102,7 @@ impl Trainer {
         let subject = Subject {
             net: &self.config.net,
             graph: &self.network.graph,
-            batch: self.config.recipe.batch,
+            batch: self.config.recipe.batch.min(self.splits.train.len()),
             optimizer: &self.config.recipe.optimizer,
             threads: self.engine.threads(),
             data_bytes: 0,

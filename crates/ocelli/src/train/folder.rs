@@ -43,7 +43,8 @@ impl RunFolder {
     pub fn create(path: &Path) -> Result<RunFolder, Error> {
         std::fs::create_dir_all(path).map_err(|e| cannot_create(path, &e))?;
         let mut entries = std::fs::read_dir(path).map_err(|e| cannot_create(path, &e))?;
-        if entries.next().is_some() {
+        // A lock alone is what a run leaves that never began.
+        if entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LOCK)) {
             return Err(Error::Usage(format!(
                 "{0} is not empty, and a run is never overwritten; name another folder with --out, or go on with \
                  that run: ocelli train --resume {0}",
@@ -71,6 +72,16 @@ impl RunFolder {
 
     fn at(path: PathBuf) -> RunFolder {
         RunFolder { path, lock: Arc::default() }
+    }
+
+    /// Removes the folder of a run that never began, if it holds nothing but its lock.
+    pub fn remove_unused(&self) {
+        let only_lock =
+            |mut entries: std::fs::ReadDir| entries.all(|e| e.is_ok_and(|e| e.file_name() == LOCK));
+        if std::fs::read_dir(&self.path).is_ok_and(only_lock) {
+            // What cannot be removed stays: an empty folder harms nobody.
+            let _ = std::fs::remove_file(self.path.join(LOCK)).and_then(|()| std::fs::remove_dir(&self.path));
+        }
     }
 
     /// Where it is.
@@ -144,7 +155,7 @@ impl RunFolder {
     /// # Errors
     /// Another process does.
     pub(super) fn lock(&self) -> Result<(), Error> {
-        let path = self.path.join("lock");
+        let path = self.path.join(LOCK);
         let open = || OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open().map_err(|e| cannot_create(&path, &e))?;
         match file.try_lock() {
@@ -167,6 +178,7 @@ fn metrics_line(record: &EpochRecord) -> String {
 }
 
 const CONFIG: &str = "config.toml";
+const LOCK: &str = "lock";
 
 fn cannot_create(path: &Path, error: &std::io::Error) -> Error {
     Error::Io(format!("cannot make the run folder {}: {error}; choose another with --out", path.display()))

@@ -98,10 +98,19 @@ impl RunConfig {
         let preprocess = preprocess_for(train, recipe.pixels, fixed)?;
         let network = net.build(preprocess.input_shape(), train.classes().len())?;
         check_fit(&network, &preprocess, &recipe.loss, train.classes().len())?;
-        let absolute = |name: &str| Path::new(name).canonicalize().ok();
+        let absolute = |name: &str| -> Result<Option<PathBuf>, Error> {
+            match Path::new(name).canonicalize() {
+                _ if name == BUILT_IN => Ok(None),
+                Ok(path) if path.to_str().is_none() => Err(Error::Usage(format!(
+                    "{}: a run notes where its data are, and this path is not UTF-8 text; rename the folder",
+                    path.display()
+                ))),
+                found => Ok(found.ok()),
+            }
+        };
         Ok(RunConfig {
-            data_path: absolute(data).filter(|_| data != BUILT_IN),
-            val_path: val.and_then(absolute),
+            data_path: absolute(data)?,
+            val_path: val.map(absolute).transpose()?.flatten(),
             release: env!("CARGO_PKG_VERSION").to_string(),
             isa: String::new(),
             commands: Vec::new(),

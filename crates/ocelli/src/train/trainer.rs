@@ -171,10 +171,12 @@ impl Trainer {
         let progress: Progress = serde_json::from_value(checkpoint.progress)
             .map_err(|e| Error::Bad(format!("{path}: the checkpoint's progress is damaged: {e}")))?;
         if progress.data != self.progress.data {
+            let train_is_the_same = progress.data[0] == self.progress.data[0];
+            let other = self.config.val.as_ref().filter(|_| train_is_the_same);
             return Err(Error::Bad(format!(
                 "{path}: '{}' no longer holds the images that this run was begun with; restore them, or begin another \
                  run",
-                self.config.data
+                other.unwrap_or(&self.config.data)
             )));
         }
         let asked = self.config.recipe.epochs;
@@ -476,18 +478,23 @@ impl Trainer {
         let graph = &self.network.graph;
         let found = health::first_not_finite(&self.engine, graph, &self.params, images, count);
         let found = found.unwrap_or_else(|e| format!("unknown, as finding it failed: {e}"));
-        let rate = self.rate();
         let path = self.folder.path();
         let kept = match Checkpoint::exists(path) {
             true => format!("the last good checkpoint stays in {}", path.display()),
             false => "no checkpoint had been written yet".to_string(),
         };
+        let recipe = &self.config.recipe;
+        let advice = match recipe.schedule.base() {
+            // A schedule that lists its rates takes no other.
+            Some(rate) => format!("--schedule constant --lr {:.1e}", rate / 10.0),
+            None => format!("--lr {:.1e}", recipe.rate / 10.0),
+        };
         Error::Diverged(format!(
-            "training diverged: the loss is not a number in step {} (epoch {}, learning rate {rate:.3e})\n  first not \
-             finite: {found}\n  {kept}; try a smaller learning rate, such as --lr {:.1e}",
-            self.progress.step + 1,
+            "training diverged: the loss is no longer a number after {} steps (epoch {}, learning rate {:.3e})\n  \
+             first not finite: {found}\n  {kept}; try a smaller learning rate, such as {advice}",
+            self.progress.step,
             self.progress.epoch + 1,
-            self.config.recipe.rate / 10.0
+            self.rate()
         ))
     }
 
