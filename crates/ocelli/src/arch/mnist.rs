@@ -1,12 +1,11 @@
 //! A modern small network for 28×28 grey pictures.
 
 use ocelli_core::ops::{BatchNorm, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Relu};
-use ocelli_core::schedule::Curve;
-use ocelli_core::{Error, Graph, Loss, Optimizer};
+use ocelli_core::{Error, Graph};
 
 use super::Wanted;
 use super::digits::block;
-use crate::recipe::{Augmentation, Recipe};
+use crate::recipe::Recipe;
 
 /// A 5×5 convolution without padding, 2×2 maxima, two 3×3 convolutions, 2×2 maxima, two more, the average over
 /// the image, and a linear layer; batch normalisation and ReLU after each convolution.
@@ -28,15 +27,7 @@ pub(super) fn build(wanted: &Wanted) -> Result<Graph, Error> {
     Ok(graph)
 }
 
+/// That of the small digits' network, with larger batches and fewer passes over more images.
 pub(super) fn recipe() -> Recipe {
-    Recipe {
-        epochs: 20,
-        batch: 64,
-        rate: 0.1,
-        loss: Loss::CrossEntropy { label_smoothing: 0.05 },
-        optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
-        augmentation: Augmentation::Light,
-        ..Recipe::default()
-    }
-    .curve(Curve::OneCycle { peak_at: 0.25, start_divisor: 25.0, end_divisor: 1e3 })
+    Recipe { epochs: 20, batch: 64, ..super::digits::recipe() }
 }
