@@ -10,7 +10,7 @@ use ocelli::io::ModelFile;
 use ocelli::predict::{model_loss, model_preprocess};
 use ocelli::train::data_digest;
 use ocelli_core::{Criterion, Reduction};
-use ocelli_data::{Dataset, OpenOptions, Parts, match_classes, open, open_parts};
+use ocelli_data::{Dataset, Parts, hold_out, match_classes, open_parts};
 
 use crate::console::Console;
 use crate::engine::engine;
@@ -91,11 +91,10 @@ fn images(
         return Ok((parts.train, "all"));
     }
     let seed = model.training.get("seed").and_then(|seed| seed.as_u64()).unwrap_or(0);
-    match open(&args.data, &OpenOptions { seed, val: None }) {
-        Ok(splits) if is_trained_on(&*splits.train) => {
-            Ok((splits.val, "held out from training (--all for all)"))
-        }
-        _ => Ok((parts.train, "all")),
+    let (kept, held_out) = hold_out(&parts.train, parts.held_out, seed);
+    match is_trained_on(&kept) {
+        true => Ok((Arc::new(held_out), "held out from training (--all for all)")),
+        false => Ok((parts.train, "all")),
     }
 }
 

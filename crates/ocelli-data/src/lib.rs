@@ -41,9 +41,7 @@ mod summary;
 pub use augment::{Augment, Augmenter, Elastic};
 pub use dataset::{Dataset, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
 pub use error::{DataError, ErrorKind};
-pub use formats::{
-    FORMATS, Format, OpenOptions, Parts, Splits, Validation, idx, open, open_parts, same_source,
-};
+pub use formats::{FORMATS, Format, OpenOptions, Parts, Splits, Validation, idx, open, open_parts};
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use picture::{MOST_PIXELS, Picture, decode, decode_bytes};
 pub use preprocess::{Normalise, Preprocess, Preprocessor};

@@ -8,7 +8,7 @@ use ocelli_core::{
 };
 use ocelli_kernels::{Isa, Team};
 
-use super::cases::{Case, case};
+use super::cases::lone_op;
 use super::{stream, with_seeds};
 
 /// The ops that are linear once what they add is 0.
@@ -31,16 +31,8 @@ fn backward_of_a_linear_op_is_its_transpose() {
     for (number, name) in LINEAR.iter().enumerate() {
         with_seeds(name, 50, |seed| {
             let mut s = stream(&[u64::MAX, number as u64, seed]);
-            let (graph, count) = loop {
-                let Case { op, shapes } = case(name, &mut s);
-                let mut graph = Graph::new();
-                let inputs = shapes.iter().enumerate();
-                let from: Vec<_> =
-                    inputs.map(|(i, shape)| graph.input(&format!("x{i}"), *shape).unwrap()).collect();
-                if graph.add("op", op, &from).is_ok() {
-                    break (Arc::new(graph), 1 + s.below(3) as usize);
-                }
-            };
+            let graph = Arc::new(lone_op(name, &mut s));
+            let count = 1 + s.below(3) as usize;
             let mut params = Params::<f64>::initialised(graph.layout(), seed).unwrap();
             for entry in graph.layout().entries().iter().filter(|e| e.spec.role == Role::Bias) {
                 params.data_mut()[entry.range.clone()].fill(0.0);

@@ -6,7 +6,7 @@ use ocelli_core::ops::{
     LeakyRelu, Linear, LocalResponseNorm, MaxPool2d, Prelu, Rbf, Relu, Relu6, Scale, ScaledTanh, Sigmoid,
     Softmax, Subsample, Tanh,
 };
-use ocelli_core::{Init, Op, Shape};
+use ocelli_core::{Graph, Init, Op, Shape};
 use ocelli_kernels::random::Stream;
 
 /// An op and the shapes of its inputs. They may not fit each other: then another case is drawn.
@@ -18,6 +18,19 @@ pub(crate) struct Case {
 impl Case {
     fn new(op: impl Into<Op>, shape: Shape) -> Case {
         Case { op: op.into(), shapes: vec![shape] }
+    }
+}
+
+/// A graph of nothing but a random case of the op of this name; cases whose shapes do not fit are drawn again.
+pub(crate) fn lone_op(name: &str, s: &mut Stream) -> Graph {
+    loop {
+        let Case { op, shapes } = case(name, s);
+        let mut graph = Graph::new();
+        let inputs = shapes.iter().enumerate();
+        let from: Vec<_> = inputs.map(|(i, shape)| graph.input(&format!("x{i}"), *shape).unwrap()).collect();
+        if graph.add("op", op, &from).is_ok() {
+            return graph;
+        }
     }
 }
 

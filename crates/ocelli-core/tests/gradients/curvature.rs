@@ -9,7 +9,7 @@ use ocelli_core::{
 };
 use ocelli_kernels::{Isa, Team};
 
-use super::cases::{Case, case};
+use super::cases::{Case, case, lone_op};
 use super::{stream, with_seeds};
 
 /// The ops that diagonal Levenberg–Marquardt cannot go through, and radial basis units, which count as part of the
@@ -21,16 +21,7 @@ fn h_is_the_sum_of_squared_derivatives_over_the_outputs() {
     for (number, name) in Op::NAMES.iter().enumerate().filter(|(_, name)| !WITHOUT.contains(name)) {
         with_seeds(name, 30, |seed| {
             let mut s = stream(&[u64::MAX - 1, number as u64, seed]);
-            let graph = loop {
-                let Case { op, shapes } = case(name, &mut s);
-                let mut graph = Graph::new();
-                let inputs = shapes.iter().enumerate();
-                let from: Vec<_> =
-                    inputs.map(|(i, shape)| graph.input(&format!("x{i}"), *shape).unwrap()).collect();
-                if graph.add("op", op, &from).is_ok() {
-                    break graph;
-                }
-            };
+            let graph = lone_op(name, &mut s);
             let x: Vec<Vec<f64>> = graph
                 .inputs()
                 .map(|v| (0..graph.node(v).shape().len()).map(|_| s.normal()).collect())

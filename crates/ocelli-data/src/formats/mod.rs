@@ -172,7 +172,7 @@ pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
 }
 
 /// Whether two names mean the same data: built-in names, or paths.
-pub fn same_source(a: &Path, b: &Path) -> bool {
+fn same_source(a: &Path, b: &Path) -> bool {
     a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
 }
 

@@ -198,7 +198,7 @@ pub(super) fn read_file(path: &Path, max: u64) -> Result<Vec<u8>, IoError> {
 }
 
 /// A digest in hexadecimal digits.
-pub(super) fn hex(digest: &[u8]) -> String {
+pub(crate) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

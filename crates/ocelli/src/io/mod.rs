@@ -15,6 +15,7 @@ mod network;
 
 pub use atomic::write_atomically;
 pub use checkpoint::{Checkpoint, Fallback};
+pub(crate) use container::hex;
 pub use error::{ErrorKind, IoError};
 pub use model::{ModelFile, weights_sha256};
 pub use network::Network;

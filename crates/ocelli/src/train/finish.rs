@@ -1,6 +1,6 @@
 //! The end of a run: the model file, the report, and the figures.
 
-use ocelli_core::{Node, Op, Params};
+use ocelli_core::{Node, Op};
 use serde::Serialize;
 
 use super::trainer::Trainer;
@@ -139,7 +139,7 @@ impl Trainer {
             best_epoch: self.progress.best.map(|best| best.epoch),
             classes: classes.to_vec(),
             confusion: evaluation.confusion.clone(),
-            filters: self.filters(&self.params),
+            filters: self.filters(),
             mistakes: evaluation.mistakes.iter().map(|m| self.mistake(m)).collect::<Result<_, _>>()?,
             layers: layers.collect(),
             health: self.health_by_layer(),
@@ -148,14 +148,14 @@ impl Trainer {
     }
 
     /// The filters of the first convolution that reads the input itself.
-    fn filters(&self, params: &Params<f32>) -> Option<Filters> {
+    fn filters(&self) -> Option<Filters> {
         let graph = &self.network.graph;
         let reads_input = |n: &Node| n.inputs().iter().all(|v| graph.node(*v).op().is_none());
         let is_first = |n: &&Node| matches!(n.op(), Some(Op::Conv2d(_))) && reads_input(n);
         let node = graph.nodes().iter().find(is_first)?;
         let entry = &graph.layout().entries()[*node.params().first()?];
         let [count, channels, height, width] = *entry.spec.shape.sizes() else { return None };
-        let values = params.data()[entry.range.clone()].to_vec();
+        let values = self.params.data()[entry.range.clone()].to_vec();
         Some(Filters { layer: node.name().to_string(), count, height, width, channels, values })
     }
 

@@ -20,7 +20,7 @@ use super::health::{self, Health};
 use crate::Error;
 use crate::engine::Engine;
 use crate::eval::{Evaluation, Evaluator};
-use crate::io::{Checkpoint, ModelFile, Network};
+use crate::io::{Checkpoint, ModelFile, Network, hex};
 use crate::report::EpochRow;
 
 /// Batches that are prepared ahead.
@@ -255,7 +255,7 @@ impl Trainer {
         let mut loader = self.loader(&sampler, epochs)?;
         let mut pace = Pace::new();
         while self.progress.epoch < epochs {
-            self.epoch(&mut loader, sampler.batches(), &mut pace, control)?;
+            self.epoch(&mut loader, &mut pace, control)?;
         }
         if self.evaluation.is_none() {
             self.evaluation = Some(self.evaluator.run(&self.params, &self.splits.val)?);
@@ -278,10 +278,10 @@ impl Trainer {
     fn epoch(
         &mut self,
         loader: &mut Loader,
-        batches: usize,
         pace: &mut Pace,
         control: &mut Control<'_>,
     ) -> Result<(), Error> {
+        let batches = self.batches();
         while self.progress.batch < batches {
             let start = Instant::now();
             let batch = loader.next_batch().expect("invariant: the loader has every batch of the run")?;
@@ -577,7 +577,7 @@ pub fn data_digest(set: &dyn Dataset) -> String {
             hasher.update(&picture.pixels);
         }
     }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hasher.finalize())
 }
 
 /// Held-out images on which the health of the layers is measured.
