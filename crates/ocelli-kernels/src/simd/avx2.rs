@@ -38,6 +38,7 @@ unsafe fn first(lanes: usize) -> __m256i {
 impl Simd for Avx2 {
     type Vector = __m256;
     const LANES: usize = 8;
+    const CHEAP_MASKS: bool = false;
     const VECTORS: usize = 2;
     const ROWS: &'static [usize] = &[12, 6, 4, 2];
     const TILES: &'static [&'static [unsafe fn(&Tile)]] = &[
@@ -66,7 +67,10 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn load_first(from: *const f32, lanes: usize) -> __m256 {
-        unsafe { _mm256_maskload_ps(from, first(lanes)) }
+        // Masked loads are slow on AMD's first Zen.
+        unsafe {
+            if lanes == 8 { _mm256_loadu_ps(from) } else { _mm256_maskload_ps(from, first(lanes)) }
+        }
     }
 
     #[inline(always)]
@@ -76,7 +80,24 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn store_first(to: *mut f32, v: __m256, lanes: usize) {
-        unsafe { _mm256_maskstore_ps(to, first(lanes), v) }
+        // Not a masked store: AMD's CPUs take a dozen cycles and more for one.
+        unsafe {
+            let (mut to, mut rest) = (to, _mm256_castps256_ps128(v));
+            if lanes & 8 != 0 {
+                return _mm256_storeu_ps(to, v);
+            }
+            if lanes & 4 != 0 {
+                _mm_storeu_ps(to, rest);
+                (to, rest) = (to.add(4), _mm256_extractf128_ps::<1>(v));
+            }
+            if lanes & 2 != 0 {
+                _mm_store_sd(to.cast(), _mm_castps_pd(rest));
+                (to, rest) = (to.add(2), _mm_movehl_ps(rest, rest));
+            }
+            if lanes & 1 != 0 {
+                _mm_store_ss(to, rest);
+            }
+        }
     }
 
     #[inline(always)]

@@ -31,6 +31,7 @@ fn first(lanes: usize) -> __mmask16 {
 impl Simd for Avx512 {
     type Vector = __m512;
     const LANES: usize = 16;
+    const CHEAP_MASKS: bool = true;
     const VECTORS: usize = 3;
     const ROWS: &'static [usize] = &[14, 14, 8, 3, 3, 3];
     const TILES: &'static [&'static [unsafe fn(&Tile)]] = &[

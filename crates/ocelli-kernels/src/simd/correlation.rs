@@ -139,7 +139,7 @@ impl Job {
                 ..self.tile(&source)
             };
             for panel in panels::<S>(columns, S::VECTORS) {
-                let part = self.with_panel(&tile, column, &panel, packed, panel.vectors * S::LANES);
+                let part = self.with_panel::<S>(&tile, column, &panel, packed, panel.vectors * S::LANES);
                 // SAFETY: these pixels lie in `out`, as far apart as the last axis says.
                 unsafe { tile::run_rows::<S>(&part, count, panel.vectors) };
             }
@@ -147,7 +147,7 @@ impl Job {
     }
 
     /// A tile with its weights and columns set.
-    fn with_panel(
+    fn with_panel<S: Simd>(
         &self,
         tile: &Tile,
         column: usize,
@@ -160,6 +160,7 @@ impl Job {
             b_step: width,
             b_run: [tile.terms * tile.runs[1] * width, tile.terms * width],
             tail: panel.tail,
+            b_tail: S::LANES,
             c: tile.c.wrapping_add(panel.column),
             start: self.start(column + panel.column),
             ..*tile
@@ -195,7 +196,7 @@ impl Job {
             (rows, pixels) = (1, rows * pixels);
         }
         for panel in panels::<S>(columns, S::VECTORS) {
-            let mut part = self.with_panel(&tile, column, &panel, packed, panel.vectors * S::LANES);
+            let mut part = self.with_panel::<S>(&tile, column, &panel, packed, panel.vectors * S::LANES);
             for _ in 0..rows {
                 // SAFETY: these outputs lie in `out` and their windows in the source.
                 unsafe { tile::run_rows::<S>(&part, pixels, panel.vectors) };
@@ -223,6 +224,7 @@ impl Job {
             c: self.out,
             c_row: x.every * self.out_strides.pixel,
             tail: 0,
+            b_tail: 0,
             start: Start::Zero,
         }
     }

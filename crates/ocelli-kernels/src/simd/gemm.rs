@@ -162,12 +162,13 @@ impl Block {
     #[inline(always)]
     unsafe fn run_panels<S: Simd>(&self, gemm: &Gemm, tile: &Tile, rows: usize, packed_b: *const f32) {
         for panel in panels::<S>(self.width, self.widest) {
-            let (b, b_step) = if self.pack_b {
-                (packed_b.wrapping_add(panel.column * self.depth), panel.vectors * S::LANES)
+            let (b, b_step, b_tail) = if self.pack_b {
+                (packed_b.wrapping_add(panel.column * self.depth), panel.vectors * S::LANES, S::LANES)
             } else {
-                (self.b.wrapping_add(panel.column), gemm.b[0])
+                (self.b.wrapping_add(panel.column), gemm.b[0], panel.tail)
             };
-            let tile = Tile { b, b_step, c: tile.c.wrapping_add(panel.column), tail: panel.tail, ..*tile };
+            let c = tile.c.wrapping_add(panel.column);
+            let tile = Tile { b, b_step, c, tail: panel.tail, b_tail, ..*tile };
             // SAFETY: rows and panel lie within the product.
             unsafe { tile::run_rows::<S>(&tile, rows, panel.vectors) };
         }
@@ -188,6 +189,7 @@ impl Block {
             c: self.c.wrapping_add(row * gemm.c_row),
             c_row: gemm.c_row,
             tail: 0,
+            b_tail: 0,
             start: self.start,
         }
     }

@@ -41,6 +41,8 @@ pub(crate) trait Simd: Copy + 'static {
     type Vector: Copy;
     /// Numbers in a vector.
     const LANES: usize;
+    /// Whether reading or writing some lanes of a vector costs no more than all.
+    const CHEAP_MASKS: bool;
     /// Vectors of the widest tile for many rows.
     const VECTORS: usize;
     /// The most rows of a tile of 1, 2, … vectors that the registers hold.

@@ -9,7 +9,8 @@ use super::Simd;
 /// c\[r, j\] = start\[r, j\] + Σ over runs (i, i′) and terms p of
 /// a\[r·a_row + i·a_run₀ + i′·a_run₁ + p·a_step\] · b\[i·b_run₀ + i′·b_run₁ + p·b_step + j\]
 ///
-/// The columns are V vectors, of which the last has `tail` numbers. All strides are in elements.
+/// The columns are V vectors, of which the last has `tail` numbers in c and at least `b_tail` in b, whose others
+/// count for nothing. All strides are in elements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tile {
     pub(crate) a: *const f32,
@@ -26,6 +27,8 @@ pub(crate) struct Tile {
     pub(crate) c: *mut f32,
     pub(crate) c_row: usize,
     pub(crate) tail: usize,
+    /// `tail`, or all lanes where b is packed: reading whole vectors is faster on most CPUs.
+    pub(crate) b_tail: usize,
     pub(crate) start: Start,
 }
 
@@ -52,7 +55,11 @@ pub(crate) unsafe fn run<S: Simd, const R: usize, const V: usize>(tile: &Tile) {
             for inner in 0..tile.runs[1] {
                 let a = tile.a.add(outer * tile.a_run[0] + inner * tile.a_run[1]);
                 let b = tile.b.add(outer * tile.b_run[0] + inner * tile.b_run[1]);
-                add_run::<S, R, V>(tile, a, b, &mut sums);
+                if S::CHEAP_MASKS || tile.b_tail < S::LANES {
+                    add_run::<S, R, V, false>(tile, a, b, &mut sums);
+                } else {
+                    add_run::<S, R, V, true>(tile, a, b, &mut sums);
+                }
             }
         }
         finish::<S, R, V>(tile, &mut sums);
@@ -60,9 +67,9 @@ pub(crate) unsafe fn run<S: Simd, const R: usize, const V: usize>(tile: &Tile) {
 }
 
 /// # Safety
-/// As [`run`]; `a` and `b` are where a run starts.
+/// As [`run`]; `a` and `b` are where a run starts. `WHOLE` says that b's last vector can be read whole.
 #[inline(always)]
-unsafe fn add_run<S: Simd, const R: usize, const V: usize>(
+unsafe fn add_run<S: Simd, const R: usize, const V: usize, const WHOLE: bool>(
     tile: &Tile,
     a: *const f32,
     mut b: *const f32,
@@ -77,7 +84,8 @@ unsafe fn add_run<S: Simd, const R: usize, const V: usize>(
             for v in 0..V - 1 {
                 columns[v] = S::load(b.add(v * S::LANES));
             }
-            columns[V - 1] = S::load_first(b.add((V - 1) * S::LANES), tile.tail);
+            let last = b.add((V - 1) * S::LANES);
+            columns[V - 1] = if WHOLE { S::load(last) } else { S::load_first(last, tile.b_tail) };
             for r in 0..R {
                 let a = S::splat(*quads[r / 4].add(r % 4 * tile.a_row));
                 for v in 0..V {
@@ -105,14 +113,16 @@ unsafe fn finish<S: Simd, const R: usize, const V: usize>(tile: &Tile, sums: &mu
             let c = tile.c.add(r * tile.c_row);
             for v in 0..V {
                 let lanes = if v == V - 1 { tile.tail } else { S::LANES };
+                let whole = !S::CHEAP_MASKS && lanes == S::LANES;
                 if !start.is_null() {
-                    let before = S::load_first(start.add(r * start_row + v * S::LANES), lanes);
+                    let from = start.add(r * start_row + v * S::LANES);
+                    let before = if whole { S::load(from) } else { S::load_first(from, lanes) };
                     sums[r][v] = S::add(before, sums[r][v]);
                 }
-                if v == V - 1 {
-                    S::store_first(c.add(v * S::LANES), sums[r][v], lanes);
-                } else {
+                if v < V - 1 || whole {
                     S::store(c.add(v * S::LANES), sums[r][v]);
+                } else {
+                    S::store_first(c.add(v * S::LANES), sums[r][v], lanes);
                 }
             }
         }

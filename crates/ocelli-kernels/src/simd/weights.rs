@@ -148,7 +148,7 @@ impl Part {
     unsafe fn add_taps<S: Simd>(&self, tile: &Tile, at: *const f32, columns: usize, to: *mut f32) {
         for panel in panels::<S>(columns, widest::<S>(self.outputs)) {
             let (b, c) = (at.wrapping_add(panel.column), to.wrapping_add(panel.column));
-            let tile = Tile { b, c, tail: panel.tail, ..*tile };
+            let tile = Tile { b, c, tail: panel.tail, b_tail: panel.tail, ..*tile };
             // SAFETY: rows are this part's outputs, columns weights of these taps.
             unsafe { tile::run_rows::<S>(&tile, self.outputs, panel.vectors) };
         }
@@ -172,6 +172,7 @@ impl Part {
                 c: to.wrapping_add(panel.column),
                 c_row: self.outputs,
                 tail: panel.tail,
+                b_tail: panel.tail,
                 ..*tile
             };
             // SAFETY: rows are weights of these taps, columns this part's outputs.
@@ -195,6 +196,7 @@ impl Part {
             c: self.dw,
             c_row: self.filter,
             tail: 0,
+            b_tail: 0,
             start,
         };
         // Rows that follow each other like the pixels within them are one long row.
