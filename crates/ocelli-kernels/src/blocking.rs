@@ -2,8 +2,10 @@
 //!
 //! The same for all instruction sets, so that a plan made on one machine holds on another.
 
+use std::ops::Range;
+
 use crate::axis::Axis;
-use crate::{Conv2d, Element, Gemm};
+use crate::{Conv2d, Direction, Element, Gemm};
 
 /// Columns of the widest panel of any instruction set.
 const PANEL: usize = 48;
@@ -48,11 +50,8 @@ impl Conv2d {
         let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
         let forward = Correlation { y: Axis::forward(self, 0), x: Axis::forward(self, 1), inputs, outputs };
         let mut most = forward.scratch();
-        for phase_y in 0..self.stride[0].min(self.input[0]) {
-            for phase_x in 0..self.stride[1].min(self.input[1]) {
-                let [y, x] = [Axis::backward(self, 0, phase_y), Axis::backward(self, 1, phase_x)];
-                most = most.max(Correlation { y, x, inputs: outputs, outputs: inputs }.scratch());
-            }
+        for (_, shape) in self.phases(Direction::BackwardInput) {
+            most = most.max(shape.scratch());
         }
         // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
         // the forward direction may take several pixels as one.
@@ -75,6 +74,79 @@ impl Conv2d {
             0
         };
         most.max(special) + ALIGN
+    }
+
+    /// Elements of the weights packed for a pass; 0 where it takes them as they stand.
+    pub fn packed_len<T: Element>(&self, direction: Direction) -> usize {
+        match self.packed_pieces::<T>(direction) {
+            0 => 0,
+            pieces => self.packed_range(direction, pieces - 1).end,
+        }
+    }
+
+    /// Pieces that the weights are packed in for a pass, each for itself; 0 where it takes them as they stand.
+    pub fn packed_pieces<T: Element>(&self, direction: Direction) -> usize {
+        if T::BYTES != 4 || self.is_depthwise() || self.is_dense() {
+            return 0;
+        }
+        let packs = match direction {
+            Direction::Forward => self.widening(LANES) == 1,
+            // Each pair of phases is a piece at least: no network has strides of many.
+            Direction::BackwardInput => !self.is_narrow() && self.stride.iter().all(|&stride| stride <= 8),
+        };
+        if packs { self.groups * self.phases(direction).map(|(_, shape)| shape.blocks()).sum::<usize>() } else { 0 }
+    }
+
+    /// The elements of the packed weights that a piece fills: the pieces follow each other.
+    ///
+    /// # Panics
+    /// Where there is no such piece.
+    pub fn packed_range(&self, direction: Direction, piece: usize) -> Range<usize> {
+        self.packed_piece(direction, piece).range
+    }
+
+    pub(crate) fn packed_piece(&self, direction: Direction, piece: usize) -> Piece {
+        let per_group: usize = self.phases(direction).map(|(_, shape)| shape.blocks()).sum();
+        let (group, mut left) = (piece / per_group, piece % per_group);
+        let mut start = group * self.packed_group(direction);
+        for (phase, shape) in self.phases(direction) {
+            if left < shape.blocks() {
+                let column = left * shape.columns();
+                let columns = shape.columns().min(shape.outputs - column);
+                start += column * shape.terms();
+                let range = start..start + columns.next_multiple_of(LANES) * shape.terms();
+                return Piece { group, phase, column, columns, range };
+            }
+            left -= shape.blocks();
+            start += shape.packed_len();
+        }
+        unreachable!("invariant: the pieces of a group are those of its phases")
+    }
+
+    /// Elements of one group's packed weights.
+    pub(crate) fn packed_group(&self, direction: Direction) -> usize {
+        self.phases(direction).map(|(_, shape)| shape.packed_len()).sum()
+    }
+
+    /// The correlations that a pass consists of in each group, with the phases of the strides that they are for.
+    pub(crate) fn phases(&self, direction: Direction) -> impl Iterator<Item = ([usize; 2], Correlation)> {
+        let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
+        let (inputs, outputs, steps) = match direction {
+            Direction::Forward => (inputs, outputs, [1, 1]),
+            Direction::BackwardInput => {
+                (outputs, inputs, [0, 1].map(|axis| self.stride[axis].min(self.input[axis])))
+            }
+        };
+        let phases = (0..steps[0]).flat_map(move |y| (0..steps[1]).map(move |x| [y, x]));
+        let correlations = phases.map(move |phase| {
+            let [y, x] = [0, 1].map(|axis| match direction {
+                Direction::Forward => Axis::forward(self, axis),
+                Direction::BackwardInput => Axis::backward(self, axis, phase[axis]),
+            });
+            (phase, Correlation { y, x, inputs, outputs })
+        });
+        // Phases that no tap meets have no gradient.
+        correlations.filter(|(_, shape)| shape.y.taps > 0 && shape.x.taps > 0)
     }
 
     /// One input and one output channel in each of several groups.
@@ -125,6 +197,16 @@ pub(crate) fn scatter_pixels(conv: &Conv2d) -> usize {
     (WINDOW / conv.filter_len().max(1)).max(16)
 }
 
+/// A piece of the packed weights: some columns of one group's correlation for one phase of the strides.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) group: usize,
+    pub(crate) phase: [usize; 2],
+    pub(crate) column: usize,
+    pub(crate) columns: usize,
+    pub(crate) range: Range<usize>,
+}
+
 /// One direction of a convolution for one group: windows over a source of `inputs` channels, to `outputs` channels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Correlation {
@@ -164,6 +246,16 @@ impl Correlation {
     pub(crate) fn columns(&self) -> usize {
         let fitting = WEIGHTS / self.terms().max(1) / PANEL * PANEL;
         self.outputs.next_multiple_of(LANES).min(fitting.max(PANEL))
+    }
+
+    /// Blocks of so many columns.
+    pub(crate) fn blocks(&self) -> usize {
+        self.outputs.div_ceil(self.columns())
+    }
+
+    /// Elements of the packed weights, of all blocks one after the other.
+    pub(crate) fn packed_len(&self) -> usize {
+        self.terms() * self.outputs.next_multiple_of(LANES)
     }
 
     /// Samples that the gradient of the weights sums over at a time: enough that the sums are long.

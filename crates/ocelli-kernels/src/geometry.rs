@@ -11,6 +11,15 @@ pub enum Write {
     Add,
 }
 
+/// The passes of a convolution whose weights can be packed beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the input to the output.
+    Forward,
+    /// From the output's gradient to the input's.
+    BackwardInput,
+}
+
 /// A matrix product C = A·B or C += A·B with A m×k, B k×n and C m×n.
 ///
 /// A and B are strided views, so that a transpose is a swap of two strides; a row of C is contiguous.

@@ -28,7 +28,7 @@ mod unary;
 mod update;
 
 pub use element::Element;
-pub use geometry::{Conv2d, Gemm, Pool2d, Write};
+pub use geometry::{Conv2d, Direction, Gemm, Pool2d, Write};
 pub use isa::Isa;
 pub use table::Kernels;
 pub use team::{Team, Worker};

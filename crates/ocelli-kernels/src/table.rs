@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{AdamStep, Conv2d, Element, Gemm, Isa, Pool2d, SgdStep, Unary, Write};
+use crate::{AdamStep, Conv2d, Direction, Element, Gemm, Isa, Pool2d, SgdStep, Unary, Write};
 
 /// Passes the list of all kernels, each with its arguments and the function that it is, to a macro.
 ///
@@ -14,14 +14,21 @@ macro_rules! for_each_kernel {
         /// C = A·B, or added; see [`Gemm`]. (gemm, a, b, c, scratch of [`Gemm::scratch`])
         gemm(gemm: &Gemm, a: &[T], b: &[T], c: &mut [T], scratch: &mut [T]) = products::gemm::gemm::<Unit>;
 
+        /// Packs a convolution's weights as one of its passes reads them: the pieces `pieces` of
+        /// [`Conv2d::packed_pieces`], into the elements [`Conv2d::packed_range`] of all. (conv, direction, w, pieces, packed)
+        conv_pack(conv: &Conv2d, direction: Direction, w: &[T], pieces: Range<usize>, packed: &mut [T]) = products::convolution::pack::<Unit>;
+
         /// y = bias + x ∗ w for a batch of x.len() / input_len samples; see [`Conv2d`]. An empty bias is none.
-        /// (conv, x, w, bias, y, scratch of [`Conv2d::scratch`])
-        conv_forward(conv: &Conv2d, x: &[T], w: &[T], bias: &[T], y: &mut [T], scratch: &mut [T]) = products::convolution::forward::<Unit>;
+        /// `packed` are the weights as `conv_pack` leaves them, or empty: they are then packed on the way.
+        /// (conv, x, w, packed, bias, y, scratch of [`Conv2d::scratch`])
+        conv_forward(
+            conv: &Conv2d, x: &[T], w: &[T], packed: &[T], bias: &[T], y: &mut [T], scratch: &mut [T],
+        ) = products::convolution::forward::<Unit>;
 
         /// The gradient of the input: dx\[iy, ix, c\] = Σ dy\[oy, ox, o\]·w\[o, ky, kx, c\] over all outputs and taps that
-        /// read it. (conv, dy, w, dx, write, scratch)
+        /// read it. `packed` as in `conv_forward`. (conv, dy, w, packed, dx, write, scratch)
         conv_backward_input(
-            conv: &Conv2d, dy: &[T], w: &[T], dx: &mut [T], write: Write, scratch: &mut [T],
+            conv: &Conv2d, dy: &[T], w: &[T], packed: &[T], dx: &mut [T], write: Write, scratch: &mut [T],
         ) = products::convolution::backward_input::<Unit>;
 
         /// The gradient of the weights of the output channels `outputs`: dw\[o, ky, kx, c\] = Σ dy\[oy, ox, o\]·x\[iy, ix, c\]

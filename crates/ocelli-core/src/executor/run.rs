@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Element, Kernels, Worker, Write};
+use ocelli_kernels::{Direction, Element, Kernels, Worker, Write};
 
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
-    BackwardInput, BackwardParams, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, RandomState, Reads,
-    Statistics,
+    BackwardInput, BackwardParams, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, Prepare, RandomState,
+    Reads, Statistics,
 };
 use crate::optim::{self, Optimizer};
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
@@ -114,6 +114,7 @@ impl<'a, T: Element> Run<'a, T> {
             Cut::Units(_) | Cut::Pieces => 0..self.batch.count,
         };
         match step.work {
+            Work::Prepare(value, direction) => self.prepare(step, value, direction, part),
             Work::Statistics(value) => self.statistics(value, part, samples),
             Work::Forward(value) => self.forward(value, samples, worker),
             Work::Loss => self.loss(samples),
@@ -121,6 +122,18 @@ impl<'a, T: Element> Run<'a, T> {
             Work::BackwardInput(value, index) => self.backward_input(step, value, index, samples, worker),
             Work::Update => self.update(part, finite),
         }
+    }
+
+    fn prepare(&self, step: &Step, value: Value, direction: Direction, part: usize) {
+        let Cut::Units(all) = step.cut else { unreachable!("invariant: weights are packed by pieces") };
+        let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
+        let op = node.op().expect("an op");
+        let pieces = Plan::share_of(part, step.parts, all);
+        let range = op.prepared_range(node, direction, pieces.clone());
+        let offset = self.plan.buffer(places.prepared[direction as usize]).expect("planned").offset;
+        let prepared = self.arena.write(offset + range.start..offset + range.end);
+        let (kernels, params) = (self.kernels, self.params(places));
+        op.prepare(Prepare { node, kernels, direction, params, pieces, prepared });
     }
 
     fn statistics(&self, value: Value, part: usize, samples: Range<usize>) {
@@ -144,6 +157,7 @@ impl<'a, T: Element> Run<'a, T> {
             mode: self.plan.options.mode,
             inputs: self.inputs(value, &samples, true),
             params: self.params(places),
+            prepared: self.whole(places.prepared[Direction::Forward as usize], true),
             statistics: self.whole(places.statistics, true),
             output: self.rows_mut(places.output, node.shape().len(), &samples),
             saved: self.rows_mut(places.saved, node.signature().saved, &samples),
@@ -180,7 +194,7 @@ impl<'a, T: Element> Run<'a, T> {
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
         let (signature, reads) = (node.signature(), self.reads(node.signature().param_reads));
         let units = match step.cut {
-            Cut::Units(all) => part * all / step.parts..(part + 1) * all / step.parts,
+            Cut::Units(all) => Plan::share_of(part, step.parts, all),
             _ => 0..signature.param_units,
         };
         let mut gradients = self.param_gradients(value, part, &units);
@@ -249,6 +263,7 @@ impl<'a, T: Element> Run<'a, T> {
             index,
             inputs: self.inputs(value, &samples, reads.input),
             params: self.params(places),
+            prepared: self.whole(places.prepared[Direction::BackwardInput as usize], true),
             output: self.read_rows(places.output, node.shape().len(), &samples, reads.output),
             saved: self.read_rows(places.saved, signature.saved, &samples, reads.saved),
             statistics: self.whole(places.statistics, reads.saved),
@@ -387,5 +402,9 @@ impl<'a, T: Element> Run<'a, T> {
 }
 
 fn is_backward(work: Work) -> bool {
-    matches!(work, Work::BackwardParams(_) | Work::BackwardInput(..) | Work::Update)
+    match work {
+        Work::Prepare(_, direction) => direction == Direction::BackwardInput,
+        Work::Statistics(_) | Work::Forward(_) | Work::Loss => false,
+        Work::BackwardParams(_) | Work::BackwardInput(..) | Work::Update => true,
+    }
 }

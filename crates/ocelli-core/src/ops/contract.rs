@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Element, Kernels, Write};
+use ocelli_kernels::{Direction, Element, Kernels, Write};
 
 use crate::arena::Shared;
 use crate::graph::Node;
@@ -53,6 +53,18 @@ pub(crate) trait BatchStatistics: Operation {
     /// Folds the contributions of all parts, one after the other, into the node's parameters, which `param` lends
     /// by number. Called once in each step of training.
     fn fold_statistics<'a, T: Element>(&self, statistics: &[T], param: impl Fn(usize) -> &'a mut [T]);
+}
+
+/// The contract of an op whose kernels read its weights packed: the plan has that done once for all parts of a batch.
+pub(crate) trait Preparation: Operation {
+    /// In how many pieces the weights are packed for a pass; 0 where they are taken as they stand.
+    fn prepared_pieces(&self, node: &Node, direction: Direction) -> usize;
+
+    /// The elements of what is packed that some pieces fill. Pieces follow each other.
+    fn prepared_range(&self, node: &Node, direction: Direction, pieces: Range<usize>) -> Range<usize>;
+
+    /// Packs some pieces, as kernels for `f32` take them; others have nothing to prepare.
+    fn prepare<T: Element>(&self, pass: Prepare<'_, T>);
 }
 
 /// What an op finds when it infers its shapes.
@@ -196,6 +208,22 @@ impl<'a, T> ParamViews<'a, T> {
     }
 }
 
+/// What an op that packs its weights is given before the pass that reads them.
+pub(crate) struct Prepare<'a, T: Element> {
+    /// The node: its shapes and signature.
+    pub(crate) node: &'a Node,
+    /// The kernels to use.
+    pub(crate) kernels: &'static Kernels<T>,
+    /// The pass.
+    pub(crate) direction: Direction,
+    /// The parameters.
+    pub(crate) params: ParamViews<'a, T>,
+    /// Which pieces are wanted.
+    pub(crate) pieces: Range<usize>,
+    /// Their elements, to be overwritten.
+    pub(crate) prepared: &'a mut [T],
+}
+
 /// What `forward` is given.
 pub(crate) struct Forward<'a, T: Element> {
     /// The node: its shapes and signature.
@@ -210,6 +238,8 @@ pub(crate) struct Forward<'a, T: Element> {
     pub(crate) inputs: Inputs<'a, T>,
     /// The parameters.
     pub(crate) params: ParamViews<'a, T>,
+    /// The weights as the op packed them for this pass; empty where the plan has not had that done.
+    pub(crate) prepared: &'a [T],
     /// The statistics that all parts contributed, one after the other; empty in evaluation.
     pub(crate) statistics: &'a [T],
     /// samples × output shape, to be overwritten.
@@ -238,6 +268,8 @@ pub(crate) struct BackwardInput<'a, T: Element> {
     pub(crate) inputs: Inputs<'a, T>,
     /// The parameters.
     pub(crate) params: ParamViews<'a, T>,
+    /// The weights as the op packed them for this pass; empty where the plan has not had that done.
+    pub(crate) prepared: &'a [T],
     /// The output for these samples, if declared.
     pub(crate) output: &'a [T],
     /// What forward saved, if declared.

@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Conv2d as Geometry, Element, Kernels, Write};
+use ocelli_kernels::{Conv2d as Geometry, Direction, Element, Kernels, Write};
 use serde::{Deserialize, Serialize};
 
 use super::defaults::{he, is_he, is_one, is_ones, is_true, is_zero, is_zeros, one, ones, yes, zero};
 use super::sides::{self, Sides};
 use super::{
-    BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Signature, Window, connections, only_image, squares,
+    BackwardInput, BackwardParams, Curvature, Forward, Operation, Preparation, Prepare, Reads, Signature, Window,
+    connections, only_image, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -289,14 +290,16 @@ impl Operation for Conv2d {
         let conv = self.geometry_of(pass.node);
         let (weights, scratch) = self.dense(&conv, pass.params.get(0), pass.scratch);
         let bias = if self.bias { pass.params.get(1) } else { &[] };
-        (pass.kernels.conv_forward)(&conv, pass.inputs.get(0), weights, bias, pass.output, scratch);
+        let packed = packed(&conv, Direction::Forward, pass.prepared);
+        (pass.kernels.conv_forward)(&conv, pass.inputs.get(0), weights, packed, bias, pass.output, scratch);
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
         let conv = self.geometry_of(pass.node);
         let (weights, scratch) = self.dense(&conv, pass.params.get(0), pass.scratch);
+        let packed = packed(&conv, Direction::BackwardInput, pass.prepared);
         let backward = pass.kernels.conv_backward_input;
-        backward(&conv, pass.output_gradient, weights, pass.input_gradient, pass.write, scratch);
+        backward(&conv, pass.output_gradient, weights, packed, pass.input_gradient, pass.write, scratch);
     }
 
     fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
@@ -309,6 +312,39 @@ impl Operation for Conv2d {
         });
         self.sum_bias(kernels, gradient, units, bias, pass.scratch);
     }
+}
+
+/// Weights below this many elements are packed by every part for itself: that costs less than waiting for others.
+const PREPARED_WEIGHTS: usize = 1 << 12;
+
+impl Preparation for Conv2d {
+    fn prepared_pieces(&self, node: &Node, direction: Direction) -> usize {
+        let conv = self.geometry_of(node);
+        let small = conv.weight_len() < PREPARED_WEIGHTS;
+        if small || self.connections.is_some() { 0 } else { conv.packed_pieces::<f32>(direction) }
+    }
+
+    fn prepared_range(&self, node: &Node, direction: Direction, pieces: Range<usize>) -> Range<usize> {
+        let conv = self.geometry_of(node);
+        match pieces.end.checked_sub(1).filter(|last| pieces.start <= *last) {
+            Some(last) => {
+                conv.packed_range(direction, pieces.start).start..conv.packed_range(direction, last).end
+            }
+            None => 0..0,
+        }
+    }
+
+    fn prepare<T: Element>(&self, pass: Prepare<'_, T>) {
+        let conv = self.geometry_of(pass.node);
+        if conv.packed_pieces::<T>(pass.direction) > 0 {
+            (pass.kernels.conv_pack)(&conv, pass.direction, pass.params.get(0), pass.pieces, pass.prepared);
+        }
+    }
+}
+
+/// What the kernels for `T` take of what was prepared for `f32`.
+fn packed<'a, T: Element>(conv: &Geometry, direction: Direction, prepared: &'a [T]) -> &'a [T] {
+    if prepared.is_empty() { prepared } else { &prepared[..conv.packed_len::<T>(direction)] }
 }
 
 impl Conv2d {
@@ -345,7 +381,7 @@ impl Curvature for Conv2d {
         let (weights, scratch) = self.dense(&conv, pass.params.get(0), scratch);
         squares(weights, squared);
         let backward = pass.kernels.conv_backward_input;
-        backward(&conv, pass.output_gradient, squared, pass.input_gradient, pass.write, scratch);
+        backward(&conv, pass.output_gradient, squared, &[], pass.input_gradient, pass.write, scratch);
     }
 
     fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>) {

@@ -9,12 +9,14 @@ mod testing;
 
 pub(crate) use contract::{
     BackwardInput, BackwardParams, BatchStatistics, Curvature, Forward, Inputs, MAX_PARAMS, Operation,
-    ParamViews, Place, Statistics,
+    ParamViews, Place, Preparation, Prepare, Statistics,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
 pub use sides::Sides;
 
-use ocelli_kernels::{Element, Kernels, Write};
+use std::ops::Range;
+
+use ocelli_kernels::{Direction, Element, Kernels, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Node;
@@ -171,6 +173,44 @@ macro_rules! with_statistics {
 }
 
 with_statistics!(BatchNorm);
+
+/// Declares the ops whose kernels read weights packed.
+macro_rules! with_preparation {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// In how many pieces weights are packed for a pass; 0 where they are taken as they stand.
+            pub(crate) fn prepared_pieces(&self, node: &Node, direction: Direction) -> usize {
+                match self {
+                    $(Op::$op(op) => op.prepared_pieces(node, direction),)*
+                    _ => 0,
+                }
+            }
+
+            /// The elements that some pieces fill.
+            pub(crate) fn prepared_range(
+                &self,
+                node: &Node,
+                direction: Direction,
+                pieces: Range<usize>,
+            ) -> Range<usize> {
+                match self {
+                    $(Op::$op(op) => op.prepared_range(node, direction, pieces),)*
+                    _ => 0..0,
+                }
+            }
+
+            /// Packs some pieces of the weights.
+            pub(crate) fn prepare<T: Element>(&self, pass: Prepare<'_, T>) {
+                match self {
+                    $(Op::$op(op) => op.prepare(pass),)*
+                    _ => unreachable!("invariant: only ops with pieces are asked for them"),
+                }
+            }
+        }
+    };
+}
+
+with_preparation!(Conv2d);
 
 /// The one input's shape, or an error that says how many there were.
 fn only_input(inputs: &[Shape]) -> Result<Shape, String> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use ocelli_kernels::Direction;
+
 use super::memory::{MAX_LEN, place};
 use super::{Access, Buffer, BufferKind, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
 use crate::ops::{Place, Reads};
@@ -18,6 +20,9 @@ const MACS_PER_PART: u64 = 1 << 20;
 /// is cut by its output units instead, so that each part writes its own rows once.
 const MAX_PARTIAL_LEN: usize = 1 << 16;
 
+/// Packing weights is cut into at most this many parts.
+const MAX_PREPARE_PARTS: usize = 64;
+
 /// Elements of the parameter arena that one piece of an update has at most.
 const PIECE_LEN: usize = 1 << 13;
 
@@ -30,6 +35,8 @@ pub(crate) struct Builder {
     wants_gradient: Vec<bool>,
     /// Whether a value's gradient has been set already.
     has_gradient: Vec<bool>,
+    /// Passes whose weights are still to be packed, the last one first.
+    unprepared: Vec<(Value, Direction)>,
 }
 
 impl Builder {
@@ -59,7 +66,7 @@ impl Builder {
             scratch_len: 0,
         };
         let has_gradient = vec![false; graph.nodes().len()];
-        Ok(Builder { plan, used, wants_gradient, has_gradient })
+        Ok(Builder { plan, used, wants_gradient, has_gradient, unprepared: Vec::new() })
     }
 
     pub(crate) fn build(mut self) -> Result<Plan, Error> {
@@ -67,7 +74,10 @@ impl Builder {
         for (number, input) in graph.inputs().enumerate() {
             self.plan.nodes[input.0].inputs = vec![Place::External(number)];
         }
-        for value in graph.values().filter(|v| graph.node(*v).op().is_some()) {
+        let order: Vec<Value> = graph.values().filter(|v| graph.node(*v).op().is_some()).collect();
+        let used: Vec<Value> = order.iter().copied().filter(|v| self.used[v.0]).collect();
+        self.expect_preparations(Direction::Forward, used.clone());
+        for &value in &order {
             let entries = graph.layout().entries();
             let ranges = graph.node(value).params().iter().map(|&p| entries[p].range.clone());
             self.plan.nodes[value.0].params = ranges.collect();
@@ -77,13 +87,60 @@ impl Builder {
         }
         self.loss()?;
         if self.plan.options.mode.has_backward() {
-            for value in graph.values().rev().filter(|v| graph.node(*v).op().is_some()) {
+            let wants = |v: Value| graph.node(v).inputs().iter().any(|v| self.wants_gradient[v.0]);
+            let passes = used.into_iter().rev().filter(|v| wants(*v)).collect();
+            self.expect_preparations(Direction::BackwardInput, passes);
+            for &value in order.iter().rev() {
                 if self.has_gradient[value.0] {
                     self.backward(value)?;
                 }
             }
         }
         self.finish()
+    }
+
+    /// Notes which passes of these nodes, in the order in which they come, read packed weights. Second derivatives do not:
+    /// they square them.
+    fn expect_preparations(&mut self, direction: Direction, mut passes: Vec<Value>) {
+        let graph = &self.plan.graph;
+        let prepares = self.plan.parts > 1 && !self.plan.options.curvature;
+        passes.retain(|&value| {
+            let node = graph.node(value);
+            prepares && node.op().is_some_and(|op| op.prepared_pieces(node, direction) > 0)
+        });
+        self.unprepared = passes.into_iter().rev().map(|value| (value, direction)).collect();
+    }
+
+    /// Has the weights packed for this pass and for the next one that wants it: so early that the passes between
+    /// them mostly have a barrier anyway.
+    fn prepare(&mut self, value: Value, direction: Direction) -> Result<(), Error> {
+        if self.prepared(value, direction).is_none() && !self.unprepared.contains(&(value, direction)) {
+            return Ok(());
+        }
+        self.prepare_next(Some((value, direction)))?;
+        self.prepare_next(None)
+    }
+
+    /// Has the weights packed for the next pass, if it is `only` where that is given.
+    fn prepare_next(&mut self, only: Option<(Value, Direction)>) -> Result<(), Error> {
+        let next = self.unprepared.last().copied().filter(|next| only.is_none_or(|only| only == *next));
+        let Some((value, direction)) = next else { return Ok(()) };
+        self.unprepared.pop();
+        let graph = Arc::clone(&self.plan.graph);
+        let node = graph.node(value);
+        let op = node.op().expect("inputs have no weights");
+        let pieces = op.prepared_pieces(node, direction);
+        let len = op.prepared_range(node, direction, 0..pieces).end;
+        let buffer = self.repeated(BufferKind::Prepared(value, direction), len, 1)?;
+        self.plan.nodes[value.0].prepared[direction as usize] = Some(buffer);
+        let accesses = vec![Access { buffer, write: true, own_share: true }];
+        self.step(Work::Prepare(value, direction), Cut::Units(pieces), accesses, false);
+        self.plan.steps.last_mut().expect("just pushed").parts = pieces.min(MAX_PREPARE_PARTS);
+        Ok(())
+    }
+
+    fn prepared(&self, value: Value, direction: Direction) -> Option<Access> {
+        self.read(self.plan.nodes[value.0].prepared[direction as usize], false)
     }
 
     fn forward(&mut self, value: Value) -> Result<(), Error> {
@@ -105,8 +162,10 @@ impl Builder {
             accesses.push(Access { buffer, write: true, own_share: true });
             self.step(Work::Statistics(value), Cut::Samples, accesses, false);
         }
+        self.prepare(value, Direction::Forward)?;
         let mut accesses = self.input_accesses(value, true);
         accesses.extend(self.read(self.plan.nodes[value.0].statistics, false));
+        accesses.extend(self.prepared(value, Direction::Forward));
         let output = self.per_sample(BufferKind::Output(value), node.shape().len())?;
         self.plan.nodes[value.0].output = Some(output);
         accesses.push(Access { buffer: output, write: true, own_share: true });
@@ -141,7 +200,9 @@ impl Builder {
         }
         for (index, &input) in node.inputs().iter().enumerate() {
             if self.wants_gradient[input.0] {
+                self.prepare(value, Direction::BackwardInput)?;
                 let mut accesses = self.backward_accesses(value, node.signature().input_reads, true);
+                accesses.extend(self.prepared(value, Direction::BackwardInput));
                 let buffer = self.gradient_of(input)?;
                 accesses.push(Access { buffer, write: true, own_share: true });
                 let accumulate = std::mem::replace(&mut self.has_gradient[input.0], true);

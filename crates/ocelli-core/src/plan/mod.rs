@@ -17,6 +17,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub(crate) use build::*;
+use ocelli_kernels::Direction;
 
 use crate::ops::Place;
 use crate::{Error, Graph, Value};
@@ -86,6 +87,8 @@ impl PlanOptions {
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
+    /// Packs a node's weights for one of its passes.
+    Prepare(Value, Direction),
     /// A part's contribution to the batch statistics of a node.
     Statistics(Value),
     /// A node's output.
@@ -105,7 +108,7 @@ pub(crate) enum Work {
 pub(crate) enum Cut {
     /// By samples: part p of every such step has the same samples and the same worker.
     Samples,
-    /// By runs of this many units of the parameters in total, all samples each.
+    /// By runs of this many units of the parameters (or pieces of packed weights) in total, all samples each.
     Units(usize),
     /// By pieces of the parameter arena.
     Pieces,
@@ -147,6 +150,8 @@ pub enum BufferKind {
     Gradient(Value),
     /// A node's parameter gradients, one copy per part.
     ParamGradient(Value),
+    /// A node's weights as one of its passes reads them.
+    Prepared(Value, Direction),
 }
 
 /// A range of the arena, and from which step to which it is in use.
@@ -181,6 +186,8 @@ pub(crate) struct NodePlan {
     pub(crate) gradient: Option<usize>,
     /// The buffer of partial parameter gradients; without one they go straight to the gradient arena.
     pub(crate) param_gradient: Option<usize>,
+    /// The buffers of packed weights, for [`Direction::Forward`] and [`Direction::BackwardInput`].
+    pub(crate) prepared: [Option<usize>; 2],
     /// Ranges in the parameter arena.
     pub(crate) params: Vec<Range<usize>>,
 }
@@ -293,6 +300,11 @@ impl Plan {
     pub(crate) fn samples_of(&self, part: usize, n: usize) -> Range<usize> {
         let chunk = self.options.batch.div_ceil(self.parts);
         (part * chunk).min(n)..((part + 1) * chunk).min(n)
+    }
+
+    /// The pieces of packed weights that part `part` of `parts` fills, of `all`.
+    pub(crate) fn share_of(part: usize, parts: usize, all: usize) -> Range<usize> {
+        part * all / parts..(part + 1) * all / parts
     }
 
     pub(crate) fn buffer(&self, index: Option<usize>) -> Option<&Buffer> {

@@ -16,6 +16,8 @@
 
 use std::ops::Range;
 
+use ocelli_kernels::Direction;
+
 use super::{BufferKind, Cut, Plan, Step, Work};
 use crate::Value;
 use crate::ops::{Place, Reads};
@@ -55,7 +57,15 @@ fn cuts_are_sound(plan: &Plan) {
                 let divides = node.trained().all(|spec| spec.shape.len().is_multiple_of(units));
                 units == node.signature().param_units && step.parts <= units && divides
             }
-            (_, Cut::Units(_)) => false,
+            (Work::Prepare(value, direction), Cut::Units(pieces)) => {
+                let node = plan.graph.node(value);
+                let op = node.op().expect("an op");
+                let shares = (0..step.parts).map(|part| Plan::share_of(part, step.parts, pieces));
+                let ranges = shares.map(|share| op.prepared_range(node, direction, share));
+                let apart = ranges.collect::<Vec<_>>().windows(2).all(|pair| pair[0].end <= pair[1].start);
+                pieces == op.prepared_pieces(node, direction) && (1..=pieces).contains(&step.parts) && apart
+            }
+            (_, Cut::Units(_)) | (Work::Prepare(..), _) => false,
             (_, Cut::Samples) => step.parts == plan.parts,
         };
         assert!(sound, "invariant: step {index}, {:?}, is not cut by {:?} like this", step.work, step.cut);
@@ -79,7 +89,7 @@ enum Share {
     Samples(usize),
     /// Part p the p-th run of so many elements.
     Slot(usize),
-    /// Each part its own units of the parameters.
+    /// Each part its own units of the parameters, or pieces of packed weights.
     Units,
     /// Each part all of them.
     All,
@@ -120,6 +130,10 @@ fn lives(plan: &Plan, touch: &Touch, index: usize) -> bool {
 /// What the executor lends of the arena to the parts of a step.
 fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
     match step.work {
+        Work::Prepare(value, direction) => {
+            let packed = whole(plan, plan.nodes[value.0].prepared[direction as usize]);
+            packed.map(|all| Touch { write: true, share: Share::Units, ..all }).into_iter().collect()
+        }
         Work::Statistics(value) => {
             let mut touches = inputs(plan, value, step);
             touches.extend(slots(plan, value, step, plan.nodes[value.0].statistics));
@@ -129,6 +143,7 @@ fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
             let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
             let mut touches = inputs(plan, value, step);
             touches.extend(whole(plan, places.statistics));
+            touches.extend(whole(plan, places.prepared[Direction::Forward as usize]));
             touches.extend(rows(plan, places.output, node.shape().len(), true, step));
             touches.extend(rows(plan, places.saved, node.signature().saved, true, step));
             touches
@@ -147,6 +162,7 @@ fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
         Work::BackwardInput(value, index) => {
             let node = plan.graph.node(value);
             let mut touches = backward(plan, value, node.signature().input_reads, step);
+            touches.extend(whole(plan, plan.nodes[value.0].prepared[Direction::BackwardInput as usize]));
             let (to, width) = (plan.nodes[node.inputs()[index].0].gradient, node.input_shapes()[index].len());
             assert!(to.is_some(), "invariant: {:?} has a destination", step.work);
             touches.extend(rows(plan, to, width, true, step));

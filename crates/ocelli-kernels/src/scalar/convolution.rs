@@ -2,7 +2,19 @@
 
 use std::ops::Range;
 
-use crate::{Conv2d, Element, Write};
+use crate::{Conv2d, Direction, Element, Write};
+
+/// The reference reads weights as they stand.
+#[inline(always)]
+pub(crate) fn pack<T: Element>(
+    conv: &Conv2d,
+    _direction: Direction,
+    w: &[T],
+    _pieces: Range<usize>,
+    _packed: &mut [T],
+) {
+    check_weights("conv_pack", conv, w.len(), &(0..conv.output[2]));
+}
 
 /// y = bias + x ∗ w. An empty bias is none. See [`Conv2d`].
 #[inline(always)]
@@ -10,6 +22,7 @@ pub(crate) fn forward<T: Element>(
     conv: &Conv2d,
     x: &[T],
     w: &[T],
+    _packed: &[T],
     bias: &[T],
     y: &mut [T],
     _scratch: &mut [T],
@@ -32,6 +45,7 @@ pub(crate) fn backward_input<T: Element>(
     conv: &Conv2d,
     dy: &[T],
     w: &[T],
+    _packed: &[T],
     dx: &mut [T],
     write: Write,
     _scratch: &mut [T],

@@ -8,7 +8,69 @@ use super::{Simd, depthwise, gemm, scatter, weights, widen};
 use crate::axis::Axis;
 use crate::blocking::{Correlation, aligned};
 use crate::scalar::convolution::{check_bias, check_input, check_weights};
-use crate::{Conv2d, Gemm, Write};
+use crate::{Conv2d, Direction, Gemm, Write};
+
+/// See [`crate::Kernels::conv_pack`].
+#[inline(always)]
+pub(crate) fn pack<S: Simd>(
+    conv: &Conv2d,
+    direction: Direction,
+    w: &[f32],
+    pieces: Range<usize>,
+    packed: &mut [f32],
+) {
+    check_weights("conv_pack", conv, w.len(), &(0..conv.output[2]));
+    let all = conv.packed_pieces::<f32>(direction);
+    assert!(pieces.end <= all, "conv_pack: pieces {pieces:?} of {all}");
+    let mut left = packed;
+    for piece in pieces {
+        let piece = conv.packed_piece(direction, piece);
+        let (to, rest) = left.split_at_mut(piece.range.len());
+        left = rest;
+        let weights = match direction {
+            Direction::Forward => forward_weights(conv, piece.group, w),
+            Direction::BackwardInput => backward_weights_of(conv, piece.phase, piece.group, w),
+        };
+        let (_, shape) = conv.phases(direction).find(|(phase, _)| *phase == piece.phase).expect("it has pieces");
+        // SAFETY: the slices have the lengths that the geometry asks for; a block is whole vectors of any set.
+        unsafe { weights.pack::<S>(&shape, piece.column, piece.columns, to.as_mut_ptr()) };
+    }
+    assert!(left.is_empty(), "conv_pack: {} elements too many", left.len());
+}
+
+/// The packed weights of a group from its first correlation on; null where there are none.
+fn packed_group(conv: &Conv2d, direction: Direction, group: usize, packed: &[f32]) -> *const f32 {
+    if packed.is_empty() {
+        return std::ptr::null();
+    }
+    packed[group * conv.packed_group(direction)..].as_ptr()
+}
+
+fn check_packed(kernel: &str, conv: &Conv2d, direction: Direction, len: usize) {
+    let wanted = conv.packed_len::<f32>(direction);
+    assert!(len == 0 || len == wanted, "{kernel}: {len} elements of packed weights, not {wanted}, for {conv:?}");
+}
+
+/// A group's weights for the forward pass.
+fn forward_weights(conv: &Conv2d, group: usize, w: &[f32]) -> Weights {
+    let terms = conv.filter_len();
+    let at = w.as_ptr().wrapping_add(group * conv.group_outputs() * terms);
+    Weights { at, runs: [1, 1], run: [0, 0], depth: terms, strides: [1, terms] }
+}
+
+/// A group's weights for the input's gradient at the pixels of one phase of the strides.
+fn backward_weights_of(conv: &Conv2d, phase: [usize; 2], group: usize, w: &[f32]) -> Weights {
+    let [y, x] = [Axis::backward(conv, 0, phase[0]), Axis::backward(conv, 1, phase[1])];
+    let [inputs, outputs, terms] = [conv.group_inputs(), conv.group_outputs(), conv.filter_len()];
+    let first_tap = (y.kernel * conv.kernel[1] + x.kernel) * inputs;
+    Weights {
+        at: w.as_ptr().wrapping_add(group * outputs * terms + first_tap),
+        runs: [y.taps, x.taps],
+        run: [y.kernel_step * (conv.kernel[1] * inputs) as isize, x.kernel_step * inputs as isize],
+        depth: outputs,
+        strides: [terms, 1],
+    }
+}
 
 /// See [`crate::Kernels::conv_forward`].
 #[inline(always)]
@@ -16,12 +78,14 @@ pub(crate) fn forward<S: Simd>(
     conv: &Conv2d,
     x: &[f32],
     w: &[f32],
+    packed: &[f32],
     bias: &[f32],
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
     let samples = check_input("conv_forward", conv, x.len(), y.len());
     check_weights("conv_forward", conv, w.len(), &(0..conv.output[2]));
+    check_packed("conv_forward", conv, Direction::Forward, packed.len());
     check_bias("conv_forward", conv, bias.len());
     check_scratch("conv_forward", conv, scratch.len());
     let scratch = aligned(scratch);
@@ -39,7 +103,7 @@ pub(crate) fn forward<S: Simd>(
         };
     }
     for group in 0..conv.groups {
-        forward_group::<S>(conv, samples, group, x, w, bias, y, scratch);
+        forward_group::<S>(conv, samples, group, x, w, packed, bias, y, scratch);
     }
 }
 
@@ -51,17 +115,18 @@ fn forward_group<S: Simd>(
     group: usize,
     x: &[f32],
     w: &[f32],
+    packed: &[f32],
     bias: &[f32],
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let [inputs, outputs, terms] = [conv.group_inputs(), conv.group_outputs(), conv.filter_len()];
-    let at = w.as_ptr().wrapping_add(group * outputs * terms);
+    let [inputs, outputs] = [conv.group_inputs(), conv.group_outputs()];
     let job = Job {
         shape: Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs },
         samples,
         source: Source { at: x.as_ptr().wrapping_add(group * inputs), strides: Strides::of(conv.input) },
-        weights: Weights { at, runs: [1, 1], run: [0, 0], depth: terms, strides: [1, terms] },
+        weights: forward_weights(conv, group, w),
+        packed: packed_group(conv, Direction::Forward, group, packed),
         bias: if bias.is_empty() { std::ptr::null() } else { bias[group * outputs..].as_ptr() },
         out: y.as_mut_ptr().wrapping_add(group * outputs),
         out_strides: Strides::of(conv.output),
@@ -84,12 +149,14 @@ pub(crate) fn backward_input<S: Simd>(
     conv: &Conv2d,
     dy: &[f32],
     w: &[f32],
+    packed: &[f32],
     dx: &mut [f32],
     write: Write,
     scratch: &mut [f32],
 ) {
     let samples = check_input("conv_backward_input", conv, dx.len(), dy.len());
     check_weights("conv_backward_input", conv, w.len(), &(0..conv.output[2]));
+    check_packed("conv_backward_input", conv, Direction::BackwardInput, packed.len());
     check_scratch("conv_backward_input", conv, scratch.len());
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
@@ -113,52 +180,30 @@ pub(crate) fn backward_input<S: Simd>(
         return unsafe { scatter::run::<S>(conv, samples, dy, w, dx, scratch.as_mut_ptr()) };
     }
     for group in 0..conv.groups {
-        for phase_y in 0..conv.stride[0].min(conv.input[0]) {
-            for phase_x in 0..conv.stride[1].min(conv.input[1]) {
-                let phase = [phase_y, phase_x];
-                backward_phase::<S>(conv, samples, phase, group, dy, w, dx, write, scratch);
+        let mut packed = packed_group(conv, Direction::BackwardInput, group, packed);
+        let (inputs, outputs) = (conv.group_inputs(), conv.group_outputs());
+        for (phase, shape) in conv.phases(Direction::BackwardInput) {
+            let job = Job {
+                shape,
+                samples,
+                source: Source {
+                    at: dy.as_ptr().wrapping_add(group * outputs),
+                    strides: Strides::of(conv.output),
+                },
+                weights: backward_weights_of(conv, phase, group, w),
+                packed,
+                bias: std::ptr::null(),
+                out: dx.as_mut_ptr().wrapping_add(group * inputs),
+                out_strides: Strides::of(conv.input),
+                write,
+            };
+            // SAFETY: the slices have been checked; the axes name pixels and taps of `conv` alone.
+            unsafe { job.run::<S>(scratch.as_mut_ptr()) };
+            if !packed.is_null() {
+                packed = packed.wrapping_add(shape.packed_len());
             }
         }
     }
-}
-
-/// The gradient at the input pixels of one phase of the strides; the slices have been checked.
-#[inline(always)]
-fn backward_phase<S: Simd>(
-    conv: &Conv2d,
-    samples: usize,
-    phase: [usize; 2],
-    group: usize,
-    dy: &[f32],
-    w: &[f32],
-    dx: &mut [f32],
-    write: Write,
-    scratch: &mut [f32],
-) {
-    let [y, x] = [Axis::backward(conv, 0, phase[0]), Axis::backward(conv, 1, phase[1])];
-    let [inputs, outputs, terms] = [conv.group_inputs(), conv.group_outputs(), conv.filter_len()];
-    if y.taps == 0 || x.taps == 0 {
-        return;
-    }
-    let first_tap = (y.kernel * conv.kernel[1] + x.kernel) * inputs;
-    let job = Job {
-        shape: Correlation { y, x, inputs: outputs, outputs: inputs },
-        samples,
-        source: Source { at: dy.as_ptr().wrapping_add(group * outputs), strides: Strides::of(conv.output) },
-        weights: Weights {
-            at: w.as_ptr().wrapping_add(group * outputs * terms + first_tap),
-            runs: [y.taps, x.taps],
-            run: [y.kernel_step * (conv.kernel[1] * inputs) as isize, x.kernel_step * inputs as isize],
-            depth: outputs,
-            strides: [terms, 1],
-        },
-        bias: std::ptr::null(),
-        out: dx.as_mut_ptr().wrapping_add(group * inputs),
-        out_strides: Strides::of(conv.input),
-        write,
-    };
-    // SAFETY: the caller has checked the slices; the axes name pixels and taps of `conv` alone.
-    unsafe { job.run::<S>(scratch.as_mut_ptr()) };
 }
 
 /// See [`crate::Kernels::conv_backward_weights`].

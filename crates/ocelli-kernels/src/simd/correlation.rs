@@ -25,6 +25,37 @@ pub(crate) struct Weights {
     pub(crate) strides: [usize; 2],
 }
 
+impl Weights {
+    /// Copies the weights of some columns, which start a block, into panels.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set; the weights are valid for what the shape reaches, `to` for whole vectors of
+    /// the columns.
+    #[inline(always)]
+    pub(crate) unsafe fn pack<S: Simd>(
+        &self,
+        shape: &Correlation,
+        column: usize,
+        columns: usize,
+        to: *mut f32,
+    ) {
+        let Weights { at, runs, run, depth, strides } = *self;
+        for panel in panels::<S>(columns, S::VECTORS) {
+            let mut to = to.wrapping_add(panel.column * shape.terms());
+            for i in 0..runs[0] {
+                for j in 0..runs[1] {
+                    let from = at
+                        .wrapping_offset(i as isize * run[0] + j as isize * run[1])
+                        .wrapping_add((column + panel.column) * strides[1]);
+                    // SAFETY: the run's terms of the panel's outputs; there is room for whole vectors.
+                    unsafe { pack::<S>(from, strides, depth, &panel, to) };
+                    to = to.wrapping_add(depth * panel.vectors * S::LANES);
+                }
+            }
+        }
+    }
+}
+
 /// A correlation with its operands, for one group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job {
@@ -32,6 +63,8 @@ pub(crate) struct Job {
     pub(crate) samples: usize,
     pub(crate) source: Source,
     pub(crate) weights: Weights,
+    /// The weights as [`Weights::pack`] leaves them, block after block; null to pack them on the way.
+    pub(crate) packed: *const f32,
     /// Null for none.
     pub(crate) bias: *const f32,
     /// The whole images; the axes say which pixels are written.
@@ -43,7 +76,7 @@ pub(crate) struct Job {
 impl Job {
     /// # Safety
     /// The CPU has the instruction set; source, weights, bias and out are valid for what the shape and strides
-    /// reach; `scratch` for what the shape asks for.
+    /// reach; packed weights for those of the shape, `scratch` for what the shape asks for.
     #[inline(always)]
     pub(crate) unsafe fn run<S: Simd>(&self, scratch: *mut f32) {
         let (shape, block) = (&self.shape, self.shape.columns());
@@ -52,37 +85,22 @@ impl Job {
             let columns = block.min(shape.outputs - column);
             // SAFETY: the caller's promise; the scratch holds the columns' weights and then a window.
             unsafe {
-                self.pack_weights::<S>(column, columns, scratch);
+                let packed = if self.packed.is_null() {
+                    self.weights.pack::<S>(shape, column, columns, scratch);
+                    scratch.cast_const()
+                } else {
+                    self.packed.add(column * shape.terms())
+                };
                 if shape.has_short_rows() && self.covers_images() {
-                    self.run_patches::<S>(column, columns, scratch, window);
+                    self.run_patches::<S>(column, columns, packed, window);
                     continue;
                 }
                 for sample in 0..self.samples {
                     for row in (0..shape.y.count).step_by(shape.rows()) {
                         let rows = shape.rows().min(shape.y.count - row);
                         let source = self.sample(sample).rows(shape, 1, row, rows, window);
-                        self.run_rows::<S>(sample, row, rows, column, columns, scratch, &source);
+                        self.run_rows::<S>(sample, row, rows, column, columns, packed, &source);
                     }
-                }
-            }
-        }
-    }
-
-    /// # Safety
-    /// As [`Job::run`].
-    #[inline(always)]
-    unsafe fn pack_weights<S: Simd>(&self, column: usize, columns: usize, to: *mut f32) {
-        let Weights { at, runs, run, depth, strides } = self.weights;
-        for panel in panels::<S>(columns, S::VECTORS) {
-            let mut to = to.wrapping_add(panel.column * self.shape.terms());
-            for i in 0..runs[0] {
-                for j in 0..runs[1] {
-                    let from = at
-                        .wrapping_offset(i as isize * run[0] + j as isize * run[1])
-                        .wrapping_add((column + panel.column) * strides[1]);
-                    // SAFETY: the run's terms of the panel's outputs; the scratch's columns are whole vectors.
-                    unsafe { pack::<S>(from, strides, depth, &panel, to) };
-                    to = to.wrapping_add(depth * panel.vectors * S::LANES);
                 }
             }
         }

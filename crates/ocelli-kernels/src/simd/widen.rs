@@ -31,6 +31,7 @@ pub(crate) unsafe fn forward<S: Simd>(conv: &Conv2d, by: usize, job: &Job, scrat
         let wide = Job {
             shape,
             weights: Weights { at: weights, runs: [1, 1], run: [0, 0], depth: terms, strides: [outputs, 1] },
+            packed: std::ptr::null(),
             bias: if job.bias.is_null() { job.bias } else { bias },
             out_strides: Strides { pixel: outputs, ..job.out_strides },
             ..*job

@@ -1,4 +1,4 @@
-use ocelli_kernels::{Conv2d, Element, Write};
+use ocelli_kernels::{Conv2d, Direction, Element, Kernels, Write};
 
 use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, sums, tables, unit, wide};
 
@@ -156,6 +156,29 @@ fn random_backward_weights<T: Element>(draw: &mut Draw) {
     backward_weights::<T>(draw, conv, samples);
 }
 
+/// The weights as a kernel packs them, all pieces at once or in two goes; empty where it takes none or by choice.
+fn packed<T: Element>(
+    kernels: &Kernels<T>,
+    conv: &Conv2d,
+    direction: Direction,
+    w: &[T],
+    draw: &mut Draw,
+) -> Vec<T> {
+    let pieces = conv.packed_pieces::<T>(direction);
+    if pieces == 0 || draw.flag() {
+        return Vec::new();
+    }
+    let mut packed = Guarded::nan(conv.packed_len::<T>(direction));
+    let cut = draw.size(0, pieces);
+    let (at, end) = (conv.packed_range(direction, pieces - 1).end, packed.len());
+    assert_eq!(at, end);
+    let middle = if cut < pieces { conv.packed_range(direction, cut).start } else { end };
+    let (first, second) = packed.split_at_mut(middle);
+    (kernels.conv_pack)(conv, direction, w, 0..cut, first);
+    (kernels.conv_pack)(conv, direction, w, cut..pieces, second);
+    packed.to_vec()
+}
+
 fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
     let x = Guarded::new(&draw.values::<T>(samples * conv.input_len()));
     let w = Guarded::new(&draw.values::<T>(conv.weight_len()));
@@ -167,7 +190,9 @@ fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
     products(&conv, samples, |o, i, k| want[o].add(x[i].f64() * w[k].f64()));
     for kernels in tables::<T>() {
         let mut y = Guarded::nan(want.len());
-        (kernels.conv_forward)(&conv, &x, &w, &bias, &mut y, &mut Guarded::nan(conv.scratch::<T>()));
+        let packed = packed(kernels, &conv, Direction::Forward, &w, draw);
+        let scratch = &mut Guarded::nan(conv.scratch::<T>());
+        (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, &mut y, scratch);
         assert_sums(&y, &want, &|| {
             format!("{conv:?}, {samples} samples, {:?}, seed {}", kernels.isa, draw.seed)
         });
@@ -183,7 +208,9 @@ fn backward_input<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize) {
     products(&conv, samples, |o, i, k| want[i].add(dy[o].f64() * w[k].f64()));
     for kernels in tables::<T>() {
         let mut dx = Guarded::new(&before);
-        (kernels.conv_backward_input)(&conv, &dy, &w, &mut dx, write, &mut Guarded::nan(conv.scratch::<T>()));
+        let packed = packed(kernels, &conv, Direction::BackwardInput, &w, draw);
+        let scratch = &mut Guarded::nan(conv.scratch::<T>());
+        (kernels.conv_backward_input)(&conv, &dy, &w, &packed, &mut dx, write, scratch);
         assert_sums(&dx, &want, &|| {
             format!("{conv:?}, {samples} samples, {write:?}, {:?}, seed {}", kernels.isa, draw.seed)
         });
@@ -228,8 +255,8 @@ fn adjoints<T: Element>(draw: &mut Draw) {
     for kernels in tables::<T>() {
         let scratch = &mut Guarded::nan(conv.scratch::<T>());
         let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(Guarded::<T>::nan);
-        (kernels.conv_forward)(&conv, &x, &w, &[], &mut y, scratch);
-        (kernels.conv_backward_input)(&conv, &dy, &w, &mut dx, Write::Set, scratch);
+        (kernels.conv_forward)(&conv, &x, &w, &[], &[], &mut y, scratch);
+        (kernels.conv_backward_input)(&conv, &dy, &w, &[], &mut dx, Write::Set, scratch);
         (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, 0..conv.output[2], Write::Set, scratch);
         let dot = |a: &[T], b: &[T]| wide(a).iter().zip(wide(b)).map(|(a, b)| a * b).sum::<f64>();
         let products = [dot(&y, &dy), dot(&x, &dx), dot(&w, &dw)];
