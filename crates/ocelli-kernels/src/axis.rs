@@ -112,6 +112,7 @@ mod tests {
                 padding: [padding, 0],
                 dilation: [dilation, 1],
                 groups: 1,
+                samples: 4,
             };
             let mut met = Vec::new();
             for phase in 0..stride {

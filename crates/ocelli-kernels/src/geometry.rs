@@ -32,6 +32,9 @@ pub struct Gemm {
     pub n: usize,
     /// Columns of A, rows of B: the length of the sums.
     pub k: usize,
+    /// Rows that the choice of method goes by. Products that give all of them the same number have the same bits in each
+    /// row, however the rows are shared out between products.
+    pub of_rows: usize,
     /// Elements from one row of A to the next, and from one column to the next.
     pub a: [usize; 2],
     /// Elements from one row of B to the next, and from one column to the next.
@@ -89,6 +92,9 @@ pub struct Conv2d {
     pub dilation: [usize; 2],
     /// Groups that input and output channels are split into; divides both.
     pub groups: usize,
+    /// Samples of a call that the choice of method goes by. Calls that give it the same number have the same bits in each
+    /// sample, however many samples they have.
+    pub samples: usize,
 }
 
 impl Conv2d {

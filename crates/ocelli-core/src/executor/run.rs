@@ -91,11 +91,13 @@ impl<'a, T: Element> Run<'a, T> {
                 worker.barrier();
             }
             let finite = step.work != Work::Update || self.costs_are_finite();
-            for part in step.parts * index / count..step.parts * (index + 1) / count {
+            let own = Plan::share_of(index, count, step.parts);
+            let together = if treats_samples_alone(step.work) { own.len().max(1) } else { 1 };
+            for first in own.clone().step_by(together) {
                 if self.plan.options.poison && self.goal != Goal::Forward {
                     self.scratch(index).fill(T::NAN);
                 }
-                self.part(step, part, index, finite);
+                self.parts(step, first..first + together, index, finite);
             }
             if self.plan.options.poison {
                 // Nobody reads it any more when it goes, nor goes on before it is gone.
@@ -108,9 +110,14 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    fn part(&self, step: &Step, part: usize, worker: usize, finite: bool) {
+    /// One part of a step, or several in one go.
+    fn parts(&self, step: &Step, parts: Range<usize>, worker: usize, finite: bool) {
+        let part = parts.start;
         let samples = match step.cut {
-            Cut::Samples => self.plan.samples_of(part, self.batch.count),
+            Cut::Samples => {
+                let of = |part| self.plan.samples_of(part, self.batch.count);
+                of(part).start..of(parts.end - 1).end
+            }
             Cut::Units(_) | Cut::Pieces => 0..self.batch.count,
         };
         match step.work {
@@ -127,13 +134,13 @@ impl<'a, T: Element> Run<'a, T> {
     fn prepare(&self, step: &Step, value: Value, direction: Direction, part: usize) {
         let Cut::Units(all) = step.cut else { unreachable!("invariant: weights are packed by pieces") };
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
-        let op = node.op().expect("an op");
+        let (op, share) = (node.op().expect("an op"), self.plan.share());
         let pieces = Plan::share_of(part, step.parts, all);
-        let range = op.prepared_range(node, direction, pieces.clone());
+        let range = op.prepared_range(node, direction, share, pieces.clone());
         let offset = self.plan.buffer(places.prepared[direction as usize]).expect("planned").offset;
         let prepared = self.arena.write(offset + range.start..offset + range.end);
         let (kernels, params) = (self.kernels, self.params(places));
-        op.prepare(Prepare { node, kernels, direction, params, pieces, prepared });
+        op.prepare(Prepare { node, kernels, direction, share, params, pieces, prepared });
     }
 
     fn statistics(&self, value: Value, part: usize, samples: Range<usize>) {
@@ -163,6 +170,7 @@ impl<'a, T: Element> Run<'a, T> {
             saved: self.rows_mut(places.saved, node.signature().saved, &samples),
             scratch: self.scratch(worker),
             random: self.random,
+            share: self.plan.share(),
             samples,
         };
         node.op().expect("an op").forward(pass);
@@ -206,6 +214,7 @@ impl<'a, T: Element> Run<'a, T> {
             node,
             kernels: self.kernels,
             units,
+            share: self.plan.share(),
             inputs: self.inputs(value, &samples, reads.input),
             params: self.params(places),
             saved: self.read_rows(places.saved, signature.saved, &samples, reads.saved),
@@ -273,6 +282,7 @@ impl<'a, T: Element> Run<'a, T> {
             write: if step.accumulate { Write::Add } else { Write::Set },
             scratch: self.scratch(worker),
             random: self.random,
+            share: self.plan.share(),
             samples,
         };
         let op = node.op().expect("an op");
@@ -399,6 +409,12 @@ impl<'a, T: Element> Run<'a, T> {
             self.arena.write(buffer.range()).fill(T::NAN);
         }
     }
+}
+
+/// Whether a step gives the same bits for every sample however many are treated at a time. A worker then treats all
+/// of its own in one go: weights are read once.
+fn treats_samples_alone(work: Work) -> bool {
+    matches!(work, Work::Forward(_) | Work::BackwardInput(..) | Work::Loss)
 }
 
 fn is_backward(work: Work) -> bool {

@@ -57,11 +57,18 @@ pub(crate) trait BatchStatistics: Operation {
 
 /// The contract of an op whose kernels read its weights packed: the plan has that done once for all parts of a batch.
 pub(crate) trait Preparation: Operation {
-    /// In how many pieces the weights are packed for a pass; 0 where they are taken as they stand.
-    fn prepared_pieces(&self, node: &Node, direction: Direction) -> usize;
+    /// In how many pieces the weights are packed for a pass over mostly `share` samples at a time; 0 where they are taken
+    /// as they stand.
+    fn prepared_pieces(&self, node: &Node, direction: Direction, share: usize) -> usize;
 
     /// The elements of what is packed that some pieces fill. Pieces follow each other.
-    fn prepared_range(&self, node: &Node, direction: Direction, pieces: Range<usize>) -> Range<usize>;
+    fn prepared_range(
+        &self,
+        node: &Node,
+        direction: Direction,
+        share: usize,
+        pieces: Range<usize>,
+    ) -> Range<usize>;
 
     /// Packs some pieces, as kernels for `f32` take them; others have nothing to prepare.
     fn prepare<T: Element>(&self, pass: Prepare<'_, T>);
@@ -216,6 +223,8 @@ pub(crate) struct Prepare<'a, T: Element> {
     pub(crate) kernels: &'static Kernels<T>,
     /// The pass.
     pub(crate) direction: Direction,
+    /// Samples that the choice of method goes by.
+    pub(crate) share: usize,
     /// The parameters.
     pub(crate) params: ParamViews<'a, T>,
     /// Which pieces are wanted.
@@ -232,8 +241,10 @@ pub(crate) struct Forward<'a, T: Element> {
     pub(crate) kernels: &'static Kernels<T>,
     /// Training or evaluation.
     pub(crate) mode: Mode,
-    /// Which samples of the batch these are.
+    /// Which samples of the batch these are: those of one part, or of several.
     pub(crate) samples: Range<usize>,
+    /// Samples of a part. The choice of method goes by it, so that the results do not depend on who works on how many.
+    pub(crate) share: usize,
     /// The inputs for these samples.
     pub(crate) inputs: Inputs<'a, T>,
     /// The parameters.
@@ -260,8 +271,10 @@ pub(crate) struct BackwardInput<'a, T: Element> {
     pub(crate) kernels: &'static Kernels<T>,
     /// Training or evaluation.
     pub(crate) mode: Mode,
-    /// Which samples of the batch these are.
+    /// Which samples of the batch these are: those of one part, or of several.
     pub(crate) samples: Range<usize>,
+    /// Samples of a part. The choice of method goes by it, so that the results do not depend on who works on how many.
+    pub(crate) share: usize,
     /// Which input the gradient is wanted for.
     pub(crate) index: usize,
     /// The inputs for these samples, if declared.
@@ -298,6 +311,8 @@ pub(crate) struct BackwardParams<'a, T: Element> {
     pub(crate) kernels: &'static Kernels<T>,
     /// Which units of the parameters the gradient is wanted for: all, or some of `param_units`.
     pub(crate) units: Range<usize>,
+    /// Samples of a part, that the choice of method goes by.
+    pub(crate) share: usize,
     /// The inputs for these samples, if declared.
     pub(crate) inputs: Inputs<'a, T>,
     /// The parameters, whole.

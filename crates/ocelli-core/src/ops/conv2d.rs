@@ -145,8 +145,8 @@ impl Conv2d {
         Conv2d { bias_init, ..self }
     }
 
-    /// What the kernels are called with for an image of this shape.
-    fn geometry(&self, [inputs, height, width]: [usize; 3]) -> Result<Geometry, String> {
+    /// What the kernels are called with for images of this shape, mostly so many at a time.
+    fn geometry(&self, [inputs, height, width]: [usize; 3], samples: usize) -> Result<Geometry, String> {
         for (name, sides) in [("stride", self.stride), ("padding", self.padding)] {
             if sides.iter().any(|&side| side > MAX_STEP) {
                 return Err(format!("its {name} of {} is larger than any image", Sides(sides)));
@@ -167,12 +167,13 @@ impl Conv2d {
             padding: self.padding,
             dilation: self.dilation,
             groups: self.groups,
+            samples,
         })
     }
 
-    fn geometry_of(&self, node: &Node) -> Geometry {
+    fn geometry_of(&self, node: &Node, samples: usize) -> Geometry {
         let image = node.input_shapes()[0].image().expect("invariant: infer took an image");
-        self.geometry(image).expect("invariant: infer found that it fits")
+        self.geometry(image, samples).expect("invariant: infer found that it fits")
     }
 
     fn does_not_fit(&self, height: usize, width: usize) -> String {
@@ -262,7 +263,7 @@ impl Operation for Conv2d {
     fn infer(&self, inputs: &[Shape]) -> Result<Signature, String> {
         let image = only_image(inputs)?;
         self.check_channels(image[0])?;
-        let conv = self.geometry(image)?;
+        let conv = self.geometry(image, 1)?;
         let [rows, columns, outputs] = conv.output;
         let output = Shape::try_new(&[outputs, rows, columns]);
         let output = output.ok_or_else(|| format!("an output of {outputs}×{rows}×{columns} is impossible"))?;
@@ -287,7 +288,7 @@ impl Operation for Conv2d {
     }
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
-        let conv = self.geometry_of(pass.node);
+        let conv = self.geometry_of(pass.node, pass.share);
         let (weights, scratch) = self.dense(&conv, pass.params.get(0), pass.scratch);
         let bias = if self.bias { pass.params.get(1) } else { &[] };
         let packed = packed(&conv, Direction::Forward, pass.prepared);
@@ -295,7 +296,7 @@ impl Operation for Conv2d {
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
-        let conv = self.geometry_of(pass.node);
+        let conv = self.geometry_of(pass.node, pass.share);
         let (weights, scratch) = self.dense(&conv, pass.params.get(0), pass.scratch);
         let packed = packed(&conv, Direction::BackwardInput, pass.prepared);
         let backward = pass.kernels.conv_backward_input;
@@ -303,7 +304,7 @@ impl Operation for Conv2d {
     }
 
     fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
-        let (conv, kernels, units) = (self.geometry_of(pass.node), pass.kernels, pass.units);
+        let (conv, kernels, units) = (self.geometry_of(pass.node, pass.share), pass.kernels, pass.units);
         let (x, gradient) = (pass.inputs.get(0), pass.output_gradient);
         let [weight, bias, ..] = pass.gradients;
         let outputs = if self.connections.is_some() { 0..self.channels } else { units.clone() };
@@ -318,14 +319,20 @@ impl Operation for Conv2d {
 const PREPARED_WEIGHTS: usize = 1 << 12;
 
 impl Preparation for Conv2d {
-    fn prepared_pieces(&self, node: &Node, direction: Direction) -> usize {
-        let conv = self.geometry_of(node);
+    fn prepared_pieces(&self, node: &Node, direction: Direction, share: usize) -> usize {
+        let conv = self.geometry_of(node, share);
         let small = conv.weight_len() < PREPARED_WEIGHTS;
         if small || self.connections.is_some() { 0 } else { conv.packed_pieces::<f32>(direction) }
     }
 
-    fn prepared_range(&self, node: &Node, direction: Direction, pieces: Range<usize>) -> Range<usize> {
-        let conv = self.geometry_of(node);
+    fn prepared_range(
+        &self,
+        node: &Node,
+        direction: Direction,
+        share: usize,
+        pieces: Range<usize>,
+    ) -> Range<usize> {
+        let conv = self.geometry_of(node, share);
         match pieces.end.checked_sub(1).filter(|last| pieces.start <= *last) {
             Some(last) => {
                 conv.packed_range(direction, pieces.start).start..conv.packed_range(direction, last).end
@@ -335,7 +342,7 @@ impl Preparation for Conv2d {
     }
 
     fn prepare<T: Element>(&self, pass: Prepare<'_, T>) {
-        let conv = self.geometry_of(pass.node);
+        let conv = self.geometry_of(pass.node, pass.share);
         if conv.packed_pieces::<T>(pass.direction) > 0 {
             (pass.kernels.conv_pack)(&conv, pass.direction, pass.params.get(0), pass.pieces, pass.prepared);
         }
@@ -371,12 +378,12 @@ impl Conv2d {
 /// weight sums over its uses (LeCun et al. 1998, appendix C).
 impl Curvature for Conv2d {
     fn curvature_scratch(&self, node: &Node) -> usize {
-        let conv = self.geometry_of(node);
+        let conv = self.geometry_of(node, 1);
         node.signature().scratch + padded(conv.weight_len().max(conv.input_len()))
     }
 
     fn curvature_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
-        let conv = self.geometry_of(pass.node);
+        let conv = self.geometry_of(pass.node, pass.share);
         let (squared, scratch) = take(pass.scratch, conv.weight_len());
         let (weights, scratch) = self.dense(&conv, pass.params.get(0), scratch);
         squares(weights, squared);
@@ -385,7 +392,7 @@ impl Curvature for Conv2d {
     }
 
     fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
-        let (conv, kernels, units) = (self.geometry_of(pass.node), pass.kernels, pass.units);
+        let (conv, kernels, units) = (self.geometry_of(pass.node, pass.share), pass.kernels, pass.units);
         let [weight, bias, ..] = pass.gradients;
         let (squared, scratch) = take(pass.scratch, conv.input_len());
         let samples = pass.inputs.get(0).chunks_exact(conv.input_len());

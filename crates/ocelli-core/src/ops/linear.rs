@@ -48,20 +48,21 @@ impl Linear {
     }
 
     /// The product with x (samples × n) on the left: C (samples × m) = x·Wᵀ.
-    fn product(&self, samples: usize, inputs: usize) -> Gemm {
+    fn product(&self, samples: usize, share: usize, inputs: usize) -> Gemm {
         let (m, n, k) = (samples, self.features, inputs);
-        Gemm { m, n, k, a: [k, 1], b: [1, k], c_row: n, write: Write::Set }
+        Gemm { m, n, k, of_rows: share, a: [k, 1], b: [1, k], c_row: n, write: Write::Set }
     }
 
     /// ∂C/∂x (samples × n) = g·W, or the same with squared weights.
     fn product_to_input(&self, samples: usize, inputs: usize, write: Write) -> Gemm {
         let (m, n, k) = (samples, inputs, self.features);
-        Gemm { m, n, k, a: [k, 1], b: [n, 1], c_row: n, write }
+        Gemm { m, n, k, of_rows: m, a: [k, 1], b: [n, 1], c_row: n, write }
     }
 
     /// ∂C/∂W (some of its rows × n) = gᵀ·x.
     fn product_to_weights(&self, samples: usize, inputs: usize, rows: usize) -> Gemm {
-        Gemm { m: rows, n: inputs, k: samples, a: [1, self.features], b: [inputs, 1], c_row: inputs, write: Write::Set }
+        let (m, n, k) = (rows, inputs, samples);
+        Gemm { m, n, k, of_rows: m, a: [1, self.features], b: [n, 1], c_row: n, write: Write::Set }
     }
 }
 
@@ -78,7 +79,7 @@ impl Operation for Linear {
             params.push(ParamSpec { name: "bias", shape: output, role: Role::Bias, init, fan });
         }
         let passes = |samples| {
-            [self.product(samples, n), self.product_to_input(samples, n, Write::Set), self.product_to_weights(samples, n, m)]
+            [self.product(samples, samples, n), self.product_to_input(samples, n, Write::Set), self.product_to_weights(samples, n, m)]
         };
         // Scratch does not grow with the number of samples beyond the blocking of the kernel.
         let scratch = passes(1 << 12).iter().map(Gemm::scratch::<f32>).max().unwrap_or(0);
@@ -94,7 +95,7 @@ impl Operation for Linear {
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
         let (x, kernels) = (pass.inputs.get(0), pass.kernels);
-        let mut product = self.product(pass.samples.len(), pass.node.input_shapes()[0].len());
+        let mut product = self.product(pass.samples.len(), pass.share, pass.node.input_shapes()[0].len());
         if self.bias {
             let bias = pass.params.get(1);
             pass.output.chunks_exact_mut(self.features).for_each(|y| y.copy_from_slice(bias));

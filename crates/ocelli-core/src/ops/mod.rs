@@ -179,9 +179,9 @@ macro_rules! with_preparation {
     ($($op:ident),* $(,)?) => {
         impl Op {
             /// In how many pieces weights are packed for a pass; 0 where they are taken as they stand.
-            pub(crate) fn prepared_pieces(&self, node: &Node, direction: Direction) -> usize {
+            pub(crate) fn prepared_pieces(&self, node: &Node, direction: Direction, share: usize) -> usize {
                 match self {
-                    $(Op::$op(op) => op.prepared_pieces(node, direction),)*
+                    $(Op::$op(op) => op.prepared_pieces(node, direction, share),)*
                     _ => 0,
                 }
             }
@@ -191,10 +191,11 @@ macro_rules! with_preparation {
                 &self,
                 node: &Node,
                 direction: Direction,
+                share: usize,
                 pieces: Range<usize>,
             ) -> Range<usize> {
                 match self {
-                    $(Op::$op(op) => op.prepared_range(node, direction, pieces),)*
+                    $(Op::$op(op) => op.prepared_range(node, direction, share, pieces),)*
                     _ => 0..0,
                 }
             }

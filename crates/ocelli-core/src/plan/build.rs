@@ -19,6 +19,10 @@ const MACS_PER_PART: u64 = 1 << 20;
 /// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more
 /// is cut by its output units instead, so that each part writes its own rows once.
 const MAX_PARTIAL_LEN: usize = 1 << 16;
+/// The same where each element of them is the sum of at least [`PARTIAL_TERMS`] products, so that adding up the parts
+/// costs little against reading every sample in each part.
+const MAX_LONG_PARTIAL_LEN: usize = 1 << 21;
+const PARTIAL_TERMS: u64 = 64;
 
 /// Packing weights is cut into at most this many parts.
 const MAX_PREPARE_PARTS: usize = 64;
@@ -103,10 +107,10 @@ impl Builder {
     /// they square them.
     fn expect_preparations(&mut self, direction: Direction, mut passes: Vec<Value>) {
         let graph = &self.plan.graph;
-        let prepares = self.plan.parts > 1 && !self.plan.options.curvature;
+        let (share, prepares) = (self.plan.share(), self.plan.parts > 1 && !self.plan.options.curvature);
         passes.retain(|&value| {
             let node = graph.node(value);
-            prepares && node.op().is_some_and(|op| op.prepared_pieces(node, direction) > 0)
+            prepares && node.op().is_some_and(|op| op.prepared_pieces(node, direction, share) > 0)
         });
         self.unprepared = passes.into_iter().rev().map(|value| (value, direction)).collect();
     }
@@ -128,9 +132,9 @@ impl Builder {
         self.unprepared.pop();
         let graph = Arc::clone(&self.plan.graph);
         let node = graph.node(value);
-        let op = node.op().expect("inputs have no weights");
-        let pieces = op.prepared_pieces(node, direction);
-        let len = op.prepared_range(node, direction, 0..pieces).end;
+        let (op, share) = (node.op().expect("inputs have no weights"), self.plan.share());
+        let pieces = op.prepared_pieces(node, direction, share);
+        let len = op.prepared_range(node, direction, share, 0..pieces).end;
         let buffer = self.repeated(BufferKind::Prepared(value, direction), len, 1)?;
         self.plan.nodes[value.0].prepared[direction as usize] = Some(buffer);
         let accesses = vec![Access { buffer, write: true, own_share: true }];
@@ -217,7 +221,9 @@ impl Builder {
         let (node, parts) = (graph.node(value), self.plan.parts);
         let signature = node.signature();
         let len = node.trained_len();
-        let by_units = parts > 1 && signature.param_units > 1 && len.saturating_mul(parts) > MAX_PARTIAL_LEN;
+        let terms = signature.macs / (len as u64).max(1) * self.plan.share() as u64;
+        let most = if terms < PARTIAL_TERMS { MAX_PARTIAL_LEN } else { MAX_LONG_PARTIAL_LEN };
+        let by_units = parts > 1 && signature.param_units > 1 && len.saturating_mul(parts) > most;
         let cut = if by_units { Cut::Units(signature.param_units) } else { Cut::Samples };
         let mut accesses = self.backward_accesses(value, signature.param_reads, !by_units);
         let copies = if by_units { 1 } else { parts };

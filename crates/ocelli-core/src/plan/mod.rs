@@ -298,11 +298,16 @@ impl Plan {
 
     /// The samples of part `part` in a batch of `n`.
     pub(crate) fn samples_of(&self, part: usize, n: usize) -> Range<usize> {
-        let chunk = self.options.batch.div_ceil(self.parts);
+        let chunk = self.share();
         (part * chunk).min(n)..((part + 1) * chunk).min(n)
     }
 
-    /// The pieces of packed weights that part `part` of `parts` fills, of `all`.
+    /// Samples of a part of a full batch.
+    pub(crate) fn share(&self) -> usize {
+        self.options.batch.div_ceil(self.parts)
+    }
+
+    /// The share of one of `parts` in `all` things: runs that differ by one at most.
     pub(crate) fn share_of(part: usize, parts: usize, all: usize) -> Range<usize> {
         part * all / parts..(part + 1) * all / parts
     }

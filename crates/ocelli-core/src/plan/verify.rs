@@ -61,9 +61,11 @@ fn cuts_are_sound(plan: &Plan) {
                 let node = plan.graph.node(value);
                 let op = node.op().expect("an op");
                 let shares = (0..step.parts).map(|part| Plan::share_of(part, step.parts, pieces));
-                let ranges = shares.map(|share| op.prepared_range(node, direction, share));
+                let ranges = shares.map(|share| op.prepared_range(node, direction, plan.share(), share));
                 let apart = ranges.collect::<Vec<_>>().windows(2).all(|pair| pair[0].end <= pair[1].start);
-                pieces == op.prepared_pieces(node, direction) && (1..=pieces).contains(&step.parts) && apart
+                pieces == op.prepared_pieces(node, direction, plan.share())
+                    && (1..=pieces).contains(&step.parts)
+                    && apart
             }
             (_, Cut::Units(_)) | (Work::Prepare(..), _) => false,
             (_, Cut::Samples) => step.parts == plan.parts,

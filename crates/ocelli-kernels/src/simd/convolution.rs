@@ -31,7 +31,8 @@ pub(crate) fn pack<S: Simd>(
             Direction::Forward => forward_weights(conv, piece.group, w),
             Direction::BackwardInput => backward_weights_of(conv, piece.phase, piece.group, w),
         };
-        let (_, shape) = conv.phases(direction).find(|(phase, _)| *phase == piece.phase).expect("it has pieces");
+        let (_, shape) =
+            conv.phases(direction).find(|(phase, _)| *phase == piece.phase).expect("it has pieces");
         // SAFETY: the slices have the lengths that the geometry asks for; a block is whole vectors of any set.
         unsafe { weights.pack::<S>(&shape, piece.column, piece.columns, to.as_mut_ptr()) };
     }
@@ -48,7 +49,10 @@ fn packed_group(conv: &Conv2d, direction: Direction, group: usize, packed: &[f32
 
 fn check_packed(kernel: &str, conv: &Conv2d, direction: Direction, len: usize) {
     let wanted = conv.packed_len::<f32>(direction);
-    assert!(len == 0 || len == wanted, "{kernel}: {len} elements of packed weights, not {wanted}, for {conv:?}");
+    assert!(
+        len == 0 || len == wanted,
+        "{kernel}: {len} elements of packed weights, not {wanted}, for {conv:?}"
+    );
 }
 
 /// A group's weights for the forward pass.
@@ -95,7 +99,7 @@ pub(crate) fn forward<S: Simd>(
     if conv.is_dense() {
         bias_rows(bias, y);
         let write = if bias.is_empty() { Write::Set } else { Write::Add };
-        let gemm = dense(samples, [conv.output[2], conv.filter_len()], write);
+        let gemm = dense(samples, conv.samples, [conv.output[2], conv.filter_len()], write);
         let gemm = Gemm { a: [conv.filter_len(), 1], b: [1, conv.filter_len()], ..gemm };
         // SAFETY: the checks above; a sample's output is its row of C.
         return unsafe {
@@ -163,7 +167,7 @@ pub(crate) fn backward_input<S: Simd>(
         return depthwise::backward_input(conv, dy, w, dx, write, scratch);
     }
     if conv.is_dense() {
-        let gemm = dense(samples, [conv.filter_len(), conv.output[2]], write);
+        let gemm = dense(samples, conv.samples, [conv.filter_len(), conv.output[2]], write);
         let gemm = Gemm { a: [conv.output[2], 1], b: [conv.filter_len(), 1], ..gemm };
         // SAFETY: the checks above; a sample's input is its row of C.
         return unsafe {
@@ -231,7 +235,7 @@ pub(crate) fn backward_weights<S: Simd>(
         return depthwise::backward_weights(conv, x, dy, dw, outputs, write, scratch);
     }
     if conv.is_dense() {
-        let gemm = dense(outputs.len(), [conv.filter_len(), samples], write);
+        let gemm = dense(outputs.len(), outputs.len(), [conv.filter_len(), samples], write);
         let gemm = Gemm { a: [1, conv.output[2]], b: [conv.filter_len(), 1], ..gemm };
         let dy = dy[outputs.start..].as_ptr();
         // SAFETY: the checks above; an output's weights are its row of C.
@@ -244,9 +248,9 @@ pub(crate) fn backward_weights<S: Simd>(
     }
 }
 
-/// A product of m rows by `[n, k]` with C contiguous; A and B are left to the caller.
-fn dense(m: usize, [n, k]: [usize; 2], write: Write) -> Gemm {
-    Gemm { m, n, k, a: [0, 0], b: [0, 0], c_row: n, write }
+/// A product of m rows, like those of `of_rows`, by `[n, k]` with C contiguous; A and B are left to the caller.
+fn dense(m: usize, of_rows: usize, [n, k]: [usize; 2], write: Write) -> Gemm {
+    Gemm { m, n, k, of_rows, a: [0, 0], b: [0, 0], c_row: n, write }
 }
 
 #[inline(always)]

@@ -53,7 +53,7 @@ pub(crate) unsafe fn run<S: Simd>(gemm: &Gemm, a: *const f32, b: *const f32, c: 
     }
     let along_terms = gemm.a[1] == 1 && gemm.b[0] == 1;
     let transposed = gemm.b[1] != 1;
-    if along_terms && gemm.k > 1 && (gemm.n <= DOT_COLUMNS || transposed && gemm.m <= DOT_ROWS) {
+    if along_terms && gemm.k > 1 && (gemm.n <= DOT_COLUMNS || transposed && gemm.of_rows <= DOT_ROWS) {
         let added = gemm.write == Write::Add;
         let (a_row, b_column, c_row) = (gemm.a[0], gemm.b[1], gemm.c_row);
         let dots = Dots { a, a_row, b, b_column, terms: gemm.k, c, c_row, added };

@@ -31,7 +31,7 @@ pub(crate) unsafe fn run<S: Simd>(
         for first in (0..pixels).step_by(block) {
             let m = block.min(pixels - first);
             let (a, b) = ([channels, 1], [terms, 1]);
-            let gemm = Gemm { m, n: terms, k: outputs, a, b, c_row: terms, write: Write::Set };
+            let gemm = Gemm { m, n: terms, k: outputs, of_rows: m, a, b, c_row: terms, write: Write::Set };
             // SAFETY: these are pixels of dy, all of the group's weights, and rows that the scratch has room for.
             unsafe { gemm::run::<S>(&gemm, dy.wrapping_add(first * channels), w, rows, scratch) };
             for pixel in 0..m {

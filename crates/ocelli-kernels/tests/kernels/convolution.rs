@@ -63,6 +63,7 @@ fn random_geometry(draw: &mut Draw) -> Conv2d {
             padding: before,
             dilation,
             groups,
+            samples: 4,
         };
     }
 }
@@ -79,6 +80,7 @@ fn typical() -> Vec<Conv2d> {
             padding: [padding; 2],
             dilation: [1, 1],
             groups,
+            samples: 4,
         }
     };
     vec![

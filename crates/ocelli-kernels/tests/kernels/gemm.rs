@@ -22,7 +22,7 @@ fn random_product<T: Element>(draw: &mut Draw) {
         _ => [2 * columns + 1, 2],
     };
     let (a, b) = (strides(draw, m, k), strides(draw, k, n));
-    let gemm = Gemm { m, n, k, a, b, c_row: n + draw.size(0, 3), write: draw.write() };
+    let gemm = Gemm { m, n, k, of_rows: m, a, b, c_row: n + draw.size(0, 3), write: draw.write() };
     check::<T>(draw, gemm);
 }
 
@@ -50,7 +50,7 @@ fn products_of_the_sizes_of_small_networks_agree_with_naive_loops() {
     for (m, n, k) in sizes {
         for write in [Write::Set, Write::Add] {
             for (a, b) in [([k, 1], [n, 1]), ([k, 1], [1, k]), ([1, m], [n, 1]), ([1, m], [1, k])] {
-                check::<f32>(&mut draw, Gemm { m, n, k, a, b, c_row: n, write });
+                check::<f32>(&mut draw, Gemm { m, n, k, of_rows: m, a, b, c_row: n, write });
             }
         }
     }
