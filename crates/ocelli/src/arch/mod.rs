@@ -7,6 +7,8 @@ mod lenet;
 mod lenet5;
 mod mlp;
 mod mnist;
+mod resnet;
+mod torchvision;
 
 use ocelli_core::{Graph, Shape};
 
@@ -96,6 +98,15 @@ pub const ARCHITECTURES: &[Architecture] = &[
         takes_widths: false,
         build: mnist::build,
         recipe: mnist::recipe,
+    },
+    Architecture {
+        name: "resnet18",
+        about: "ResNet-18: 18 layers in residual blocks with batch normalisation, for colour photographs",
+        input: [3, 224, 224],
+        fixed_input: false,
+        takes_widths: false,
+        build: resnet::build,
+        recipe: resnet::recipe,
     },
 ];
 
