@@ -1,17 +1,18 @@
 //! The small convolutional network for CIFAR-10 of Krizhevsky's cuda-convnet (2012): four layers with weights.
 
-use ocelli_core::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Relu};
+use ocelli_core::ops::{AvgPool2d, Conv2d, Flatten, MaxPool2d, Relu};
 use ocelli_core::schedule::Curve;
-use ocelli_core::{Error, Graph, Init, Optimizer};
+use ocelli_core::{Error, Graph, Optimizer};
 
 use super::Wanted;
+use super::torchvision::plain_linear;
 use crate::recipe::Recipe;
 
 /// Three 5×5 convolutions of 32, 32 and 64 maps that keep the size, each with a ReLU and a 3×3 pooling of stride 2, the
 /// maximum and then twice the average, and a linear layer: 89,578 parameters for 3×32×32 and 10 classes.
 ///
 /// The last windows hang over the image, as in the original: 32, 16, 8 and 4 pixels a side. Convolutions start by He's
-/// normal, which came later, the linear layer by the original's.
+/// normal, which came later, the linear layer lower, so that the first losses are those of guessing.
 pub(super) fn build(wanted: &Wanted) -> Result<Graph, Error> {
     wanted.at_least(8)?;
     let conv = |maps| Conv2d::new(maps, 5).padding(2);
@@ -28,7 +29,7 @@ pub(super) fn build(wanted: &Wanted) -> Result<Graph, Error> {
     x = graph.add("relu3", Relu {}, [x])?;
     x = graph.add("pool3", average(), [x])?;
     x = graph.add("flatten", Flatten {}, [x])?;
-    graph.add("fc", Linear::new(wanted.classes).init(Init::Normal { std: 0.01 }), [x])?;
+    graph.add("fc", plain_linear(wanted.classes), [x])?;
     Ok(graph)
 }
 
