@@ -21,7 +21,8 @@ use crate::output::{Align, Table, print, print_json};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist) or a network file
+    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist, cifar4, alexnet, vgg11, resnet18, mobilenet-v2) or a
+    /// network file
     #[arg(value_name = "NET|FILE.toml", default_value = "lenet", value_parser = NetName, hide_possible_values = true)]
     net: String,
     /// Channels x height x width of the input [default: the network's own]

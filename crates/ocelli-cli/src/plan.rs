@@ -22,7 +22,8 @@ use crate::text::{amount, bytes, count, counted, flops, sizes};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist), a network file, a model file or a run folder
+    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist, cifar4, alexnet, vgg11, resnet18, mobilenet-v2), a network
+    /// file, a model file or a run folder
     #[arg(value_name = "NET|FILE.toml|MODEL", value_parser = NetName, hide_possible_values = true)]
     net: String,
     /// Images per step [default: the recipe's]
@@ -58,6 +59,7 @@ two. \"saved\" is what a step keeps of its whole batch for the backward pass. \"
 Examples:
   ocelli plan mnist --batch 128
   ocelli plan mlp --widths 300,100 --data digits
+  ocelli plan resnet18 --input 3x128x128 --classes 100
   ocelli plan lenet --toml > mine.toml";
 
 /// What is planned.
@@ -221,8 +223,6 @@ fn input_row(plan: &Description) -> [String; 8] {
 
 fn layer_row(layer: &LayerLine, previous: Option<&String>) -> [String; 8] {
     let nothing_if_0 = |n: u64, text: String| if n == 0 { "–".to_string() } else { text };
-    // Only what is not plain: a layer that reads others than the one before it.
-    let plain = previous.is_none() || layer.from.iter().eq(previous);
     [
         layer.name.clone(),
         layer.op.clone(),
@@ -231,8 +231,19 @@ fn layer_row(layer: &LayerLine, previous: Option<&String>) -> [String; 8] {
         nothing_if_0(layer.flops, amount(layer.flops)),
         nothing_if_0(layer.saved_bytes, bytes(layer.saved_bytes)),
         layer.receptive_field.map_or("all".to_string(), |field| sizes(&field)),
-        if plain { String::new() } else { layer.from.join(", ") },
+        from(layer, previous),
     ]
+}
+
+/// What a layer reads, where that is not the line above it alone: "+ other" is the line above and another.
+fn from(layer: &LayerLine, previous: Option<&String>) -> String {
+    let Some(previous) = previous else { return String::new() };
+    let others: Vec<&str> = layer.from.iter().filter(|name| *name != previous).map(String::as_str).collect();
+    match layer.from.contains(previous) {
+        true if others.is_empty() => String::new(),
+        true => format!("+ {}", others.join(", ")),
+        false => others.join(", "),
+    }
 }
 
 fn memory_table(memory: &Memory) -> String {

@@ -44,6 +44,9 @@ pub enum Init {
         /// α, the rectifier's slope below 0.
         #[serde(default)]
         slope: f64,
+        /// Divides by fan-out instead, so that it is the gradients that pass undiminished (equation 14).
+        #[serde(default)]
+        fan_out: bool,
     },
     /// N(0, std²).
     Normal {
@@ -129,8 +132,9 @@ impl Init {
             Init::Constant { value } => out.fill(T::of(value)),
             Init::UniformFanIn { a, power } => uniform(a / inputs.powf(power), &mut stream, out),
             Init::Xavier { uniform } => centred(uniform, 2.0 / both, &mut stream, out),
-            Init::He { uniform, slope } => {
-                centred(uniform, 2.0 / ((1.0 + slope * slope) * inputs), &mut stream, out);
+            Init::He { uniform, slope, fan_out } => {
+                let fan = if fan_out { fan.outputs.max(1) as f64 } else { inputs };
+                centred(uniform, 2.0 / ((1.0 + slope * slope) * fan), &mut stream, out);
             }
             Init::Normal { std } => centred(false, std * std, &mut stream, out),
             Init::Orthogonal { gain } => orthogonal(gain, rows, &mut stream, out)?,
@@ -241,8 +245,8 @@ mod tests {
             Init::UniformFanIn { a: 2.4, power: 1.0 },
             Init::Xavier { uniform: true },
             Init::Xavier { uniform: false },
-            Init::He { uniform: true, slope: 0.0 },
-            Init::He { uniform: false, slope: 0.25 },
+            Init::He { uniform: true, slope: 0.0, fan_out: false },
+            Init::He { uniform: false, slope: 0.25, fan_out: false },
             Init::Normal { std: 0.01 },
             Init::Orthogonal { gain: 1.0 },
         ]
@@ -254,9 +258,10 @@ mod tests {
             (Init::UniformFanIn { a: 2.4, power: 1.0 }, (2.4f64 / 25.0).powi(2) / 3.0),
             (Init::Xavier { uniform: true }, 2.0 / 100.0),
             (Init::Xavier { uniform: false }, 2.0 / 100.0),
-            (Init::He { uniform: true, slope: 0.0 }, 2.0 / 25.0),
-            (Init::He { uniform: false, slope: 0.0 }, 2.0 / 25.0),
-            (Init::He { uniform: false, slope: 0.5 }, 2.0 / (1.25 * 25.0)),
+            (Init::He { uniform: true, slope: 0.0, fan_out: false }, 2.0 / 25.0),
+            (Init::He { uniform: false, slope: 0.0, fan_out: false }, 2.0 / 25.0),
+            (Init::He { uniform: false, slope: 0.5, fan_out: false }, 2.0 / (1.25 * 25.0)),
+            (Init::He { uniform: false, slope: 0.5, fan_out: true }, 2.0 / (1.25 * 75.0)),
             (Init::Normal { std: 0.01 }, 1e-4),
         ];
         for (init, variance) in expected {
@@ -273,7 +278,7 @@ mod tests {
         let bounds = [
             (Init::UniformFanIn { a: 2.4, power: 1.0 }, 2.4 / 25.0),
             (Init::Xavier { uniform: true }, (6.0f64 / 100.0).sqrt()),
-            (Init::He { uniform: true, slope: 0.0 }, (6.0f64 / 25.0).sqrt()),
+            (Init::He { uniform: true, slope: 0.0, fan_out: false }, (6.0f64 / 25.0).sqrt()),
         ];
         for (init, bound) in bounds {
             let largest = filled(&init, 1, 10_000).iter().fold(0.0, |max: f64, w| max.max(w.abs()));
@@ -334,7 +339,7 @@ mod tests {
             assert!(serde_json::from_str::<Init>(&foreign).unwrap_err().to_string().contains("`colour`"));
         }
         let paper = toml::from_str::<Init>("kind = \"he\"").unwrap();
-        assert_eq!(paper, Init::He { uniform: false, slope: 0.0 });
+        assert_eq!(paper, Init::He { uniform: false, slope: 0.0, fan_out: false });
     }
 
     #[test]
@@ -342,7 +347,7 @@ mod tests {
         for init in [
             Init::Constant { value: f64::NAN },
             Init::UniformFanIn { a: 0.0, power: 1.0 },
-            Init::He { uniform: true, slope: f64::INFINITY },
+            Init::He { uniform: true, slope: f64::INFINITY, fan_out: false },
             Init::Normal { std: -1.0 },
             Init::Orthogonal { gain: f64::NAN },
         ] {

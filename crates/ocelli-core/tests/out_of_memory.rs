@@ -74,7 +74,7 @@ fn convolution() -> Graph {
 
 #[test]
 fn parameters_are_initialised_where_they_lie() {
-    for graph in [linear(Init::He { uniform: false, slope: 0.0 }), convolution()] {
+    for graph in [linear(Init::He { uniform: false, slope: 0.0, fan_out: false }), convolution()] {
         let params = with_large_allocations(1, || Params::<f64>::initialised(graph.layout(), 1)).unwrap();
         assert!(params.data().iter().any(|w| *w != 0.0));
     }

@@ -30,8 +30,8 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Network and data")]
 pub(crate) struct NetworkArgs {
-    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist) or a network file [default: mnist for images
-    /// of 20 pixels or more, digits for smaller ones]
+    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist, cifar4, alexnet, vgg11, resnet18, mobilenet-v2) or a
+    /// network file [default: mnist for images of 20 pixels or more, digits for smaller ones]
     #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true)]
     pub(crate) net: Option<String>,
     /// Widths of the hidden layers of mlp [default: 512,512]

@@ -36,7 +36,7 @@ pub(super) fn is_zeros(value: &[usize; 2]) -> bool {
 
 /// The initialiser of weights: He et al. 2015, normal.
 pub(super) fn he() -> Init {
-    Init::He { uniform: false, slope: 0.0 }
+    Init::He { uniform: false, slope: 0.0, fan_out: false }
 }
 
 pub(super) fn is_he(init: &Init) -> bool {

@@ -47,6 +47,11 @@ impl Linear {
         Linear { init, ..self }
     }
 
+    /// With another start for b.
+    pub fn bias_init(self, bias_init: Init) -> Linear {
+        Linear { bias_init, ..self }
+    }
+
     /// The product with x (samples × n) on the left: C (samples × m) = x·Wᵀ.
     fn product(&self, samples: usize, share: usize, inputs: usize) -> Gemm {
         let (m, n, k) = (samples, self.features, inputs);

@@ -2,11 +2,17 @@
 //!
 //! A network is a function that adds nodes to a graph; its recipe is how it is best trained.
 
+mod alexnet;
+mod cifar4;
 mod digits;
 mod lenet;
 mod lenet5;
 mod mlp;
 mod mnist;
+mod mobilenet;
+mod resnet;
+mod torchvision;
+mod vgg;
 
 use ocelli_core::{Graph, Shape};
 
@@ -23,6 +29,18 @@ pub struct Wanted {
     pub classes: usize,
     /// Widths of the hidden layers, for networks that take them; empty for their own.
     pub widths: Vec<usize>,
+}
+
+impl Wanted {
+    /// Refuses images with fewer rows or columns than `side`.
+    fn at_least(&self, side: usize) -> Result<(), ocelli_core::Error> {
+        match self.input.image() {
+            Some([_, height, width]) if height.min(width) < side => Err(ocelli_core::Error::Graph(format!(
+                "it takes images of at least {side}×{side} pixels, not of {height}×{width}"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A network by name.
@@ -96,6 +114,51 @@ pub const ARCHITECTURES: &[Architecture] = &[
         takes_widths: false,
         build: mnist::build,
         recipe: mnist::recipe,
+    },
+    Architecture {
+        name: "cifar4",
+        about: "the small convolutional network of 2012 for 32×32 colour pictures",
+        input: [3, 32, 32],
+        fixed_input: false,
+        takes_widths: false,
+        build: cifar4::build,
+        recipe: cifar4::recipe,
+    },
+    Architecture {
+        name: "alexnet",
+        about: "AlexNet in one tower: five convolutions, three linear layers, dropout",
+        input: [3, 224, 224],
+        fixed_input: false,
+        takes_widths: false,
+        build: alexnet::build,
+        recipe: alexnet::recipe,
+    },
+    Architecture {
+        name: "vgg11",
+        about: "VGG of eleven layers: 3×3 convolutions alone, three linear layers, dropout",
+        input: [3, 224, 224],
+        fixed_input: false,
+        takes_widths: false,
+        build: vgg::build,
+        recipe: vgg::recipe,
+    },
+    Architecture {
+        name: "resnet18",
+        about: "ResNet of 18 layers: residual blocks with batch normalisation",
+        input: [3, 224, 224],
+        fixed_input: false,
+        takes_widths: false,
+        build: resnet::build,
+        recipe: resnet::recipe,
+    },
+    Architecture {
+        name: "mobilenet-v2",
+        about: "MobileNetV2: inverted residuals, few parameters and operations",
+        input: [3, 224, 224],
+        fixed_input: false,
+        takes_widths: false,
+        build: mobilenet::build,
+        recipe: mobilenet::recipe,
     },
 ];
 
