@@ -1,0 +1,40 @@
+//! `ocelli bench`: what this machine can do, and what is made of it.
+
+mod net;
+mod profile;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::console::Console;
+use crate::failure::Failure;
+
+/// Options of `bench`.
+#[derive(Debug, clap::Args)]
+#[command(subcommand_value_name = "WHAT", subcommand_help_heading = "What to measure", after_help = NOTES)]
+pub(crate) struct Args {
+    /// What to measure.
+    #[command(subcommand)]
+    what: What,
+}
+
+const NOTES: &str = "\
+A figure is the median over repeats. Whatever else runs on the machine changes it.
+
+Examples:
+  ocelli bench net lenet --batch 64
+  ocelli bench net mlp --batch 128 --only train --profile";
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// How fast a network trains and infers, and where its time goes
+    Net(net::Args),
+}
+
+/// Measures.
+pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
+    match &args.what {
+        What::Net(args) => net::run(args, console),
+    }
+}
