@@ -12,7 +12,7 @@ use ocelli::train::NetSpec;
 use ocelli::{Engine, Error, SCHEMA, machine};
 use serde::Serialize;
 
-use super::profile;
+use super::{profile, rate};
 use crate::args::{above_0, image_shape, size, threads};
 use crate::console::Console;
 use crate::engine::engine;
@@ -248,7 +248,7 @@ fn table(measured: &Measured) -> String {
         let images = if name == "latency" { 1 } else { measured.batch };
         table.row([
             name.to_string(),
-            profile::rate(images as f64 / timing.seconds),
+            rate(images as f64 / timing.seconds),
             duration(timing.seconds),
             percent(timing.spread),
             timing.repeats.to_string(),

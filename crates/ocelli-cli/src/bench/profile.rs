@@ -66,8 +66,3 @@ fn micros(seconds: f64) -> String {
         m => format!("{} µs", count(m.round() as u64)),
     }
 }
-
-/// So many a second: three digits at least.
-pub(super) fn rate(rate: f64) -> String {
-    if rate < 99.95 { format!("{rate:.1}") } else { count(rate.round() as u64) }
-}

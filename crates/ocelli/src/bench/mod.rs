@@ -1,9 +1,12 @@
-//! Measuring this machine: networks ([`net`]), and where their time goes ([`steps`]).
+//! Measuring this machine: its ceilings ([`peak`]), every kernel against them ([`kernels`]), networks ([`net`]), and where
+//! their time goes ([`steps`]).
 //!
 //! A figure is the median over repeats, after one repeat that does not count. Times depend on what else runs, so nothing
 //! in the engine is chosen by them.
 
+pub mod kernels;
 pub mod net;
+pub mod peak;
 pub mod steps;
 
 use std::time::Instant;
