@@ -9,7 +9,7 @@ use ocelli_core::{
     Batch, Clock, Criterion, Executor, Graph, Loss, Optimizer, OptimizerState, Params, Plan, PlanOptions,
     RandomState, Reduction, StepTime, Targets, Update,
 };
-use ocelli_kernels::{Isa, Team};
+use ocelli_kernels::{Direction, Isa, Team};
 
 const COUNT: usize = 16;
 
@@ -94,7 +94,10 @@ fn inference_on_a_plan_for_training_notes_its_forward_steps_alone() {
     let profile = executor.end_profile().expect("a profile was begun");
     assert_eq!(profile.workers.len(), 1, "a plan with one part runs on the caller's thread");
     for (step, time) in executor.plan().steps().zip(&profile.workers[0]) {
-        let ran = matches!(step.work, Work::Statistics(_) | Work::Forward(_));
+        let ran = matches!(
+            step.work,
+            Work::Prepare(_, Direction::Forward) | Work::Statistics(_) | Work::Forward(_)
+        );
         assert_eq!(time.work, u64::from(ran), "{step:?}");
     }
 }

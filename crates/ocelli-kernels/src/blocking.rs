@@ -94,7 +94,11 @@ impl Conv2d {
             // Each pair of phases is a piece at least: no network has strides of many.
             Direction::BackwardInput => !self.is_narrow() && self.stride.iter().all(|&stride| stride <= 8),
         };
-        if packs { self.groups * self.phases(direction).map(|(_, shape)| shape.blocks()).sum::<usize>() } else { 0 }
+        if packs {
+            self.groups * self.phases(direction).map(|(_, shape)| shape.blocks()).sum::<usize>()
+        } else {
+            0
+        }
     }
 
     /// The elements of the packed weights that a piece fills: the pieces follow each other.

@@ -157,7 +157,7 @@ mod x86 {
                 Ceiling {
                     isa: $isa,
                     per_round: (CHAINS * <$unit as Simd>::LANES) as u64,
-                    // SAFETY (all three): `Ceiling::of` hands this out only where the CPU has the features.
+                    // SAFETY: `Ceiling::of` hands this out only where the CPU has the features.
                     multiply_adds: |rounds, factor| unsafe { multiply_adds_featured(rounds, factor) },
                     // SAFETY: as above.
                     read: |x| unsafe { read_featured(x) },

@@ -68,9 +68,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn load_first(from: *const f32, lanes: usize) -> __m256 {
         // Masked loads are slow on AMD's first Zen.
-        unsafe {
-            if lanes == 8 { _mm256_loadu_ps(from) } else { _mm256_maskload_ps(from, first(lanes)) }
-        }
+        unsafe { if lanes == 8 { _mm256_loadu_ps(from) } else { _mm256_maskload_ps(from, first(lanes)) } }
     }
 
     #[inline(always)]

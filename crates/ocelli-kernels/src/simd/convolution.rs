@@ -31,7 +31,8 @@ pub(crate) fn pack<S: Simd>(
             Direction::Forward => forward_weights(conv, piece.group, w),
             Direction::BackwardInput => backward_weights_of(conv, piece.phase, piece.group, w),
         };
-        let (_, shape) = conv.phases(direction).find(|(phase, _)| *phase == piece.phase).expect("it has pieces");
+        let (_, shape) =
+            conv.phases(direction).find(|(phase, _)| *phase == piece.phase).expect("it has pieces");
         // SAFETY: the slices have the lengths that the geometry asks for; a block is whole vectors of any set.
         unsafe { weights.pack::<S>(&shape, piece.column, piece.columns, to.as_mut_ptr()) };
     }
@@ -48,7 +49,10 @@ fn packed_group(conv: &Conv2d, direction: Direction, group: usize, packed: &[f32
 
 fn check_packed(kernel: &str, conv: &Conv2d, direction: Direction, len: usize) {
     let wanted = conv.packed_len::<f32>(direction);
-    assert!(len == 0 || len == wanted, "{kernel}: {len} elements of packed weights, not {wanted}, for {conv:?}");
+    assert!(
+        len == 0 || len == wanted,
+        "{kernel}: {len} elements of packed weights, not {wanted}, for {conv:?}"
+    );
 }
 
 /// A group's weights for the forward pass.

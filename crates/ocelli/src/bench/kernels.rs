@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use ocelli_kernels::random::Key;
-use ocelli_kernels::{AdamStep, Conv2d, Gemm, Isa, Kernels, Pool2d, SgdStep, Team, Unary, Write};
+use ocelli_kernels::{AdamStep, Conv2d, Direction, Gemm, Isa, Kernels, Pool2d, SgdStep, Team, Unary, Write};
 use serde::Serialize;
 
 use super::peak::Roofline;
@@ -109,33 +109,33 @@ struct Layer {
 
 /// Layers of the networks that are measured in docs/performance.md: name, samples of a part, side and channels of the
 /// input, channels of the output, kernel, stride, padding, groups.
-const LAYERS: [(&str, usize, usize, usize, usize, usize, usize, usize, usize); 22] = [
-    ("lenet conv1", 8, 28, 1, 6, 5, 1, 2, 1),
-    ("lenet conv2", 8, 14, 6, 16, 5, 1, 0, 1),
-    ("cifar4 conv1", 16, 32, 3, 32, 5, 1, 2, 1),
-    ("cifar4 conv2", 16, 16, 32, 32, 5, 1, 2, 1),
-    ("alexnet conv1", 8, 128, 3, 64, 11, 4, 2, 1),
-    ("alexnet conv2", 8, 15, 64, 192, 5, 1, 2, 1),
-    ("alexnet conv3", 8, 7, 192, 384, 3, 1, 1, 1),
-    ("resnet18 conv1", 4, 128, 3, 64, 7, 2, 3, 1),
-    ("resnet18 layer1", 4, 32, 64, 64, 3, 1, 1, 1),
-    ("resnet18 layer2.0", 4, 32, 64, 128, 3, 2, 1, 1),
-    ("resnet18 downsample", 4, 32, 64, 128, 1, 2, 0, 1),
-    ("resnet18 layer3", 4, 8, 256, 256, 3, 1, 1, 1),
-    ("resnet18 layer4", 4, 4, 512, 512, 3, 1, 1, 1),
-    ("vgg11 conv1", 2, 128, 3, 64, 3, 1, 1, 1),
-    ("vgg11 conv2", 2, 64, 64, 128, 3, 1, 1, 1),
-    ("vgg11 conv4", 2, 32, 256, 256, 3, 1, 1, 1),
-    ("vgg11 conv6", 2, 16, 512, 512, 3, 1, 1, 1),
-    ("mobilenet-v2 conv1", 4, 128, 3, 32, 3, 2, 1, 1),
-    ("mobilenet-v2 expand", 4, 32, 24, 144, 1, 1, 0, 1),
-    ("mobilenet-v2 last", 4, 4, 320, 1280, 1, 1, 0, 1),
-    ("mobilenet-v2 depthwise", 4, 32, 144, 144, 3, 1, 1, 144),
-    ("mobilenet-v2 depthwise/2", 4, 64, 96, 96, 3, 2, 1, 96),
+const LAYERS: [(&str, [usize; 8]); 22] = [
+    ("lenet conv1", [8, 28, 1, 6, 5, 1, 2, 1]),
+    ("lenet conv2", [8, 14, 6, 16, 5, 1, 0, 1]),
+    ("cifar4 conv1", [16, 32, 3, 32, 5, 1, 2, 1]),
+    ("cifar4 conv2", [16, 16, 32, 32, 5, 1, 2, 1]),
+    ("alexnet conv1", [8, 128, 3, 64, 11, 4, 2, 1]),
+    ("alexnet conv2", [8, 15, 64, 192, 5, 1, 2, 1]),
+    ("alexnet conv3", [8, 7, 192, 384, 3, 1, 1, 1]),
+    ("resnet18 conv1", [4, 128, 3, 64, 7, 2, 3, 1]),
+    ("resnet18 layer1", [4, 32, 64, 64, 3, 1, 1, 1]),
+    ("resnet18 layer2.0", [4, 32, 64, 128, 3, 2, 1, 1]),
+    ("resnet18 downsample", [4, 32, 64, 128, 1, 2, 0, 1]),
+    ("resnet18 layer3", [4, 8, 256, 256, 3, 1, 1, 1]),
+    ("resnet18 layer4", [4, 4, 512, 512, 3, 1, 1, 1]),
+    ("vgg11 conv1", [2, 128, 3, 64, 3, 1, 1, 1]),
+    ("vgg11 conv2", [2, 64, 64, 128, 3, 1, 1, 1]),
+    ("vgg11 conv4", [2, 32, 256, 256, 3, 1, 1, 1]),
+    ("vgg11 conv6", [2, 16, 512, 512, 3, 1, 1, 1]),
+    ("mobilenet-v2 conv1", [4, 128, 3, 32, 3, 2, 1, 1]),
+    ("mobilenet-v2 expand", [4, 32, 24, 144, 1, 1, 0, 1]),
+    ("mobilenet-v2 last", [4, 4, 320, 1280, 1, 1, 0, 1]),
+    ("mobilenet-v2 depthwise", [4, 32, 144, 144, 3, 1, 1, 144]),
+    ("mobilenet-v2 depthwise/2", [4, 64, 96, 96, 3, 2, 1, 96]),
 ];
 
 fn layers() -> impl Iterator<Item = Layer> {
-    LAYERS.into_iter().map(|(name, samples, side, inputs, outputs, kernel, stride, padding, groups)| {
+    LAYERS.into_iter().map(|(name, [samples, side, inputs, outputs, kernel, stride, padding, groups])| {
         let size = Conv2d::output_size(side, kernel, stride, 2 * padding, 1).expect("the kernel fits");
         let conv = Conv2d {
             input: [side, side, inputs],
@@ -156,6 +156,16 @@ fn values(len: usize) -> Vec<f32> {
     // Random numbers take longer than most kernels: a long array repeats them.
     let some: Vec<f32> = (0..len.min(1 << 16)).map(|_| random.normal() as f32).collect();
     some.iter().copied().cycle().take(len).collect()
+}
+
+/// The weights as a pass reads them: a plan has them packed once in a step. Empty where it takes them as they stand.
+fn packed(kernels: Table, conv: &Conv2d, direction: Direction, w: &[f32]) -> Vec<f32> {
+    let mut packed = vec![0.0; conv.packed_len::<f32>(direction)];
+    let pieces = conv.packed_pieces::<f32>(direction);
+    if pieces > 0 {
+        (kernels.conv_pack)(conv, direction, w, 0..pieces, &mut packed);
+    }
+    packed
 }
 
 impl List {
@@ -208,15 +218,28 @@ impl List {
             let (inputs, outputs) = (samples * conv.input_len(), samples * conv.output_len());
             let (weights, macs) = (conv.weight_len(), samples * conv.macs());
             let elements = inputs + outputs + weights;
+            for direction in [Direction::Forward, Direction::BackwardInput] {
+                let (pieces, len) = (conv.packed_pieces::<f32>(direction), conv.packed_len::<f32>(direction));
+                if pieces > 0 {
+                    let shape = format!("{}, {direction:?}", shape());
+                    self.add("conv_pack", shape, 0, weights + len, move |kernels| {
+                        let (w, mut packed) = (values(weights), values(len));
+                        move || (kernels.conv_pack)(&conv, direction, &w, 0..pieces, &mut packed)
+                    });
+                }
+            }
             self.add("conv_forward", shape(), macs, elements, move |kernels| {
                 let (x, w, bias) = (values(inputs), values(weights), values(conv.output[2]));
+                let packed = packed(kernels, &conv, Direction::Forward, &w);
                 let (mut y, mut scratch) = (values(outputs), values(conv.scratch::<f32>()));
-                move || (kernels.conv_forward)(&conv, &x, &w, &bias, &mut y, &mut scratch)
+                move || (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, &mut y, &mut scratch)
             });
             self.add("conv_backward_input", shape(), macs, elements, move |kernels| {
                 let (dy, w) = (values(outputs), values(weights));
+                let packed = packed(kernels, &conv, Direction::BackwardInput, &w);
                 let (mut dx, mut scratch) = (values(inputs), values(conv.scratch::<f32>()));
-                move || (kernels.conv_backward_input)(&conv, &dy, &w, &mut dx, Write::Set, &mut scratch)
+                let kernel = kernels.conv_backward_input;
+                move || kernel(&conv, &dy, &w, &packed, &mut dx, Write::Set, &mut scratch)
             });
             self.add("conv_backward_weights", shape(), macs, elements, move |kernels| {
                 let (x, dy) = (values(inputs), values(outputs));
@@ -231,59 +254,50 @@ impl List {
     }
 
     fn pools(&mut self) {
-        // Name, samples, side and channels of the input, side of the output, window, stride, padding.
+        // Samples, side and channels of the input, side of the output, window, stride, padding.
         let max = [
-            ("cifar4", 16, 32, 32, 16, 3, 2, 0),
-            ("resnet18", 4, 64, 64, 32, 3, 2, 1),
-            ("vgg11", 2, 64, 64, 32, 2, 2, 0),
+            ("cifar4", [16, 32, 32, 16, 3, 2, 0]),
+            ("resnet18", [4, 64, 64, 32, 3, 2, 1]),
+            ("vgg11", [2, 64, 64, 32, 2, 2, 0]),
         ];
         let average = [
-            ("lenet", 8, 28, 6, 14, 2, 2, 0),
-            ("cifar4", 16, 16, 32, 8, 3, 2, 0),
-            ("resnet18", 4, 4, 512, 1, 4, 4, 0),
+            ("lenet", [8, 28, 6, 14, 2, 2, 0]),
+            ("cifar4", [16, 16, 32, 8, 3, 2, 0]),
+            ("resnet18", [4, 4, 512, 1, 4, 4, 0]),
         ];
-        let pool =
-            |(_, _, side, channels, out, kernel, stride, padding): (&str, usize, _, _, _, _, _, _)| Pool2d {
-                input: [side, side, channels],
-                output: [out, out, channels],
-                kernel: [kernel, kernel],
-                stride: [stride, stride],
-                padding: [padding, padding],
-                count_padding: false,
-            };
-        let shape =
-            |(name, samples, side, channels, _, kernel, stride, _): (
-                &str,
-                usize,
-                usize,
-                usize,
-                usize,
-                usize,
-                usize,
-                usize,
-            )| { format!("{name}: {samples}×{channels}×{side}×{side}, {kernel}/{stride}") };
-        for layer in max {
-            let (pool, samples) = (pool(layer), layer.1);
+        let pool = |[_, side, channels, out, kernel, stride, padding]: [usize; 7]| Pool2d {
+            input: [side, side, channels],
+            output: [out, out, channels],
+            kernel: [kernel, kernel],
+            stride: [stride, stride],
+            padding: [padding, padding],
+            count_padding: false,
+        };
+        let shape = |name: &str, [samples, side, channels, _, kernel, stride, _]: [usize; 7]| {
+            format!("{name}: {samples}×{channels}×{side}×{side}, {kernel}/{stride}")
+        };
+        for (name, layer) in max {
+            let (pool, samples) = (pool(layer), layer[0]);
             let (inputs, outputs) = (samples * pool.input_len(), samples * pool.output_len());
-            self.add("max_pool_forward", shape(layer), 0, inputs + 2 * outputs, move |kernels| {
+            self.add("max_pool_forward", shape(name, layer), 0, inputs + 2 * outputs, move |kernels| {
                 let (x, mut y, mut argmax) = (values(inputs), values(outputs), values(outputs));
                 move || (kernels.max_pool_forward)(&pool, &x, &mut y, &mut argmax)
             });
-            self.add("max_pool_backward", shape(layer), 0, inputs + 2 * outputs, move |kernels| {
+            self.add("max_pool_backward", shape(name, layer), 0, inputs + 2 * outputs, move |kernels| {
                 let (x, mut y, mut argmax) = (values(inputs), values(outputs), values(outputs));
                 (kernels.max_pool_forward)(&pool, &x, &mut y, &mut argmax);
                 let (dy, mut dx) = (y, x);
                 move || (kernels.max_pool_backward)(&pool, &argmax, &dy, &mut dx, Write::Set)
             });
         }
-        for layer in average {
-            let (pool, samples) = (pool(layer), layer.1);
+        for (name, layer) in average {
+            let (pool, samples) = (pool(layer), layer[0]);
             let (inputs, outputs) = (samples * pool.input_len(), samples * pool.output_len());
-            self.add("average_pool_forward", shape(layer), 0, inputs + outputs, move |kernels| {
+            self.add("average_pool_forward", shape(name, layer), 0, inputs + outputs, move |kernels| {
                 let (x, mut y) = (values(inputs), values(outputs));
                 move || (kernels.average_pool_forward)(&pool, &x, &mut y)
             });
-            self.add("average_pool_backward", shape(layer), 0, inputs + outputs, move |kernels| {
+            self.add("average_pool_backward", shape(name, layer), 0, inputs + outputs, move |kernels| {
                 let (dy, mut dx) = (values(outputs), values(inputs));
                 move || (kernels.average_pool_backward)(&pool, &dy, &mut dx, Write::Set)
             });
