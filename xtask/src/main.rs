@@ -1,49 +1,26 @@
-//! What the developers of Ocelli run: `cargo xtask test` passes or fails the whole project.
-#![allow(clippy::print_stderr)] // it reports to a terminal
+//! What the developers of Ocelli run: `cargo xtask test` passes or fails the whole project, `cargo xtask peers` holds it
+//! against others.
+#![allow(clippy::print_stderr, clippy::print_stdout)] // it reports to a terminal
+
+mod peers;
+mod test;
 
 use std::process::{Command, ExitCode};
-use std::time::Instant;
 
-const USAGE: &str = "usage: cargo xtask test    formatting, lints, all tests, documentation";
-
-/// The steps of `test`, in the order in which they fail fastest. Each is a call of cargo.
-const STEPS: &[(&str, &[&str])] = &[
-    ("formatting", &["fmt", "--all", "--check"]),
-    ("lints", &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
-    ("tests", &["nextest", "run", "--workspace", "--locked", "--no-fail-fast"]),
-    ("examples in documentation", &["test", "--workspace", "--locked", "--doc"]),
-    ("documentation", &["doc", "--workspace", "--locked", "--no-deps", "--document-private-items"]),
-];
+const USAGE: &str = "\
+usage: cargo xtask test               formatting, lints, all tests, documentation
+       cargo xtask peers [OPTIONS]    Ocelli, PyTorch and ONNX Runtime on the same networks; --help for more";
 
 fn main() -> ExitCode {
-    let mut args = std::env::args().skip(1);
-    match (args.next().as_deref(), args.next()) {
-        (Some("test"), None) => test(),
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.split_first() {
+        Some((verb, [])) if verb == "test" => test::run(),
+        Some((verb, args)) if verb == "peers" => peers::run(args),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)
         }
     }
-}
-
-fn test() -> ExitCode {
-    if !cargo(&["nextest", "--version"], true) {
-        eprintln!("xtask: installing cargo-nextest, which runs the tests");
-        if !cargo(&["install", "cargo-nextest", "--locked"], false) {
-            eprintln!("xtask: cargo-nextest cannot be installed; see https://nexte.st");
-            return ExitCode::FAILURE;
-        }
-    }
-    for (name, args) in STEPS {
-        let start = Instant::now();
-        eprintln!("xtask: {name}: cargo {}", args.join(" "));
-        if !cargo(args, false) {
-            eprintln!("xtask: {name} failed");
-            return ExitCode::FAILURE;
-        }
-        eprintln!("xtask: {name}: passed in {:.0} s", start.elapsed().as_secs_f64());
-    }
-    ExitCode::SUCCESS
 }
 
 /// Runs cargo and says whether it succeeded.

@@ -50,6 +50,8 @@ pub(crate) enum Verb {
     Plan(crate::plan::Args),
     /// Check a network's gradients in f64, layer by layer
     Check(crate::check::Args),
+    /// Measure this machine, and networks on it
+    Bench(crate::bench::Args),
     /// Print a completion script for a shell
     Completions(crate::completions::Args),
     /// Print the manual page, or write one for each verb
@@ -62,7 +64,8 @@ pub(crate) fn command() -> Command {
         true => arg.allow_negative_numbers(true),
         false => arg,
     };
-    Cli::command().mut_subcommands(|verb| verb.mut_args(numbers))
+    let verb = |verb: Command| verb.mut_args(numbers).mut_subcommands(|what| what.mut_args(numbers));
+    Cli::command().mut_subcommands(verb)
 }
 
 /// Reads the command line.

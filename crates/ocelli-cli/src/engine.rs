@@ -15,7 +15,10 @@ pub(crate) fn engine(threads: Option<usize>) -> Result<Engine, Error> {
 }
 
 /// The instruction set that `OCELLI_ISA` names, or the best one.
-fn isa() -> Result<Isa, Error> {
+///
+/// # Errors
+/// An instruction set that this machine lacks, or that nobody knows.
+pub(crate) fn isa() -> Result<Isa, Error> {
     let Some(value) = std::env::var_os(VARIABLE).filter(|value| !value.is_empty()) else {
         return Ok(Isa::detect());
     };

@@ -1,6 +1,7 @@
 //! The `ocelli` command: verbs, progress, output and exit codes. What it does stands in the libraries.
 
 mod args;
+mod bench;
 mod bug;
 mod check;
 mod completions;
@@ -77,6 +78,7 @@ fn run(verb: &Verb, console: Console) -> Result<ExitCode, Failure> {
         Verb::Predict(args) => predict::run(args, console),
         Verb::Plan(args) => plan::run(args, console),
         Verb::Check(args) => check::run(args, console),
+        Verb::Bench(args) => bench::run(args, console),
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),
     }

@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         Some(folder) => {
             let refused = |e| Error::Io(format!("cannot write manual pages into {}: {e}", folder.display()));
             std::fs::create_dir_all(folder).map_err(refused)?;
-            for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            for command in with_below(&command) {
                 let file = folder.join(format!("{}.1", name_of(command)));
                 std::fs::write(file, page(command).map_err(refused)?).map_err(refused)?;
             }
@@ -41,6 +41,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         None => print(&page(&command).map_err(Failure::Output)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A command, its verbs, and what is below those.
+fn with_below(command: &Command) -> Vec<&Command> {
+    std::iter::once(command).chain(command.get_subcommands().flat_map(with_below)).collect()
 }
 
 /// `ocelli-train`.

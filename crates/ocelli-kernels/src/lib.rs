@@ -14,6 +14,7 @@
 mod axis;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 mod blocking;
+mod ceiling;
 mod common;
 mod element;
 mod geometry;
@@ -27,6 +28,7 @@ mod team;
 mod unary;
 mod update;
 
+pub use ceiling::Ceiling;
 pub use element::Element;
 pub use geometry::{Conv2d, Direction, Gemm, Pool2d, Write};
 pub use isa::Isa;

@@ -116,6 +116,11 @@ macro_rules! declare {
             pub isa: Isa,
             $($(#[$doc])* pub $name: fn($($type),*),)*
         }
+
+        impl<T: Element> Kernels<T> {
+            /// The names of all kernels, so that what walks the table can say which one it left out.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+        }
     };
 }
 

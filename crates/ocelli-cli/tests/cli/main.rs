@@ -1,5 +1,6 @@
 //! The command as its users meet it: the binary is run, and its output, exit codes and files are looked at.
 
+mod bench;
 mod errors;
 #[cfg(unix)]
 mod interrupted;

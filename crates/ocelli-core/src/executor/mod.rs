@@ -1,5 +1,6 @@
 //! The executor: runs a plan over a batch, on a team of threads, allocating nothing.
 
+mod profile;
 mod run;
 
 use std::sync::Arc;
@@ -14,6 +15,8 @@ use crate::optimizer_state::OptimizerState;
 use crate::plan::BufferKind;
 use crate::{Error, Params, Plan, Value};
 
+use profile::Recorder;
+pub use profile::{Clock, Profile, StepTime};
 use run::{Goal, Run, UpdateRun, Values, scratch_stride};
 
 /// A batch of samples. Fewer than the plan's batch size run on the same plan.
@@ -63,6 +66,8 @@ pub struct Executor<T: Element> {
     costed: usize,
     /// Samples of the batch whose gradients are in the arena, if any are.
     differentiated: Option<usize>,
+    /// Notes what each step takes, while it is asked for.
+    recorder: Option<Recorder>,
 }
 
 impl<T: Element> Executor<T> {
@@ -87,6 +92,7 @@ impl<T: Element> Executor<T> {
             count: 0,
             costed: 0,
             differentiated: None,
+            recorder: None,
             plan,
         })
     }
@@ -213,6 +219,23 @@ impl<T: Element> Executor<T> {
         self.kept(BufferKind::Gradient(value), value, self.differentiated?)
     }
 
+    /// Notes from now on what each step of each pass takes, by `clock`. It changes no result; a pass takes as much longer
+    /// as reading the clock once or twice a step does.
+    pub fn start_profile(&mut self, clock: Clock) {
+        let workers = self.workers();
+        self.recorder = Some(Recorder::new(clock, workers, self.plan.step_count()));
+    }
+
+    /// Ends what [`Executor::start_profile`] began, and gives what was noted; `None` if nothing was begun.
+    pub fn end_profile(&mut self) -> Option<Profile> {
+        self.recorder.take().map(|recorder| recorder.profile())
+    }
+
+    /// The threads that work on a pass.
+    fn workers(&self) -> usize {
+        if self.plan.parts() > 1 { self.team.threads() } else { 1 }
+    }
+
     fn kept(&self, kind: BufferKind, value: Value, count: usize) -> Option<&[T]> {
         let buffer = self.plan.node_buffer(kind)?;
         let kept = !self.plan.options().reuse || buffer.last + 1 == self.plan.step_count();
@@ -265,9 +288,14 @@ impl<T: Element> Executor<T> {
             costs: Shared::new(&mut self.costs),
             gradients: Shared::new(self.gradients.as_mut().map_or(&mut [], |g| g.data_mut())),
             update,
+            recorder: self.recorder.as_ref(),
         };
         let team = if self.plan.parts() > 1 { &*self.team } else { &self.alone };
-        team.run(&|worker| run.work(worker));
+        let pass = || team.run(&|worker| run.work(worker));
+        match &self.recorder {
+            Some(recorder) => recorder.pass(pass),
+            None => pass(),
+        }
     }
 
     fn check(&self, batch: &Batch<'_, T>, goal: Goal) {

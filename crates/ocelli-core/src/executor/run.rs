@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use ocelli_kernels::{Direction, Element, Kernels, Worker, Write};
 
+use super::profile::Recorder;
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
@@ -74,12 +75,14 @@ pub(super) struct Run<'a, T: Element> {
     pub(super) costs: Shared<'a, T>,
     pub(super) gradients: Shared<'a, T>,
     pub(super) update: Option<UpdateRun<'a, T>>,
+    pub(super) recorder: Option<&'a Recorder>,
 }
 
 impl<'a, T: Element> Run<'a, T> {
     /// What one worker does: every step in order, of each its own parts.
     pub(super) fn work(&self, worker: &Worker<'_>) {
         let (index, count) = (worker.index(), worker.count());
+        let mut watch = self.recorder.map(|recorder| recorder.watch(index));
         for (number, step) in self.plan.steps.iter().enumerate() {
             if self.goal == Goal::Forward && step.work == Work::Loss && self.criterion.is_none() {
                 continue;
@@ -89,6 +92,9 @@ impl<'a, T: Element> Run<'a, T> {
             }
             if step.barrier {
                 worker.barrier();
+                if let Some(watch) = &mut watch {
+                    watch.waited(number);
+                }
             }
             let finite = step.work != Work::Update || self.costs_are_finite();
             let own = Plan::share_of(index, count, step.parts);
@@ -98,6 +104,9 @@ impl<'a, T: Element> Run<'a, T> {
                     self.scratch(index).fill(T::NAN);
                 }
                 self.parts(step, first..first + together, index, finite);
+            }
+            if let Some(watch) = &mut watch {
+                watch.worked(number);
             }
             if self.plan.options.poison {
                 // Nobody reads it any more when it goes, nor goes on before it is gone.

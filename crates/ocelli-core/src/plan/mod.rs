@@ -12,12 +12,14 @@
 mod build;
 mod memory;
 mod verify;
+mod view;
 
 use std::ops::Range;
 use std::sync::Arc;
 
 pub(crate) use build::*;
 use ocelli_kernels::Direction;
+pub use view::StepView;
 
 use crate::ops::Place;
 use crate::{Error, Graph, Value};
@@ -86,7 +88,7 @@ impl PlanOptions {
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Work {
+pub enum Work {
     /// Packs a node's weights for one of its passes.
     Prepare(Value, Direction),
     /// A part's contribution to the batch statistics of a node.

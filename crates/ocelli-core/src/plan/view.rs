@@ -1,0 +1,77 @@
+//! A plan's steps for those who measure or print them.
+
+use super::{BufferKind, Plan, Work};
+
+/// A step of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepView {
+    /// What it does.
+    pub work: Work,
+    /// Into how many parts it is cut.
+    pub parts: usize,
+    /// Whether all workers wait for each other before it.
+    pub barrier: bool,
+    /// Multiply-adds for a full batch; 0 where its op does not count any.
+    pub macs: u64,
+    /// Elements that it touches for a full batch, each counted once: inputs, outputs, gradients and what was saved, and the
+    /// parameters. An update also touches the optimiser's slots, which the plan does not know.
+    pub elements: u64,
+}
+
+impl Plan {
+    /// The steps in the order in which they run. A pass without gradients runs those up to the first backward one.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = StepView> + '_ {
+        (0..self.steps.len()).map(|number| {
+            let step = &self.steps[number];
+            StepView {
+                work: step.work,
+                parts: step.parts,
+                barrier: step.barrier,
+                macs: self.macs(step.work),
+                elements: self.elements(number),
+            }
+        })
+    }
+
+    fn macs(&self, work: Work) -> u64 {
+        match work {
+            Work::Forward(value) | Work::BackwardParams(value) | Work::BackwardInput(value, _) => {
+                let macs = self.graph.node(value).signature().macs;
+                macs.saturating_mul(self.options.batch as u64)
+            }
+            Work::Prepare(..) | Work::Statistics(_) | Work::Loss | Work::Update => 0,
+        }
+    }
+
+    fn elements(&self, number: usize) -> u64 {
+        let step = &self.steps[number];
+        let mut buffers: Vec<usize> = step.accesses.iter().map(|access| access.buffer).collect();
+        buffers.sort_unstable();
+        buffers.dedup();
+        let in_arena: usize = buffers.iter().map(|&buffer| self.buffers[buffer].len).sum();
+        let outside = match step.work {
+            Work::Statistics(value) => self.external(value),
+            Work::Forward(value) => self.external(value) + self.params_len(value),
+            Work::Prepare(value, _) | Work::BackwardInput(value, _) => self.params_len(value),
+            // Gradients go to their arena where they are not kept per part.
+            Work::BackwardParams(value) => {
+                let kept = self.node_buffer(BufferKind::ParamGradient(value)).is_some();
+                self.external(value) + if kept { 0 } else { self.graph.node(value).trained_len() }
+            }
+            Work::Loss => 0,
+            Work::Update => 2 * self.pieces.iter().map(|piece| piece.range.len()).sum::<usize>(),
+        };
+        (in_arena + outside) as u64
+    }
+
+    /// Elements that a node reads of the caller's inputs.
+    fn external(&self, value: crate::Value) -> usize {
+        let sources = self.graph.node(value).inputs().iter().map(|&input| self.graph.node(input));
+        sources.filter(|node| node.op().is_none()).map(|node| node.shape().len()).sum::<usize>()
+            * self.options.batch
+    }
+
+    fn params_len(&self, value: crate::Value) -> usize {
+        self.nodes[value.0].params.iter().map(ExactSizeIterator::len).sum()
+    }
+}

@@ -1,0 +1,196 @@
+//! The most that a core can do: loops that compute nothing of use, as fast as an instruction set allows. Kernels are held
+//! against them.
+#![cfg_attr(target_arch = "x86_64", allow(unsafe_code))]
+
+use std::hint::black_box;
+
+use crate::Isa;
+
+/// The ceilings of an instruction set, on one core.
+#[derive(Debug)]
+pub struct Ceiling {
+    /// The instruction set.
+    pub isa: Isa,
+    /// Multiply-adds of one round.
+    per_round: u64,
+    multiply_adds: fn(usize, f32),
+    read: fn(&[f32]) -> f32,
+    triad: fn(&[f32], &[f32], f32, &mut [f32]),
+}
+
+/// Sums that do not wait for each other: more than a multiply-add takes cycles, times the units that do one a cycle, and
+/// with their two factors no more than the 16 registers of AVX2 hold.
+const CHAINS: usize = 12;
+
+impl Ceiling {
+    /// The ceilings of the best available instruction set up to `isa`.
+    pub fn of(isa: Isa) -> &'static Ceiling {
+        let usable = Isa::ALL.into_iter().rev().find(|&i| i <= isa && i.available());
+        match usable.unwrap_or(Isa::Portable) {
+            Isa::Portable => &PORTABLE,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => &x86::AVX2,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => &x86::AVX512,
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => unreachable!("invariant: this CPU does not have it"),
+        }
+    }
+
+    /// Does `rounds` rounds of f32 multiply-adds that stay in registers and do not wait for each other; how many
+    /// multiply-adds that were.
+    pub fn multiply_adds(&self, rounds: usize) -> u64 {
+        // Factors that keep the sums near 1 and that the compiler does not know.
+        (self.multiply_adds)(rounds, black_box(0.5));
+        self.per_round * rounds as u64
+    }
+
+    /// Reads every element. What comes out is a sum of them all.
+    pub fn read(&self, x: &[f32]) -> f32 {
+        (self.read)(x)
+    }
+
+    /// y = a + s·b: two streams are read and one is written.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    pub fn triad(&self, a: &[f32], b: &[f32], s: f32, y: &mut [f32]) {
+        assert!(
+            a.len() == y.len() && b.len() == y.len(),
+            "triad: lengths {} {} {}",
+            a.len(),
+            b.len(),
+            y.len()
+        );
+        (self.triad)(a, b, s, y);
+    }
+}
+
+static PORTABLE: Ceiling = Ceiling {
+    isa: Isa::Portable,
+    per_round: PORTABLE_LANES as u64,
+    multiply_adds: portable_multiply_adds,
+    read,
+    triad,
+};
+
+/// Numbers that the compiler puts into as many vectors as it has.
+const PORTABLE_LANES: usize = 32;
+
+fn portable_multiply_adds(rounds: usize, factor: f32) {
+    let mut sums = [1.0f32; PORTABLE_LANES];
+    for _ in 0..rounds {
+        for sum in &mut sums {
+            *sum = match cfg!(target_arch = "aarch64") {
+                true => sum.mul_add(factor, factor),
+                false => *sum * factor + factor,
+            };
+        }
+    }
+    black_box(sums);
+}
+
+/// Sums that reading adds to, so that no load waits for an addition.
+const STREAM: usize = 128;
+
+#[inline(always)]
+fn read(x: &[f32]) -> f32 {
+    let mut sums = [0.0f32; STREAM];
+    let blocks = x.chunks_exact(STREAM);
+    let rest: f32 = blocks.remainder().iter().sum();
+    for block in blocks {
+        for (sum, x) in sums.iter_mut().zip(block) {
+            *sum += x;
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}
+
+#[inline(always)]
+fn triad(a: &[f32], b: &[f32], s: f32, y: &mut [f32]) {
+    for ((y, a), b) in y.iter_mut().zip(a).zip(b) {
+        *y = a + s * b;
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{CHAINS, Ceiling, black_box};
+    use crate::Isa;
+    use crate::simd::{Avx2, Avx512, Simd};
+
+    /// # Safety
+    /// Needs the instruction set of `S`.
+    #[inline(always)]
+    unsafe fn multiply_adds<S: Simd>(rounds: usize, factor: f32) {
+        // SAFETY: the caller's promise; no pointers are used.
+        unsafe {
+            let factor = S::splat(factor);
+            let mut sums = [S::splat(1.0); CHAINS];
+            for _ in 0..rounds {
+                for sum in &mut sums {
+                    *sum = S::multiply_add(*sum, factor, factor);
+                }
+            }
+            let total = sums.into_iter().fold(S::zero(), |total, sum| S::add(total, sum));
+            black_box(S::sum(total));
+        }
+    }
+
+    /// The ceilings of an instruction set, compiled with its features.
+    macro_rules! ceiling {
+        ($name:ident, $unit:ty, $isa:expr, $features:literal) => {
+            pub(super) static $name: Ceiling = {
+                #[target_feature(enable = $features)]
+                fn multiply_adds_featured(rounds: usize, factor: f32) {
+                    // SAFETY: this function has the features.
+                    unsafe { multiply_adds::<$unit>(rounds, factor) }
+                }
+                #[target_feature(enable = $features)]
+                fn read_featured(x: &[f32]) -> f32 {
+                    super::read(x)
+                }
+                #[target_feature(enable = $features)]
+                fn triad_featured(a: &[f32], b: &[f32], s: f32, y: &mut [f32]) {
+                    super::triad(a, b, s, y)
+                }
+                Ceiling {
+                    isa: $isa,
+                    per_round: (CHAINS * <$unit as Simd>::LANES) as u64,
+                    // SAFETY: `Ceiling::of` hands this out only where the CPU has the features.
+                    multiply_adds: |rounds, factor| unsafe { multiply_adds_featured(rounds, factor) },
+                    // SAFETY: as above.
+                    read: |x| unsafe { read_featured(x) },
+                    // SAFETY: as above.
+                    triad: |a, b, s, y| unsafe { triad_featured(a, b, s, y) },
+                }
+            };
+        };
+    }
+
+    ceiling!(AVX2, Avx2, Isa::Avx2, "avx2,fma");
+    ceiling!(AVX512, Avx512, Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_instruction_set_that_this_cpu_has_does_all_of_the_work() {
+        let x: Vec<f32> = (0..1000).map(|i| (i % 7) as f32).collect();
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+            let ceiling = Ceiling::of(isa);
+            assert_eq!(ceiling.isa, isa);
+            assert_eq!(ceiling.multiply_adds(10), 10 * ceiling.multiply_adds(1));
+            assert_eq!(
+                ceiling.read(&x),
+                x.iter().sum::<f32>(),
+                "{isa:?}: sums of small whole numbers are exact"
+            );
+            let mut y = vec![f32::NAN; x.len()];
+            ceiling.triad(&x, &x, 2.0, &mut y);
+            assert!(y.iter().zip(&x).all(|(y, x)| *y == 3.0 * x), "{isa:?}");
+        }
+    }
+}
