@@ -36,10 +36,10 @@ fn network() -> Arc<Graph> {
 }
 
 /// Trains a few steps and evaluates; returns the bits of all costs, parameters and outputs.
-fn bits(graph: &Arc<Graph>, threads: usize, reuse: bool, isa: Isa) -> Vec<u64> {
+fn bits(graph: &Arc<Graph>, threads: usize, reuse: bool, fuse: bool, isa: Isa) -> Vec<u64> {
     let team = Arc::new(Team::new(threads).unwrap());
     let executor = |options: PlanOptions| {
-        let plan = Arc::new(Plan::new(graph, PlanOptions { reuse, ..options }).unwrap());
+        let plan = Arc::new(Plan::new(graph, PlanOptions { reuse, fuse, ..options }).unwrap());
         Executor::<f32>::new(plan, Arc::clone(&team), isa).unwrap()
     };
     let mut training = executor(PlanOptions::train(BATCH));
@@ -68,13 +68,14 @@ fn bits(graph: &Arc<Graph>, threads: usize, reuse: bool, isa: Isa) -> Vec<u64> {
 }
 
 #[test]
-fn threads_and_reuse_of_memory_do_not_change_a_bit() {
+fn threads_fusion_and_reuse_of_memory_do_not_change_a_bit() {
     let graph = network();
     for isa in [Isa::Portable, Isa::detect()] {
-        let one = bits(&graph, 1, true, isa);
-        for (threads, reuse) in [(2, true), (8, true), (1, false), (8, false)] {
-            let same = bits(&graph, threads, reuse, isa) == one;
-            assert!(same, "{threads} threads, reuse {reuse} on {isa:?} give other bits than one thread");
+        let one = bits(&graph, 1, true, true, isa);
+        let others = [(2, true, true), (8, true, true), (1, false, true), (8, false, true), (8, true, false)];
+        for (threads, reuse, fuse) in others {
+            let same = bits(&graph, threads, reuse, fuse, isa) == one;
+            assert!(same, "{threads} threads, reuse {reuse}, fuse {fuse} on {isa:?} give other bits");
         }
     }
 }

@@ -148,6 +148,7 @@ impl<'a, T: Tolerance> Run<'a, T> {
         let options = PlanOptions {
             mode,
             reuse: false,
+            fuse: false,
             input_gradients: true,
             ..PlanOptions::train(case.input.samples())
         };

@@ -41,7 +41,7 @@ fn one_step_of_back_propagation_gives_the_lectures_numbers() {
     params.set(w1, &[1.0, -1.0]);
 
     // Everything is kept, so that every value and gradient of the lecture can be read afterwards.
-    let options = PlanOptions { mode: Mode::Train, reuse: false, ..PlanOptions::train(1) };
+    let options = PlanOptions { mode: Mode::Train, reuse: false, fuse: false, ..PlanOptions::train(1) };
     let plan = Arc::new(Plan::new(&graph, options).unwrap());
     let mut executor = Executor::new(plan, Arc::new(Team::new(1).unwrap()), Isa::Portable).unwrap();
     let batch = Batch { inputs: &[&[1.0, 0.1]], targets: Some(Targets::Values(&[0.5])), count: 1 };

@@ -53,11 +53,20 @@ macro_rules! for_each_kernel {
         /// y = f(x). (unary, x, y)
         unary_forward(unary: Unary<T>, x: &[T], y: &mut [T]) = elementwise::unary_forward::<T, FUSED>;
 
+        /// y = f(y). (unary, y)
+        unary_in_place(unary: Unary<T>, y: &mut [T]) = elementwise::unary_in_place::<T, FUSED>;
+
         /// dx = f′·dy with f′ from the value y; see [`Unary::derivative_from_output`]. (unary, y, dy, dx, write)
         unary_backward(unary: Unary<T>, y: &[T], dy: &[T], dx: &mut [T], write: Write) = elementwise::unary_backward::<T, FUSED>;
 
+        /// dy = f′·dy with f′ from the value y. (unary, y, dy)
+        unary_backward_in_place(unary: Unary<T>, y: &[T], dy: &mut [T]) = elementwise::unary_backward_in_place::<T, FUSED>;
+
         /// y = x + bias over rows of bias.len() channels. (bias, x, y)
         add_bias(bias: &[T], x: &[T], y: &mut [T]) = columns::add_bias::<T>;
+
+        /// y += bias over rows of bias.len() channels. (bias, y)
+        add_bias_in_place(bias: &[T], y: &mut [T]) = columns::add_bias_in_place::<T>;
 
         /// Each channel's sum over the rows of sums.len() channels. (x, sums, write)
         column_sums(x: &[T], sums: &mut [T], write: Write) = columns::column_sums::<T>;
@@ -66,11 +75,36 @@ macro_rules! for_each_kernel {
         /// where there are no rows. (x, mean, m2)
         column_moments(x: &[T], mean: &mut [T], m2: &mut [T]) = columns::column_moments::<T, FUSED>;
 
-        /// y = scale·x + shift, each channel with its own. (scale, shift, x, y)
-        column_affine(scale: &[T], shift: &[T], x: &[T], y: &mut [T]) = columns::column_affine::<T, FUSED>;
+        /// y = f(scale·x + shift + addend), each channel with its own scale and shift. An empty addend is none, and no
+        /// function is the identity. (scale, shift, x, addend, unary, y)
+        column_affine(
+            scale: &[T], shift: &[T], x: &[T], addend: &[T], unary: Option<Unary<T>>, y: &mut [T],
+        ) = normalise::column_affine::<T, FUSED>;
 
         /// Each channel's sum of dy·x over the rows. (dy, x, sums, write)
         column_dots(dy: &[T], x: &[T], sums: &mut [T], write: Write) = columns::column_dots::<T, FUSED>;
+
+        /// Each channel's sums of g·x̂ (dots) and of g (sums) over the rows, with x̂ = inverse·x + centre.
+        /// (inverse, centre, x, g, dots, sums)
+        normalised_sums(
+            inverse: &[T], centre: &[T], x: &[T], g: &[T], dots: &mut [T], sums: &mut [T],
+        ) = normalise::normalised_sums::<T, FUSED>;
+
+        /// The same with g = f′·dy, f′ from the value y; leaves g in dy. (unary, y, inverse, centre, x, dy, dots, sums)
+        activated_sums(
+            unary: Unary<T>, y: &[T], inverse: &[T], centre: &[T], x: &[T], dy: &mut [T], dots: &mut [T], sums: &mut [T],
+        ) = normalise::activated_sums::<T, FUSED>;
+
+        /// dx = slope·g + towards·(x − middle) + offset, each channel with its own four, or added.
+        /// (the four, x, g, dx, write)
+        normalised_backward(
+            constants: [&[T]; 4], x: &[T], g: &[T], dx: &mut [T], write: Write,
+        ) = normalise::normalised_backward::<T, FUSED>;
+
+        /// The same over g. (the four, x, g)
+        normalised_backward_in_place(
+            constants: [&[T]; 4], x: &[T], g: &mut [T],
+        ) = normalise::normalised_backward_in_place::<T, FUSED>;
 
         /// y = a + b. (a, b, y)
         add(a: &[T], b: &[T], y: &mut [T]) = elementwise::add::<T>;
@@ -80,6 +114,9 @@ macro_rules! for_each_kernel {
 
         /// y = α·x, or added. (alpha, x, y, write)
         scale(alpha: T, x: &[T], y: &mut [T], write: Write) = elementwise::scale::<T>;
+
+        /// y = α·y. (alpha, y)
+        scale_in_place(alpha: T, y: &mut [T]) = elementwise::scale_in_place::<T>;
 
         /// y = a·b elementwise, or added. (a, b, y, write)
         multiply(a: &[T], b: &[T], y: &mut [T], write: Write) = elementwise::multiply::<T>;
@@ -161,7 +198,7 @@ macro_rules! table {
         #[allow(unsafe_code)]
         mod $name {
             use super::*;
-            use crate::common::{columns, elementwise, optimise, pool, response};
+            use crate::common::{columns, elementwise, normalise, optimise, pool, response};
             use crate::$products as products;
 
             type T = $t;

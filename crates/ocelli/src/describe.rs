@@ -144,7 +144,8 @@ fn line(graph: &Graph, plan: &Plan, value: Value, field: Field) -> LayerLine {
 
 fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
     let graph = subject.graph;
-    let unshared = Plan::new(graph, PlanOptions { reuse: false, ..PlanOptions::train(subject.batch) })?;
+    let unshared =
+        Plan::new(graph, PlanOptions { reuse: false, fuse: false, ..PlanOptions::train(subject.batch) })?;
     let evaluation = Plan::new(graph, PlanOptions::evaluate(crate::eval::BATCH))?;
     let health = Plan::new(graph, health_options())?;
     let curvature =

@@ -8,8 +8,8 @@ use super::profile::Recorder;
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
-    BackwardInput, BackwardParams, Forward, Inputs, MAX_PARAMS, Operation, ParamViews, Prepare, RandomState,
-    Reads, Statistics,
+    Activated, BackwardInput, BackwardParams, Epilogue, Forward, Inputs, MAX_PARAMS, Operation, ParamViews,
+    Prepare, RandomState, Reads, Statistics,
 };
 use crate::optim::{self, Optimizer};
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
@@ -167,13 +167,16 @@ impl<'a, T: Element> Run<'a, T> {
             return;
         }
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
+        let over = self.plan.over(value);
+        let inputs = Inputs { overwritten: over, ..self.inputs(value, &samples, true) };
         let pass = Forward {
             node,
             kernels: self.kernels,
             mode: self.plan.options.mode,
-            inputs: self.inputs(value, &samples, true),
+            inputs,
             params: self.params(places),
             prepared: self.whole(places.prepared[Direction::Forward as usize], true),
+            epilogue: self.epilogue(value, &samples),
             statistics: self.whole(places.statistics, true),
             output: self.rows_mut(places.output, node.shape().len(), &samples),
             saved: self.rows_mut(places.saved, node.signature().saved, &samples),
@@ -182,7 +185,24 @@ impl<'a, T: Element> Run<'a, T> {
             share: self.plan.share(),
             samples,
         };
-        node.op().expect("an op").forward(pass);
+        let op = node.op().expect("an op");
+        match over {
+            Some(_) => op.forward_in_place(pass),
+            None => op.forward(pass),
+        }
+    }
+
+    /// What the head of a chain does in place of the nodes behind it.
+    fn epilogue(&self, value: Value, samples: &Range<usize>) -> Epilogue<'_, T> {
+        let chain = self.plan.nodes[value.0].chain;
+        let addend = chain
+            .and_then(|c| c.add)
+            .map_or(&[][..], |(add, other)| self.inputs(add, samples, true).get(other));
+        Epilogue { addend, unary: self.unary(chain.and_then(|c| c.unary)) }
+    }
+
+    fn unary(&self, value: Option<Value>) -> Option<ocelli_kernels::Unary<T>> {
+        self.plan.graph.node(value?).op()?.unary()
     }
 
     fn loss(&self, samples: Range<usize>) {
@@ -219,6 +239,11 @@ impl<'a, T: Element> Run<'a, T> {
             gradients.iter_mut().for_each(|g| g.fill(T::ZERO));
             return;
         }
+        let activated = places.activated.zip(self.unary(places.activated)).map(|(value, unary)| Activated {
+            unary,
+            output: self.read_rows(self.plan.nodes[value.0].output, node.shape().len(), &samples, true),
+            gradient: self.rows_mut(places.gradient, node.shape().len(), &samples),
+        });
         let pass = BackwardParams {
             node,
             kernels: self.kernels,
@@ -228,7 +253,13 @@ impl<'a, T: Element> Run<'a, T> {
             params: self.params(places),
             saved: self.read_rows(places.saved, signature.saved, &samples, reads.saved),
             statistics: self.whole(places.statistics, reads.saved),
-            output_gradient: self.read_rows(places.gradient, node.shape().len(), &samples, true),
+            output_gradient: self.read_rows(
+                places.gradient,
+                node.shape().len(),
+                &samples,
+                activated.is_none(),
+            ),
+            activated,
             gradients,
             scratch: self.scratch(worker),
         };
@@ -274,6 +305,7 @@ impl<'a, T: Element> Run<'a, T> {
         let (signature, reads) = (node.signature(), self.reads(node.signature().input_reads));
         let input = node.inputs()[index];
         let destination = self.plan.nodes[input.0].gradient;
+        let over = self.plan.gradient_over(value, index);
         let pass = BackwardInput {
             node,
             kernels: self.kernels,
@@ -286,7 +318,7 @@ impl<'a, T: Element> Run<'a, T> {
             saved: self.read_rows(places.saved, signature.saved, &samples, reads.saved),
             statistics: self.whole(places.statistics, reads.saved),
             param_gradients: self.whole(places.param_gradient, reads.param_gradients),
-            output_gradient: self.read_rows(places.gradient, node.shape().len(), &samples, true),
+            output_gradient: self.read_rows(places.gradient, node.shape().len(), &samples, !over),
             input_gradient: self.rows_mut(destination, node.input_shapes()[index].len(), &samples),
             write: if step.accumulate { Write::Add } else { Write::Set },
             scratch: self.scratch(worker),
@@ -297,6 +329,7 @@ impl<'a, T: Element> Run<'a, T> {
         let op = node.op().expect("an op");
         match self.goal {
             Goal::Curvature => op.curvature_input(pass),
+            _ if over => op.backward_in_place(pass),
             _ => op.backward_input(pass),
         }
     }
@@ -369,6 +402,7 @@ impl<'a, T: Element> Run<'a, T> {
             places: if declared { &places.inputs } else { &[] },
             shapes: node.input_shapes(),
             samples: (samples.start, samples.end),
+            overwritten: None,
         }
     }
 

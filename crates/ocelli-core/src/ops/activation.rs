@@ -4,9 +4,10 @@ use ocelli_kernels::{Element, Unary};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Signature, only_input,
+    BackwardInput, BackwardParams, Curvature, Forward, InPlace, Operation, Reads, Relation, Relations, Signature,
+    only_input,
 };
-use crate::Shape;
+use crate::{Mode, Shape};
 use crate::graph::Node;
 
 /// σ(a) = 1/(1 + e^−a), in (0, 1). σ′ = y·(1 − y).
@@ -54,7 +55,7 @@ impl Default for LeakyRelu {
 }
 
 /// What tells one non-linearity from another.
-trait Pointwise {
+pub(super) trait Pointwise {
     fn unary<T: Element>(&self) -> Unary<T>;
 
     fn check(&self) -> Result<(), String> {
@@ -104,6 +105,21 @@ impl<P: Pointwise> Operation for P {
 
     fn backward_params<T: Element>(&self, _: BackwardParams<'_, T>) {
         unreachable!("invariant: a non-linearity has no parameters")
+    }
+}
+
+/// Backward reads y and not a, so that y can take a's place.
+impl<P: Pointwise> InPlace for P {
+    fn relations(&self, _: &Node, _: Mode) -> Relations {
+        Relations::both(Relation::Over)
+    }
+
+    fn forward_in_place<T: Element>(&self, pass: Forward<'_, T>) {
+        (pass.kernels.unary_in_place)(self.unary(), pass.output);
+    }
+
+    fn backward_in_place<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        (pass.kernels.unary_backward_in_place)(self.unary(), pass.output, pass.input_gradient);
     }
 }
 

@@ -3,8 +3,10 @@
 use ocelli_kernels::Element;
 use serde::{Deserialize, Serialize};
 
-use super::{BackwardInput, BackwardParams, Curvature, Forward, Operation, Signature, pass_on};
-use crate::Shape;
+use super::{
+    BackwardInput, BackwardParams, Curvature, Forward, InPlace, Operation, Relation, Relations, Signature, pass_on,
+};
+use crate::{Mode, Shape};
 use crate::graph::Node;
 
 /// y = x₁ + x₂ + …: two or more inputs of one shape, which is the output's too (the shortcut of He et al. 2016).
@@ -37,6 +39,19 @@ impl Operation for Add {
 
     fn backward_params<T: Element>(&self, _: BackwardParams<'_, T>) {
         unreachable!("invariant: a sum has no parameters")
+    }
+}
+
+/// The first two inputs can be added in either order without changing a bit.
+impl InPlace for Add {
+    fn relations(&self, _: &Node, _: Mode) -> Relations {
+        Relations { forward: Relation::Over, backward: Relation::Same }
+    }
+
+    fn forward_in_place<T: Element>(&self, pass: Forward<'_, T>) {
+        for i in (0..pass.inputs.count()).filter(|&i| pass.inputs.overwritten != Some(i)) {
+            (pass.kernels.accumulate)(pass.inputs.get(i), pass.output);
+        }
     }
 }
 

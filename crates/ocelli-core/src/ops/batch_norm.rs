@@ -1,15 +1,16 @@
 //! Batch normalisation.
 
-use ocelli_kernels::{Element, Write};
+use ocelli_kernels::Element;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackwardInput, BackwardParams, BatchStatistics, Forward, Operation, ParamViews, Reads, Signature,
-    Statistics, only_input, per_channel,
+    BackwardInput, BackwardParams, BatchStatistics, Forward, InPlace, Operation, ParamViews, Reads, Relation,
+    Relations, Signature, Statistics, only_input, per_channel,
 };
+use crate::graph::Node;
 use crate::init::Init;
 use crate::setting::{SettingError, require};
-use crate::{Role, Shape};
+use crate::{Mode, Role, Shape};
 
 /// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), for each channel of images or each element of vectors (Ioffe and Szegedy 2015).
 ///
@@ -48,14 +49,6 @@ impl Default for BatchNorm {
     fn default() -> BatchNorm {
         BatchNorm { momentum: tenth(), epsilon: small() }
     }
-}
-
-/// Elements of x̂ that are computed at a time in backward: they stay in the nearest cache.
-const BLOCK_LEN: usize = 1 << 11;
-
-/// Elements of whole rows that make a block.
-fn block_len(channels: usize) -> usize {
-    (BLOCK_LEN / channels).max(1) * channels
 }
 
 impl BatchNorm {
@@ -104,7 +97,7 @@ impl Operation for BatchNorm {
             ],
             input_reads: Reads { input: true, saved: true, param_gradients: true, ..Reads::NOTHING },
             param_reads: Reads { input: true, saved: true, ..Reads::NOTHING },
-            scratch: 4 * channels + block_len(channels),
+            scratch: 4 * channels,
             macs: shape.len() as u64,
             statistics: 1 + 2 * channels,
             ..Signature::new(shape)
@@ -119,53 +112,74 @@ impl Operation for BatchNorm {
             scale[c] = weight[c] * inverse;
             shift[c] = bias[c] - mean * scale[c];
         });
-        (pass.kernels.column_affine)(scale, shift, pass.inputs.get(0), pass.output);
+        let (x, then) = (pass.inputs.get(0), pass.epilogue);
+        (pass.kernels.column_affine)(scale, shift, x, then.addend, then.unary, pass.output);
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
-        let weight = pass.params.get(0);
+        let constants = self.through(pass.statistics, pass.param_gradients, pass.params, pass.scratch);
+        let (x, backward) = (pass.inputs.get(0), pass.kernels.normalised_backward);
+        backward(constants, x, pass.output_gradient, pass.input_gradient, pass.write);
+    }
+
+    fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
+        let [weight, bias, ..] = pass.gradients;
+        let (inverse, rest) = pass.scratch.split_at_mut(bias.len());
+        let centre = &mut rest[..bias.len()];
+        self.normalise(pass.statistics, pass.params, |c, mean, scale| {
+            inverse[c] = scale;
+            centre[c] = -mean * scale;
+        });
+        let (x, kernels) = (pass.inputs.get(0), pass.kernels);
+        match pass.activated {
+            None => (kernels.normalised_sums)(inverse, centre, x, pass.output_gradient, weight, bias),
+            Some(of) => {
+                let sums = kernels.activated_sums;
+                sums(of.unary, of.output, inverse, centre, x, of.gradient, weight, bias);
+            }
+        }
+    }
+}
+
+impl BatchNorm {
+    /// What multiplies g and x − μ in ∂C/∂x, μ, and what is added: four numbers for each channel.
+    fn through<'s, T: Element>(
+        &self,
+        statistics: &[T],
+        param_gradients: &[T],
+        params: ParamViews<'_, T>,
+        scratch: &'s mut [T],
+    ) -> [&'s [T]; 4] {
+        let weight = params.get(0);
         let channels = weight.len();
-        let mut constants = pass.scratch[..4 * channels].chunks_exact_mut(channels);
+        let mut constants = scratch[..4 * channels].chunks_exact_mut(channels);
         let [slope, towards, middle, offset] =
             std::array::from_fn(|_| constants.next().expect("four runs of channels"));
-        let count = T::max(batch_count(pass.statistics, channels), T::ONE);
-        self.normalise(pass.statistics, pass.params, |c, mean, inverse| {
+        let count = T::max(batch_count(statistics, channels), T::ONE);
+        self.normalise(statistics, params, |c, mean, inverse| {
             // What moving x does to the batch's own mean and variance; running statistics do not move.
-            let (of_weight, of_bias) = match pass.statistics {
+            let (of_weight, of_bias) = match statistics {
                 [] => (T::ZERO, T::ZERO),
-                _ => own_gradients(pass.param_gradients, channels, c),
+                _ => own_gradients(param_gradients, channels, c),
             };
             slope[c] = weight[c] * inverse;
             towards[c] = -slope[c] * inverse * (of_weight / count);
             middle[c] = mean;
             offset[c] = -slope[c] * (of_bias / count);
         });
-        let rows = pass.inputs.get(0).chunks_exact(channels).zip(pass.output_gradient.chunks_exact(channels));
-        for ((x, g), dx) in rows.zip(pass.input_gradient.chunks_exact_mut(channels)) {
-            for c in 0..channels {
-                let term = slope[c] * g[c] + (towards[c] * (x[c] - middle[c]) + offset[c]);
-                dx[c] = if pass.write == Write::Set { term } else { dx[c] + term };
-            }
-        }
+        [slope, towards, middle, offset]
+    }
+}
+
+/// ∂C/∂x can take the place of g. The output cannot take that of x, which backward reads.
+impl InPlace for BatchNorm {
+    fn relations(&self, _: &Node, _: Mode) -> Relations {
+        Relations { forward: Relation::Apart, backward: Relation::Over }
     }
 
-    fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
-        let [weight, bias, ..] = pass.gradients;
-        let channels = bias.len();
-        let (scale, rest) = pass.scratch.split_at_mut(channels);
-        let (shift, rest) = rest.split_at_mut(channels);
-        self.normalise(pass.statistics, pass.params, |c, mean, inverse| {
-            scale[c] = inverse;
-            shift[c] = -mean * inverse;
-        });
-        (pass.kernels.column_sums)(pass.output_gradient, bias, Write::Set);
-        weight.fill(T::ZERO);
-        let len = block_len(channels);
-        for (x, g) in pass.inputs.get(0).chunks(len).zip(pass.output_gradient.chunks(len)) {
-            let normalised = &mut rest[..x.len()];
-            (pass.kernels.column_affine)(scale, shift, x, normalised);
-            (pass.kernels.column_dots)(g, normalised, weight, Write::Add);
-        }
+    fn backward_in_place<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        let constants = self.through(pass.statistics, pass.param_gradients, pass.params, pass.scratch);
+        (pass.kernels.normalised_backward_in_place)(constants, pass.inputs.get(0), pass.input_gradient);
     }
 }
 

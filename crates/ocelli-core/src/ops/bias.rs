@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults::{is_zero, zero};
 use super::{
-    BackwardInput, BackwardParams, Curvature, Forward, Operation, Signature, only_input, pass_on, per_channel,
+    BackwardInput, BackwardParams, Curvature, Forward, InPlace, Operation, Relation, Relations, Signature,
+    only_input, pass_on, per_channel,
 };
 use crate::graph::Node;
 use crate::init::Init;
-use crate::{Role, Shape};
+use crate::{Mode, Role, Shape};
 
 /// y = x + b with one b per channel of an image, or per element of a vector (per-channel bias).
 ///
@@ -48,6 +49,16 @@ impl Operation for Bias {
     fn backward_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
         let [bias, ..] = pass.gradients;
         (pass.kernels.column_sums)(pass.output_gradient, bias, Write::Set);
+    }
+}
+
+impl InPlace for Bias {
+    fn relations(&self, _: &Node, _: Mode) -> Relations {
+        Relations { forward: Relation::Over, backward: Relation::Same }
+    }
+
+    fn forward_in_place<T: Element>(&self, pass: Forward<'_, T>) {
+        (pass.kernels.add_bias_in_place)(pass.params.get(0), pass.output);
     }
 }
 

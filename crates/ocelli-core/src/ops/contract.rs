@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Direction, Element, Kernels, Write};
+use ocelli_kernels::{Direction, Element, Kernels, Unary, Write};
 
 use crate::arena::Shared;
 use crate::graph::Node;
@@ -181,6 +181,8 @@ pub(crate) struct Inputs<'a, T> {
     pub(crate) places: &'a [Place],
     pub(crate) shapes: &'a [Shape],
     pub(crate) samples: (usize, usize),
+    /// The input that is not lent, because the output overwrites it.
+    pub(crate) overwritten: Option<usize>,
 }
 
 impl<'a, T: Element> Inputs<'a, T> {
@@ -189,11 +191,12 @@ impl<'a, T: Element> Inputs<'a, T> {
         self.shapes.len()
     }
 
-    /// Input `i`: samples × its shape. Empty where the pass did not declare that it reads it.
+    /// Input `i`: samples × its shape. Empty where the pass did not declare that it reads it, and where the output
+    /// overwrites it.
     pub(crate) fn get(&self, i: usize) -> &'a [T] {
         let len = self.shapes[i].len();
         let range = self.samples.0 * len..self.samples.1 * len;
-        match self.places.get(i) {
+        match self.places.get(i).filter(|_| self.overwritten != Some(i)) {
             Some(Place::Arena(offset)) => self.arena.read(offset + range.start..offset + range.end),
             Some(Place::External(input)) => &self.external[*input][range],
             None => &[],
@@ -233,6 +236,25 @@ pub(crate) struct Prepare<'a, T: Element> {
     pub(crate) prepared: &'a mut [T],
 }
 
+/// What an op does to its output before it writes it, in place of the ops that follow: y = f(own output + addend).
+#[derive(Clone, Copy)]
+pub(crate) struct Epilogue<'a, T: Element> {
+    /// As long as the output; empty for none.
+    pub(crate) addend: &'a [T],
+    /// f; the identity if there is none.
+    pub(crate) unary: Option<Unary<T>>,
+}
+
+/// The gradient behind the activation that an op applied to its output, for `backward_params` to find its own gradient.
+pub(crate) struct Activated<'a, T: Element> {
+    /// f.
+    pub(crate) unary: Unary<T>,
+    /// y = f(own output).
+    pub(crate) output: &'a [T],
+    /// ∂C/∂y, to be overwritten with f′·∂C/∂y, which is what the passes after this one are given.
+    pub(crate) gradient: &'a mut [T],
+}
+
 /// What `forward` is given.
 pub(crate) struct Forward<'a, T: Element> {
     /// The node: its shapes and signature.
@@ -255,6 +277,8 @@ pub(crate) struct Forward<'a, T: Element> {
     pub(crate) statistics: &'a [T],
     /// samples × output shape, to be overwritten.
     pub(crate) output: &'a mut [T],
+    /// What to do to the output besides; nothing but for batch normalisation.
+    pub(crate) epilogue: Epilogue<'a, T>,
     /// samples × saved elements, to be overwritten; empty in evaluation.
     pub(crate) saved: &'a mut [T],
     /// Memory to work in; its content is undefined.
@@ -321,8 +345,10 @@ pub(crate) struct BackwardParams<'a, T: Element> {
     pub(crate) saved: &'a [T],
     /// The statistics that all parts contributed, if declared.
     pub(crate) statistics: &'a [T],
-    /// ∂C/∂output for these samples.
+    /// ∂C/∂output for these samples; empty where it is to be found from `activated`.
     pub(crate) output_gradient: &'a [T],
+    /// The activation that forward applied, if it did.
+    pub(crate) activated: Option<Activated<'a, T>>,
     /// ∂C/∂(trained parameter i), the runs of `units` alone, to be overwritten with the sum over these samples.
     pub(crate) gradients: [&'a mut [T]; MAX_PARAMS],
     /// Memory to work in; its content is undefined.

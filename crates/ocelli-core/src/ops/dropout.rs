@@ -7,7 +7,8 @@ use ocelli_kernels::{Element, Write};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackwardInput, BackwardParams, Forward, Operation, RandomState, Signature, only_input, pass_on,
+    BackwardInput, BackwardParams, Forward, InPlace, Operation, RandomState, Relation, Relations, Signature,
+    only_input, pass_on,
 };
 use crate::graph::Node;
 use crate::{Mode, Shape};
@@ -29,7 +30,7 @@ pub struct Dropout {
 const PURPOSE: u64 = 0x6472_6f70; // "drop"
 
 impl Dropout {
-    /// Multiplies by the mask. Random words come in blocks of four, one for each four elements.
+    /// Multiplies by the mask.
     fn mask<T: Element>(
         &self,
         random: RandomState,
@@ -39,12 +40,10 @@ impl Dropout {
         to: &mut [T],
         write: Write,
     ) {
-        let factor = T::of(1.0 / (1.0 - self.rate));
-        // A word is below this with probability `rate`.
-        let dropped = (self.rate * (1u64 << 32) as f64) as u64;
+        let (factor, dropped) = self.factor_and_bound::<T>();
         let len = node.shape().len();
         for (sample, (from, to)) in samples.zip(from.chunks_exact(len).zip(to.chunks_exact_mut(len))) {
-            let key = Key::new(random.seed, &[PURPOSE, random.step, node.index() as u64, sample as u64]);
+            let key = key(random, node, sample);
             for (block, (from, to)) in from.chunks(4).zip(to.chunks_mut(4)).enumerate() {
                 for ((word, &x), y) in key.block(block as u64).into_iter().zip(from).zip(to) {
                     let kept = if u64::from(word) < dropped { T::ZERO } else { factor * x };
@@ -53,6 +52,29 @@ impl Dropout {
             }
         }
     }
+
+    /// Multiplies by the mask in place.
+    fn mask_over<T: Element>(&self, random: RandomState, node: &Node, samples: Range<usize>, values: &mut [T]) {
+        let (factor, dropped) = self.factor_and_bound::<T>();
+        for (sample, values) in samples.zip(values.chunks_exact_mut(node.shape().len())) {
+            let key = key(random, node, sample);
+            for (block, values) in values.chunks_mut(4).enumerate() {
+                for (word, x) in key.block(block as u64).into_iter().zip(values) {
+                    *x = if u64::from(word) < dropped { T::ZERO } else { factor * *x };
+                }
+            }
+        }
+    }
+
+    /// What is kept is multiplied by the first; a random word is below the second with probability `rate`.
+    fn factor_and_bound<T: Element>(&self) -> (T, u64) {
+        (T::of(1.0 / (1.0 - self.rate)), (self.rate * (1u64 << 32) as f64) as u64)
+    }
+}
+
+/// A sample's random words, in blocks of four: one for each four elements.
+fn key(random: RandomState, node: &Node, sample: usize) -> Key {
+    Key::new(random.seed, &[PURPOSE, random.step, node.index() as u64, sample as u64])
 }
 
 impl Operation for Dropout {
@@ -83,6 +105,20 @@ impl Operation for Dropout {
 
     fn backward_params<T: Element>(&self, _: BackwardParams<'_, T>) {
         unreachable!("invariant: dropout has no parameters")
+    }
+}
+
+impl InPlace for Dropout {
+    fn relations(&self, _: &Node, mode: Mode) -> Relations {
+        Relations::both(if mode == Mode::Train { Relation::Over } else { Relation::Same })
+    }
+
+    fn forward_in_place<T: Element>(&self, pass: Forward<'_, T>) {
+        self.mask_over(pass.random, pass.node, pass.samples, pass.output);
+    }
+
+    fn backward_in_place<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        self.mask_over(pass.random, pass.node, pass.samples, pass.input_gradient);
     }
 }
 

@@ -3,9 +3,12 @@
 use ocelli_kernels::{Element, Write};
 use serde::{Deserialize, Serialize};
 
-use super::{BackwardInput, BackwardParams, Curvature, Forward, Operation, Signature, only_input, pass_on};
+use super::{
+    BackwardInput, BackwardParams, Curvature, Forward, InPlace, Operation, Relation, Relations, Signature, only_input,
+    pass_on,
+};
 use crate::graph::Node;
-use crate::{Shape, to_channels_first};
+use crate::{Mode, Shape, to_channels_first};
 
 /// A C×H×W image becomes a vector of C·H·W elements: channel by channel, row by row.
 ///
@@ -42,6 +45,14 @@ impl Operation for Flatten {
 
     fn backward_params<T: Element>(&self, _: BackwardParams<'_, T>) {
         unreachable!("invariant: flattening has no parameters")
+    }
+}
+
+/// Images of one channel or of one pixel, and vectors, are in order as they are.
+impl InPlace for Flatten {
+    fn relations(&self, node: &Node, _: Mode) -> Relations {
+        let (channels, pixels) = planes(node);
+        Relations::both(if channels == 1 || pixels == 1 { Relation::Same } else { Relation::Apart })
     }
 }
 

@@ -3,25 +3,27 @@
 mod connections;
 mod contract;
 mod defaults;
+mod in_place;
 mod sides;
 #[cfg(test)]
 mod testing;
 
 pub(crate) use contract::{
-    BackwardInput, BackwardParams, BatchStatistics, Curvature, Forward, Inputs, MAX_PARAMS, Operation,
-    ParamViews, Place, Preparation, Prepare, Statistics,
+    Activated, BackwardInput, BackwardParams, BatchStatistics, Curvature, Epilogue, Forward, Inputs,
+    MAX_PARAMS, Operation, ParamViews, Place, Preparation, Prepare, Statistics,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
+pub(crate) use in_place::{InPlace, Relation, Relations};
 pub use sides::Sides;
 
 use std::ops::Range;
 
-use ocelli_kernels::{Direction, Element, Kernels, Write};
+use ocelli_kernels::{Direction, Element, Kernels, Unary, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Node;
 use crate::init::{Fan, Init};
-use crate::{ParamSpec, Role, Shape};
+use crate::{Mode, ParamSpec, Role, Shape};
 
 /// Declares the modules, the enum and its dispatch. The string is the op's name in files and messages; files may
 /// also use the names behind a bar.
@@ -212,6 +214,54 @@ macro_rules! with_preparation {
 }
 
 with_preparation!(Conv2d);
+
+/// Declares the ops that can work in the memory of what they read.
+macro_rules! with_in_place {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// How what it computes relates to what it is computed from.
+            pub(crate) fn relations(&self, node: &Node, mode: Mode) -> Relations {
+                match self {
+                    $(Op::$op(op) => op.relations(node, mode),)*
+                    _ => Relations::default(),
+                }
+            }
+            pub(crate) fn forward_in_place<T: Element>(&self, pass: Forward<'_, T>) {
+                match self {
+                    $(Op::$op(op) => op.forward_in_place(pass),)*
+                    _ => unreachable!("invariant: only ops that offer it write over their input"),
+                }
+            }
+            pub(crate) fn backward_in_place<T: Element>(&self, pass: BackwardInput<'_, T>) {
+                match self {
+                    $(Op::$op(op) => op.backward_in_place(pass),)*
+                    _ => unreachable!("invariant: only ops that offer it write over a gradient"),
+                }
+            }
+        }
+    };
+}
+
+with_in_place!(
+    Sigmoid, Tanh, ScaledTanh, Relu, LeakyRelu, Relu6, Bias, Scale, BatchNorm, Dropout, Flatten, Add,
+);
+
+/// Declares the non-linearities that other ops can apply to what they compute before they write it.
+macro_rules! with_unary {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// The function of one number that it is, if it is one.
+            pub(crate) fn unary<T: Element>(&self) -> Option<Unary<T>> {
+                match self {
+                    $(Op::$op(op) => Some(activation::Pointwise::unary(op)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+with_unary!(Sigmoid, Tanh, ScaledTanh, Relu, LeakyRelu, Relu6);
 
 /// The one input's shape, or an error that says how many there were.
 fn only_input(inputs: &[Shape]) -> Result<Shape, String> {

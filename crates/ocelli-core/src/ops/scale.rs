@@ -3,9 +3,11 @@
 use ocelli_kernels::{Element, Write};
 use serde::{Deserialize, Serialize};
 
-use super::{BackwardInput, BackwardParams, Curvature, Forward, Operation, Signature, only_input};
-use crate::Shape;
+use super::{
+    BackwardInput, BackwardParams, Curvature, Forward, InPlace, Operation, Relation, Relations, Signature, only_input,
+};
 use crate::graph::Node;
+use crate::{Mode, Shape};
 
 /// y = factor·x with a fixed factor.
 ///
@@ -35,6 +37,20 @@ impl Operation for Scale {
 
     fn backward_params<T: Element>(&self, _: BackwardParams<'_, T>) {
         unreachable!("invariant: a fixed factor is no parameter")
+    }
+}
+
+impl InPlace for Scale {
+    fn relations(&self, _: &Node, _: Mode) -> Relations {
+        Relations::both(Relation::Over)
+    }
+
+    fn forward_in_place<T: Element>(&self, pass: Forward<'_, T>) {
+        (pass.kernels.scale_in_place)(T::of(self.factor), pass.output);
+    }
+
+    fn backward_in_place<T: Element>(&self, pass: BackwardInput<'_, T>) {
+        (pass.kernels.scale_in_place)(T::of(self.factor), pass.input_gradient);
     }
 }
 

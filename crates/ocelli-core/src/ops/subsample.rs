@@ -80,7 +80,7 @@ impl Subsample {
         zeros.fill(T::ZERO);
         let samples = pass.output_gradient.chunks_exact(pool.output_len());
         for (dy, dx) in samples.zip(pass.input_gradient.chunks_exact_mut(pool.input_len())) {
-            (pass.kernels.column_affine)(factors, zeros, dy, scaled);
+            (pass.kernels.column_affine)(factors, zeros, dy, &[], None, scaled);
             (pass.kernels.average_pool_backward)(&pool, scaled, dx, pass.write);
         }
     }
@@ -118,7 +118,7 @@ impl Operation for Subsample {
         for (x, y) in samples.zip(pass.output.chunks_exact_mut(pool.output_len())) {
             let means = saved.next().unwrap_or(&mut means[..y.len()]);
             (pass.kernels.average_pool_forward)(&pool, x, means);
-            (pass.kernels.column_affine)(factors, pass.params.get(1), means, y);
+            (pass.kernels.column_affine)(factors, pass.params.get(1), means, &[], None, y);
         }
     }
 

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use ocelli_kernels::Direction;
 
+use super::fuse::Fusion;
 use super::memory::{MAX_LEN, place};
-use super::{Access, Buffer, BufferKind, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
-use crate::ops::{Place, Reads};
+use super::{
+    Access, Buffer, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work,
+};
+use crate::ops::{Place, Reads, Relation};
 use crate::{Error, Graph, Value};
 
 /// A batch is cut into at most this many parts. More would let more threads work at once, but make each matrix
@@ -41,6 +44,7 @@ pub(crate) struct Builder {
     has_gradient: Vec<bool>,
     /// Passes whose weights are still to be packed, the last one first.
     unprepared: Vec<(Value, Direction)>,
+    fusion: Fusion,
 }
 
 impl Builder {
@@ -56,6 +60,7 @@ impl Builder {
         }
         let used = reaching(graph, output);
         let parts = parts(graph, &used, &options)?;
+        let fusion = Fusion::of(graph, &options, &used);
         let wants_gradient = wanting_gradient(graph, &options);
         let plan = Plan {
             graph: Arc::clone(graph),
@@ -70,7 +75,7 @@ impl Builder {
             scratch_len: 0,
         };
         let has_gradient = vec![false; graph.nodes().len()];
-        Ok(Builder { plan, used, wants_gradient, has_gradient, unprepared: Vec::new() })
+        Ok(Builder { plan, used, wants_gradient, has_gradient, unprepared: Vec::new(), fusion })
     }
 
     pub(crate) fn build(mut self) -> Result<Plan, Error> {
@@ -95,8 +100,11 @@ impl Builder {
             let passes = used.into_iter().rev().filter(|v| wants(*v)).collect();
             self.expect_preparations(Direction::BackwardInput, passes);
             for &value in order.iter().rev() {
-                if self.has_gradient[value.0] {
-                    self.backward(value)?;
+                if self.has_gradient[value.0] && self.fusion.has_turn(value) {
+                    match self.fusion.chain(value) {
+                        Some(chain) => self.backward_of_chain(chain)?,
+                        None => self.backward(value)?,
+                    }
                 }
             }
         }
@@ -167,20 +175,42 @@ impl Builder {
             self.step(Work::Statistics(value), Cut::Samples, accesses, false);
         }
         self.prepare(value, Direction::Forward)?;
-        let mut accesses = self.input_accesses(value, true);
-        accesses.extend(self.read(self.plan.nodes[value.0].statistics, false));
-        accesses.extend(self.prepared(value, Direction::Forward));
-        let output = self.per_sample(BufferKind::Output(value), node.shape().len())?;
-        self.plan.nodes[value.0].output = Some(output);
-        accesses.push(Access { buffer: output, write: true, own_share: true });
-        if self.plan.options.mode.has_backward() && signature.saved > 0 {
-            let saved = self.per_sample(BufferKind::Saved(value), signature.saved)?;
-            self.plan.nodes[value.0].saved = Some(saved);
-            accesses.push(Access { buffer: saved, write: true, own_share: true });
-        }
         self.plan.nodes[value.0].inputs = node.inputs().iter().map(|v| self.place_of(*v)).collect();
-        self.step(Work::Forward(value), Cut::Samples, accesses, false);
+        let output = match self.fusion.over(value) {
+            Some(input) => {
+                self.plan.nodes[node.inputs()[input].0].output.expect("invariant: over what is computed")
+            }
+            None => self.per_sample(BufferKind::Output(value), node.shape().len())?,
+        };
+        self.plan.buffers[output].kind = BufferKind::Output(value);
+        self.plan.nodes[value.0].output = Some(output);
+        if self.plan.options.mode.has_backward() && signature.saved > 0 {
+            self.plan.nodes[value.0].saved =
+                Some(self.per_sample(BufferKind::Saved(value), signature.saved)?);
+        }
+        if self.fusion.has_turn(value) && !self.fusion.is_same(value) {
+            let chain = self.fusion.chain(value);
+            let head = chain.map_or(value, |chain| chain.head);
+            self.plan.nodes[head.0].chain = chain;
+            self.forward_step(head);
+        }
         Ok(())
+    }
+
+    fn forward_step(&mut self, value: Value) {
+        let places = &self.plan.nodes[value.0];
+        let output = places.output.expect("invariant: an op has an output");
+        let mut accesses = self.input_accesses(value, true);
+        accesses.extend(self.read(places.statistics, false));
+        accesses.extend(self.prepared(value, Direction::Forward));
+        if let Some((add, other)) = places.chain.and_then(|chain| chain.add) {
+            let addend = self.plan.graph.node(add).inputs()[other];
+            accesses.extend(self.read(self.plan.nodes[addend.0].output, true));
+        }
+        accesses.retain(|access| access.buffer != output);
+        let written = [Some(output), places.saved].into_iter().flatten();
+        accesses.extend(written.map(|buffer| Access { buffer, write: true, own_share: true }));
+        self.step(Work::Forward(value), Cut::Samples, accesses, false);
     }
 
     fn loss(&mut self) -> Result<(), Error> {
@@ -202,18 +232,86 @@ impl Builder {
         if node.trained_len() > 0 {
             self.backward_params(value)?;
         }
-        for (index, &input) in node.inputs().iter().enumerate() {
-            if self.wants_gradient[input.0] {
-                self.prepare(value, Direction::BackwardInput)?;
-                let mut accesses = self.backward_accesses(value, node.signature().input_reads, true);
-                accesses.extend(self.prepared(value, Direction::BackwardInput));
-                let buffer = self.gradient_of(input)?;
-                accesses.push(Access { buffer, write: true, own_share: true });
-                let accumulate = std::mem::replace(&mut self.has_gradient[input.0], true);
-                self.step(Work::BackwardInput(value, index), Cut::Samples, accesses, accumulate);
+        for index in 0..node.inputs().len() {
+            self.backward_to(value, index)?;
+        }
+        self.passed(value);
+        Ok(())
+    }
+
+    /// The steps of a chain: the parameters first, whose pass may apply the derivative of the activation to the gradient.
+    fn backward_of_chain(&mut self, chain: Chain) -> Result<(), Error> {
+        let graph = Arc::clone(&self.plan.graph);
+        if let Some(unary) = chain.unary {
+            let (input, buffer) = (graph.node(unary).inputs()[0], self.plan.nodes[unary.0].gradient);
+            match buffer.filter(|&buffer| self.fusion.alone(buffer, unary)) {
+                Some(buffer) => {
+                    self.rename(buffer, input);
+                    self.plan.nodes[chain.head.0].activated = Some(unary);
+                }
+                None => self.backward_to(unary, 0)?,
+            }
+            self.passed(unary);
+        }
+        if let Some((add, _)) = chain.add {
+            let buffer = self.plan.nodes[add.0].gradient.expect("invariant: what is passed has a gradient");
+            self.rename(buffer, chain.head);
+        }
+        self.backward_params(chain.head)?;
+        if let Some((add, other)) = chain.add {
+            self.backward_to(add, other)?;
+            self.passed(add);
+        }
+        self.backward_to(chain.head, 0)?;
+        self.passed(chain.head);
+        Ok(())
+    }
+
+    /// The gradient of one input: a step, or where it is what is there already, nothing.
+    fn backward_to(&mut self, value: Value, index: usize) -> Result<(), Error> {
+        let graph = Arc::clone(&self.plan.graph);
+        let (node, input) = (graph.node(value), graph.node(value).inputs()[index]);
+        if !self.wants_gradient[input.0] {
+            return Ok(());
+        }
+        let own = self.plan.nodes[value.0].gradient.expect("invariant: what is passed has a gradient");
+        self.prepare(value, Direction::BackwardInput)?;
+        let mut accesses = self.backward_accesses(value, node.signature().input_reads, true);
+        accesses.extend(self.prepared(value, Direction::BackwardInput));
+        if !self.has_gradient[input.0] {
+            match self.fusion.backward(value) {
+                Relation::Same if self.fusion.may_pass_on(&graph, own, value, input) => {
+                    self.rename(own, input);
+                    return Ok(());
+                }
+                Relation::Over if self.fusion.alone(own, value) => {
+                    self.rename(own, input);
+                    accesses.retain(|access| access.buffer != own);
+                }
+                _ => {}
             }
         }
+        let accumulate = std::mem::replace(&mut self.has_gradient[input.0], true)
+            && self.plan.nodes[input.0].gradient != Some(own);
+        let buffer = self.gradient_of(input)?;
+        self.plan.buffers[buffer].kind = BufferKind::Gradient(input);
+        accesses.push(Access { buffer, write: true, own_share: true });
+        self.step(Work::BackwardInput(value, index), Cut::Samples, accesses, accumulate);
         Ok(())
+    }
+
+    /// The gradient in `buffer` is that of `input` from now on, its first term.
+    fn rename(&mut self, buffer: usize, input: Value) {
+        self.plan.buffers[buffer].kind = BufferKind::Gradient(input);
+        self.plan.nodes[input.0].gradient = Some(buffer);
+        self.has_gradient[input.0] = true;
+        self.fusion.name(buffer, input);
+    }
+
+    /// All steps that read the gradient of `value` are there.
+    fn passed(&mut self, value: Value) {
+        let buffer = self.plan.nodes[value.0].gradient.expect("invariant: what is passed has a gradient");
+        self.fusion.done(buffer, value);
     }
 
     fn backward_params(&mut self, value: Value) -> Result<(), Error> {
@@ -226,6 +324,11 @@ impl Builder {
         let by_units = parts > 1 && signature.param_units > 1 && len.saturating_mul(parts) > most;
         let cut = if by_units { Cut::Units(signature.param_units) } else { Cut::Samples };
         let mut accesses = self.backward_accesses(value, signature.param_reads, !by_units);
+        if let Some(unary) = self.plan.nodes[value.0].activated {
+            let gradient = self.plan.nodes[value.0].gradient;
+            accesses.iter_mut().filter(|a| Some(a.buffer) == gradient).for_each(|a| a.write = true);
+            accesses.extend(self.read(self.plan.nodes[unary.0].output, true));
+        }
         let copies = if by_units { 1 } else { parts };
         let shared = graph.values().any(|v| v != value && graph.node(v).params() == node.params());
         if copies > 1 || shared || signature.input_reads.param_gradients {
@@ -343,6 +446,7 @@ impl Builder {
         let len = self.plan.graph.node(value).shape().len();
         let buffer = self.per_sample(BufferKind::Gradient(value), len)?;
         self.plan.nodes[value.0].gradient = Some(buffer);
+        self.fusion.name(buffer, value);
         Ok(buffer)
     }
 

@@ -7,9 +7,12 @@
 //!
 //! Architecture invariant: two parts that may run at the same time never touch the same element, unless both
 //! only read it. [`Plan::new`] checks every plan for it (in `plan/verify.rs`, which says what is checked), and the arena
-//! relies on it.
+//! relies on it. That each step finds the values that it is to read, where nodes share memory, is checked in
+//! `plan/flow.rs`.
 
 mod build;
+mod flow;
+mod fuse;
 mod memory;
 mod verify;
 mod view;
@@ -49,9 +52,12 @@ pub struct PlanOptions {
     pub mode: Mode,
     /// Samples of a full batch; a step may have fewer.
     pub batch: usize,
-    /// Whether buffers whose values are dead give their memory to others. Without it every value of the
-    /// network can be read after the step; the results are the same bits.
+    /// Whether buffers whose values are dead give their memory to others. Without it what steps leave can be read after
+    /// the last one: with `fuse` off as well, every value of the network. The results are the same bits.
     pub reuse: bool,
+    /// Whether nodes write over what they read and share steps where they can. Values that were written over are not
+    /// kept; the results are the same bits. Plans for second derivatives never do.
+    pub fuse: bool,
     /// Whether the gradient of the graph's inputs is wanted.
     pub input_gradients: bool,
     /// Whether second derivatives will be propagated too ([`Executor::curvature`](crate::Executor::curvature)).
@@ -73,6 +79,7 @@ impl PlanOptions {
             mode: Mode::Train,
             batch,
             reuse: true,
+            fuse: true,
             input_gradients: false,
             curvature: false,
             poison: false,
@@ -178,6 +185,30 @@ impl Buffer {
     }
 }
 
+/// Nodes that work in one step, at the turn of the last one: batch normalisation, the sum with one other value, an
+/// activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Chain {
+    /// Whose steps they are.
+    pub(crate) head: Value,
+    /// The sum, and which of its inputs the other value is.
+    pub(crate) add: Option<(Value, usize)>,
+    /// The activation.
+    pub(crate) unary: Option<Value>,
+}
+
+impl Chain {
+    /// The nodes in order.
+    pub(crate) fn members(self) -> impl Iterator<Item = Value> {
+        [Some(self.head), self.add.map(|(add, _)| add), self.unary].into_iter().flatten()
+    }
+
+    /// The last one, whose output is written.
+    pub(crate) fn tail(self) -> Value {
+        self.members().last().expect("invariant: a chain has a head")
+    }
+}
+
 /// Where what belongs to a node lies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodePlan {
@@ -192,6 +223,10 @@ pub(crate) struct NodePlan {
     pub(crate) prepared: [Option<usize>; 2],
     /// Ranges in the parameter arena.
     pub(crate) params: Vec<Range<usize>>,
+    /// The chain that the node is the head of.
+    pub(crate) chain: Option<Chain>,
+    /// The activation of that chain, if the pass to the parameters multiplies by its derivative.
+    pub(crate) activated: Option<Value>,
 }
 
 /// A run of the parameter arena that one worker updates, and the partial gradients to add up for it.
@@ -236,6 +271,7 @@ impl Plan {
     pub fn new(graph: &Arc<Graph>, options: PlanOptions) -> Result<Plan, Error> {
         let plan = Builder::new(graph, options)?.build()?;
         verify::verify(&plan);
+        flow::verify(&plan);
         Ok(plan)
     }
 
@@ -312,6 +348,18 @@ impl Plan {
     /// The share of one of `parts` in `all` things: runs that differ by one at most.
     pub(crate) fn share_of(part: usize, parts: usize, all: usize) -> Range<usize> {
         part * all / parts..(part + 1) * all / parts
+    }
+
+    /// The input of `value` in whose memory its output lies.
+    pub(crate) fn over(&self, value: Value) -> Option<usize> {
+        let output = self.nodes[value.0].output?;
+        self.graph.node(value).inputs().iter().position(|x| self.nodes[x.0].output == Some(output))
+    }
+
+    /// Whether the gradient of that input overwrites the gradient of `value`.
+    pub(crate) fn gradient_over(&self, value: Value, input: usize) -> bool {
+        let input = self.graph.node(value).inputs()[input];
+        self.nodes[input.0].gradient.is_some_and(|buffer| self.nodes[value.0].gradient == Some(buffer))
     }
 
     pub(crate) fn buffer(&self, index: Option<usize>) -> Option<&Buffer> {

@@ -137,14 +137,17 @@ fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
             packed.map(|all| Touch { write: true, share: Share::Units, ..all }).into_iter().collect()
         }
         Work::Statistics(value) => {
-            let mut touches = inputs(plan, value, step);
+            let mut touches = inputs(plan, value, step, None);
             touches.extend(slots(plan, value, step, plan.nodes[value.0].statistics));
             touches
         }
         Work::Forward(value) => {
             let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
-            let mut touches = inputs(plan, value, step);
+            let mut touches = inputs(plan, value, step, plan.over(value));
             touches.extend(whole(plan, places.statistics));
+            if let Some((add, other)) = places.chain.and_then(|chain| chain.add) {
+                touches.extend(inputs(plan, add, step, Some(1 - other)));
+            }
             touches.extend(whole(plan, places.prepared[Direction::Forward as usize]));
             touches.extend(rows(plan, places.output, node.shape().len(), true, step));
             touches.extend(rows(plan, places.saved, node.signature().saved, true, step));
@@ -158,12 +161,23 @@ fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
         }
         Work::BackwardParams(value) => {
             let mut touches = backward(plan, value, plan.graph.node(value).signature().param_reads, step);
+            if let Some(unary) = plan.nodes[value.0].activated {
+                // The pass leaves the gradient before the activation where that behind it was.
+                let width = plan.graph.node(value).shape().len();
+                touches.extend(gradient(plan, value, true, step));
+                touches.extend(rows(plan, plan.nodes[unary.0].output, width, false, step));
+            } else {
+                touches.extend(gradient(plan, value, false, step));
+            }
             touches.extend(slots(plan, value, step, plan.nodes[value.0].param_gradient));
             touches
         }
         Work::BackwardInput(value, index) => {
             let node = plan.graph.node(value);
             let mut touches = backward(plan, value, node.signature().input_reads, step);
+            if !plan.gradient_over(value, index) {
+                touches.extend(gradient(plan, value, false, step));
+            }
             touches.extend(whole(plan, plan.nodes[value.0].prepared[Direction::BackwardInput as usize]));
             let (to, width) = (plan.nodes[node.inputs()[index].0].gradient, node.input_shapes()[index].len());
             assert!(to.is_some(), "invariant: {:?} has a destination", step.work);
@@ -184,13 +198,12 @@ fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
     }
 }
 
-/// What both backward passes read. Second derivatives read inputs and output besides.
+/// What both backward passes read besides the gradient. Second derivatives read inputs and output besides.
 fn backward(plan: &Plan, value: Value, reads: Reads, step: &Step) -> Vec<Touch> {
     let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
     let all = plan.options.curvature;
-    let mut touches = if reads.input || all { inputs(plan, value, step) } else { Vec::new() };
+    let mut touches = if reads.input || all { inputs(plan, value, step, None) } else { Vec::new() };
     let width = node.shape().len();
-    touches.extend(rows(plan, places.gradient, width, false, step));
     if reads.output || all {
         touches.extend(rows(plan, places.output, width, false, step));
     }
@@ -204,9 +217,15 @@ fn backward(plan: &Plan, value: Value, reads: Reads, step: &Step) -> Vec<Touch> 
     touches
 }
 
-fn inputs(plan: &Plan, value: Value, step: &Step) -> Vec<Touch> {
-    let places = plan.nodes[value.0].inputs.iter().zip(plan.graph.node(value).input_shapes());
-    let in_arena = places.filter_map(|(place, shape)| match *place {
+fn gradient(plan: &Plan, value: Value, write: bool, step: &Step) -> Option<Touch> {
+    rows(plan, plan.nodes[value.0].gradient, plan.graph.node(value).shape().len(), write, step)
+}
+
+/// All inputs but the one of number `without`.
+fn inputs(plan: &Plan, value: Value, step: &Step, without: Option<usize>) -> Vec<Touch> {
+    let places = plan.nodes[value.0].inputs.iter().zip(plan.graph.node(value).input_shapes()).enumerate();
+    let lent = places.filter(|(i, _)| Some(*i) != without);
+    let in_arena = lent.filter_map(|(_, (place, shape))| match *place {
         Place::Arena(offset) => Some(of_samples(plan, offset, shape.len(), false, step)),
         Place::External(_) => None,
     });

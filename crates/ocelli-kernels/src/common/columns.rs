@@ -9,13 +9,13 @@ use super::multiply_add;
 use crate::{Element, Write};
 
 /// Most elements of a strip.
-const SPAN: usize = 256;
+pub(super) const SPAN: usize = 256;
 
 /// Strips that are summed before the partial sums join the total, which keeps rounding errors small.
 const BATCH: usize = 32;
 
 /// A set of columns, read in chunks.
-struct Strip {
+pub(super) struct Strip {
     /// The first column.
     column: usize,
     /// Columns.
@@ -29,7 +29,7 @@ struct Strip {
 impl Strip {
     /// The strips of a matrix with `channels` columns.
     #[inline(always)]
-    fn all(channels: usize) -> impl Iterator<Item = Strip> {
+    pub(super) fn all(channels: usize) -> impl Iterator<Item = Strip> {
         (0..channels).step_by(SPAN).map(move |column| {
             let period = SPAN.min(channels - column);
             let width = if channels <= SPAN { SPAN / channels * channels } else { period };
@@ -39,7 +39,7 @@ impl Strip {
 
     /// The columns' part of `row`, repeated over a chunk.
     #[inline(always)]
-    fn repeat<T: Element>(&self, row: &[T]) -> [T; SPAN] {
+    pub(super) fn repeat<T: Element>(&self, row: &[T]) -> [T; SPAN] {
         let mut out = [T::ZERO; SPAN];
         for repetition in out[..self.width].chunks_exact_mut(self.period) {
             repetition.copy_from_slice(&row[self.column..][..self.period]);
@@ -49,35 +49,37 @@ impl Strip {
 
     /// The chunks of a matrix of `len` elements; the last one may hold fewer rows.
     #[inline(always)]
-    fn chunks(&self, len: usize) -> impl Iterator<Item = Range<usize>> + use<> {
+    pub(super) fn chunks(&self, len: usize) -> impl Iterator<Item = Range<usize>> + use<> {
         let (column, width) = (self.column, self.width);
         (column..len).step_by(self.step).map(move |start| start..(start + width).min(len))
     }
 
-    /// Sums over the rows of each column: `add_terms` adds the terms of the elements in a range, a chunk, to as many
-    /// partial sums.
+    /// N sums over the rows of each column: `add_terms` adds the terms of the elements in a range, a chunk, to as many
+    /// partial sums of each kind.
     #[inline(always)]
-    fn sum<T: Element>(
+    pub(super) fn sum<T: Element, const N: usize>(
         &self,
         len: usize,
-        sums: &mut [T],
+        sums: [&mut [T]; N],
         write: Write,
-        mut add_terms: impl FnMut(&mut [T], Range<usize>),
+        mut add_terms: impl FnMut([&mut [T]; N], Range<usize>),
     ) {
-        let mut total = [T::ZERO; SPAN];
-        let mut partial = [T::ZERO; SPAN];
+        let mut total = [[T::ZERO; SPAN]; N];
+        let mut partial = [[T::ZERO; SPAN]; N];
         for (i, chunk) in self.chunks(len).enumerate() {
             if i % BATCH == BATCH - 1 {
-                flush(&mut partial, &mut total);
+                partial.iter_mut().zip(&mut total).for_each(|(partial, total)| flush(partial, total));
             }
-            add_terms(&mut partial[..chunk.len()], chunk);
+            add_terms(partial.each_mut().map(|partial| &mut partial[..chunk.len()]), chunk);
         }
-        flush(&mut partial, &mut total);
-        let (columns, rest) = total[..self.width].split_at_mut(self.period);
-        for repetition in rest.chunks_exact(self.period) {
-            columns.iter_mut().zip(repetition).for_each(|(sum, &part)| *sum += part);
+        for ((partial, total), sums) in partial.iter_mut().zip(&mut total).zip(sums) {
+            flush(partial, total);
+            let (columns, rest) = total[..self.width].split_at_mut(self.period);
+            for repetition in rest.chunks_exact(self.period) {
+                columns.iter_mut().zip(repetition).for_each(|(sum, &part)| *sum += part);
+            }
+            super::write_all(&mut sums[self.column..][..self.period], write, columns.iter().copied());
         }
-        super::write_all(&mut sums[self.column..][..self.period], write, columns.iter().copied());
     }
 }
 
@@ -103,12 +105,24 @@ pub(crate) fn add_bias<T: Element>(bias: &[T], x: &[T], y: &mut [T]) {
     }
 }
 
+/// y += bias of the channel.
+#[inline(always)]
+pub(crate) fn add_bias_in_place<T: Element>(bias: &[T], y: &mut [T]) {
+    check_rows("add_bias_in_place", bias.len(), y.len());
+    for strip in Strip::all(bias.len()) {
+        let bias = strip.repeat(bias);
+        for chunk in strip.chunks(y.len()) {
+            y[chunk].iter_mut().zip(&bias).for_each(|(y, &bias)| *y += bias);
+        }
+    }
+}
+
 /// Each channel's sum over the rows.
 #[inline(always)]
 pub(crate) fn column_sums<T: Element>(x: &[T], sums: &mut [T], write: Write) {
     check_rows("column_sums", sums.len(), x.len());
     for strip in Strip::all(sums.len()) {
-        strip.sum(x.len(), sums, write, |sums, chunk| {
+        strip.sum(x.len(), [&mut *sums], write, |[sums], chunk| {
             sums.iter_mut().zip(&x[chunk]).for_each(|(sum, &x)| *sum += x);
         });
     }
@@ -124,29 +138,12 @@ pub(crate) fn column_moments<T: Element, const FMA: bool>(x: &[T], mean: &mut [T
     mean.iter_mut().for_each(|mean| *mean /= rows);
     for strip in Strip::all(mean.len()) {
         let mean = strip.repeat(mean);
-        strip.sum(x.len(), m2, Write::Set, |sums, chunk| {
+        strip.sum(x.len(), [&mut *m2], Write::Set, |[sums], chunk| {
             for ((sum, &x), &mean) in sums.iter_mut().zip(&x[chunk]).zip(&mean) {
                 let deviation = x - mean;
                 *sum = multiply_add::<T, FMA>(deviation, deviation, *sum);
             }
         });
-    }
-}
-
-/// y = scale·x + shift, both of the channel.
-#[inline(always)]
-pub(crate) fn column_affine<T: Element, const FMA: bool>(scale: &[T], shift: &[T], x: &[T], y: &mut [T]) {
-    check_rows("column_affine", scale.len(), x.len());
-    debug_assert_eq!(scale.len(), shift.len(), "column_affine: as many shifts as scales");
-    debug_assert_eq!(x.len(), y.len(), "column_affine: y is as long as x");
-    for strip in Strip::all(scale.len()) {
-        let (scale, shift) = (strip.repeat(scale), strip.repeat(shift));
-        for chunk in strip.chunks(x.len()) {
-            let constants = scale.iter().zip(&shift);
-            for ((y, &x), (&scale, &shift)) in y[chunk.clone()].iter_mut().zip(&x[chunk]).zip(constants) {
-                *y = multiply_add::<T, FMA>(scale, x, shift);
-            }
-        }
     }
 }
 
@@ -156,7 +153,7 @@ pub(crate) fn column_dots<T: Element, const FMA: bool>(dy: &[T], x: &[T], sums: 
     check_rows("column_dots", sums.len(), x.len());
     debug_assert_eq!(x.len(), dy.len(), "column_dots: dy is as long as x");
     for strip in Strip::all(sums.len()) {
-        strip.sum(x.len(), sums, write, |sums, chunk| {
+        strip.sum(x.len(), [&mut *sums], write, |[sums], chunk| {
             for ((sum, &dy), &x) in sums.iter_mut().zip(&dy[chunk.clone()]).zip(&x[chunk]) {
                 *sum = multiply_add::<T, FMA>(dy, x, *sum);
             }
@@ -165,7 +162,7 @@ pub(crate) fn column_dots<T: Element, const FMA: bool>(dy: &[T], x: &[T], sums: 
 }
 
 #[inline(always)]
-fn check_rows(kernel: &str, channels: usize, len: usize) {
+pub(super) fn check_rows(kernel: &str, channels: usize, len: usize) {
     debug_assert!(
         len == 0 || (channels > 0 && len.is_multiple_of(channels)),
         "{kernel}: {len} elements are not whole rows of {channels} channels"

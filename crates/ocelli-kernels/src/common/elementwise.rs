@@ -1,28 +1,92 @@
 //! Kernels that treat every element alike.
 
 use super::math::Math;
-use super::{multiply_add, write_all};
-use crate::unary::{
-    TANH_HEIGHT, TANH_SLOPE, leaky_relu, leaky_relu_derivative, relu, relu_derivative, relu6,
-    relu6_derivative,
-};
+use super::write_all;
+use crate::unary::{TANH_HEIGHT, TANH_SLOPE};
 use crate::{Element, Unary, Write};
+
+/// Has `$body` compiled for the function `$f` that each [`Unary`] is; `T` and `FMA` are meant where it stands.
+macro_rules! with_value {
+    ($unary:expr, $f:ident => $body:expr) => {
+        match $unary {
+            $crate::Unary::Sigmoid => {
+                let $f = |a: T| a.sigmoid::<FMA>();
+                $body
+            }
+            $crate::Unary::Tanh => {
+                let $f = |a: T| a.hyperbolic_tangent::<FMA>();
+                $body
+            }
+            $crate::Unary::ScaledTanh => {
+                let (height, slope) = (T::of($crate::unary::TANH_HEIGHT), T::of($crate::unary::TANH_SLOPE));
+                let $f = |a: T| height * (slope * a).hyperbolic_tangent::<FMA>();
+                $body
+            }
+            $crate::Unary::Relu => {
+                let $f = $crate::unary::relu::<T>;
+                $body
+            }
+            $crate::Unary::LeakyRelu(slope) => {
+                let $f = |a: T| $crate::unary::leaky_relu(slope, a);
+                $body
+            }
+            $crate::Unary::Relu6 => {
+                let $f = $crate::unary::relu6::<T>;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_value;
+
+/// As [`with_value`], for the derivative as a function of the value.
+macro_rules! with_derivative {
+    ($unary:expr, $f:ident => $body:expr) => {
+        match $unary {
+            $crate::Unary::Sigmoid | $crate::Unary::Tanh | $crate::Unary::ScaledTanh => {
+                let (c, b, a) = $crate::common::elementwise::polynomial($unary);
+                let multiply_add = $crate::common::multiply_add::<T, FMA>;
+                let $f = |y: T| multiply_add(multiply_add(a, y, b), y, c);
+                $body
+            }
+            $crate::Unary::Relu => {
+                let $f = $crate::unary::relu_derivative::<T>;
+                $body
+            }
+            $crate::Unary::LeakyRelu(slope) => {
+                let $f = |y: T| $crate::unary::leaky_relu_derivative(slope, y);
+                $body
+            }
+            $crate::Unary::Relu6 => {
+                let $f = $crate::unary::relu6_derivative::<T>;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_derivative;
+
+/// c, b and a of f′ = c + b·y + a·y², which the three functions that bend have.
+#[inline(always)]
+pub(crate) fn polynomial<T: Element>(unary: Unary<T>) -> (T, T, T) {
+    match unary {
+        Unary::Sigmoid => (T::ZERO, T::ONE, -T::ONE),
+        Unary::Tanh => (T::ONE, T::ZERO, -T::ONE),
+        _ => (T::of(TANH_SLOPE * TANH_HEIGHT), T::ZERO, T::of(-TANH_SLOPE / TANH_HEIGHT)),
+    }
+}
 
 /// y = f(x).
 #[inline(always)]
 pub(crate) fn unary_forward<T: Math, const FMA: bool>(unary: Unary<T>, x: &[T], y: &mut [T]) {
     debug_assert_eq!(x.len(), y.len(), "unary_forward: y is as long as x");
-    match unary {
-        Unary::Sigmoid => map(x, y, |a| a.sigmoid::<FMA>()),
-        Unary::Tanh => map(x, y, |a| a.hyperbolic_tangent::<FMA>()),
-        Unary::ScaledTanh => {
-            let (height, slope) = (T::of(TANH_HEIGHT), T::of(TANH_SLOPE));
-            map(x, y, |a| height * (slope * a).hyperbolic_tangent::<FMA>());
-        }
-        Unary::Relu => map(x, y, relu),
-        Unary::LeakyRelu(slope) => map(x, y, |a| leaky_relu(slope, a)),
-        Unary::Relu6 => map(x, y, relu6),
-    }
+    with_value!(unary, f => y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
+}
+
+/// y = f(y).
+#[inline(always)]
+pub(crate) fn unary_in_place<T: Math, const FMA: bool>(unary: Unary<T>, y: &mut [T]) {
+    with_value!(unary, f => y.iter_mut().for_each(|y| *y = f(*y)));
 }
 
 /// dx = f′·dy, with f′ from the function's value y.
@@ -36,30 +100,14 @@ pub(crate) fn unary_backward<T: Math, const FMA: bool>(
 ) {
     debug_assert_eq!(y.len(), dy.len(), "unary_backward: dy is as long as y");
     debug_assert_eq!(y.len(), dx.len(), "unary_backward: dx is as long as y");
-    match unary {
-        Unary::Sigmoid | Unary::Tanh | Unary::ScaledTanh => {
-            // All three have f′ = c + b·y + a·y².
-            let (c, b, a) = match unary {
-                Unary::Sigmoid => (T::ZERO, T::ONE, -T::ONE),
-                Unary::Tanh => (T::ONE, T::ZERO, -T::ONE),
-                _ => (T::of(TANH_SLOPE * TANH_HEIGHT), T::ZERO, T::of(-TANH_SLOPE / TANH_HEIGHT)),
-            };
-            chain(y, dy, dx, write, |y| multiply_add::<T, FMA>(multiply_add::<T, FMA>(a, y, b), y, c));
-        }
-        Unary::Relu => chain(y, dy, dx, write, relu_derivative),
-        Unary::LeakyRelu(slope) => chain(y, dy, dx, write, |y| leaky_relu_derivative(slope, y)),
-        Unary::Relu6 => chain(y, dy, dx, write, relu6_derivative),
-    }
+    with_derivative!(unary, f => write_all(dx, write, y.iter().zip(dy).map(|(&y, &dy)| dy * f(y))));
 }
 
+/// dy = f′·dy, with f′ from the function's value y.
 #[inline(always)]
-fn map<T: Element>(x: &[T], y: &mut [T], f: impl Fn(T) -> T) {
-    y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x));
-}
-
-#[inline(always)]
-fn chain<T: Element>(y: &[T], dy: &[T], dx: &mut [T], write: Write, derivative: impl Fn(T) -> T) {
-    write_all(dx, write, y.iter().zip(dy).map(|(&y, &dy)| dy * derivative(y)));
+pub(crate) fn unary_backward_in_place<T: Math, const FMA: bool>(unary: Unary<T>, y: &[T], dy: &mut [T]) {
+    debug_assert_eq!(y.len(), dy.len(), "unary_backward_in_place: dy is as long as y");
+    with_derivative!(unary, f => dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = *dy * f(y)));
 }
 
 /// y = a + b.
@@ -81,6 +129,12 @@ pub(crate) fn accumulate<T: Element>(x: &[T], y: &mut [T]) {
 pub(crate) fn scale<T: Element>(alpha: T, x: &[T], y: &mut [T], write: Write) {
     debug_assert_eq!(x.len(), y.len(), "scale: y is as long as x");
     write_all(y, write, x.iter().map(|&x| alpha * x));
+}
+
+/// y = α·y.
+#[inline(always)]
+pub(crate) fn scale_in_place<T: Element>(alpha: T, y: &mut [T]) {
+    y.iter_mut().for_each(|y| *y = alpha * *y);
 }
 
 /// y = a·b elementwise, or added.

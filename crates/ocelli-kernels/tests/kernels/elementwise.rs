@@ -1,11 +1,11 @@
-use ocelli_kernels::{Element, Unary};
+use ocelli_kernels::{Element, Unary, Write};
 
 use crate::support::{Draw, Sum, assert_close, assert_sums, destination, for_seeds, nan, sums, tables, wide};
 
-const ALL: [Unary<f64>; 6] =
+pub(crate) const ALL: [Unary<f64>; 6] =
     [Unary::Sigmoid, Unary::Tanh, Unary::ScaledTanh, Unary::Relu, Unary::LeakyRelu(0.25), Unary::Relu6];
 
-fn of<T: Element>(unary: Unary<f64>) -> Unary<T> {
+pub(crate) fn of<T: Element>(unary: Unary<f64>) -> Unary<T> {
     match unary {
         Unary::Sigmoid => Unary::Sigmoid,
         Unary::Tanh => Unary::Tanh,
@@ -29,6 +29,9 @@ fn activations_stay_within_three_units_in_the_last_place_over_the_whole_range() 
         for unary in ALL {
             let mut y = vec![f32::NAN; x.len()];
             (kernels.unary_forward)(of(unary), &x, &mut y);
+            let mut over = x.clone();
+            (kernels.unary_in_place)(of(unary), &mut over);
+            assert_eq!(over, y, "{unary:?} over its argument, {:?}", kernels.isa);
             // ScaledTanh rounds twice more: around its tanh.
             let most = if unary == Unary::ScaledTanh { 4.0 } else { 3.0 };
             for (&x, &y) in x.iter().zip(&y) {
@@ -100,6 +103,11 @@ fn random_gradient<T: Element>(draw: &mut Draw) {
         for kernels in tables::<T>() {
             let mut dx = before.clone();
             (kernels.unary_backward)(of(unary), &y, &dy, &mut dx, write);
+            if write == Write::Set {
+                let mut over = dy.clone();
+                (kernels.unary_backward_in_place)(of(unary), &y, &mut over);
+                assert_eq!(over, dx, "{unary:?}, {:?}, seed {}", kernels.isa, draw.seed);
+            }
             assert_sums(&dx, &want, &|| format!("{unary:?}, {:?}, seed {}", kernels.isa, draw.seed));
         }
     }
@@ -134,6 +142,10 @@ fn random_arithmetic<T: Element>(draw: &mut Draw) {
         y.copy_from_slice(&before);
         (kernels.scale)(alpha, &a, &mut y, write);
         assert_sums(&y, &with(&|i| alpha.f64() * a[i].f64()), &context);
+        y.copy_from_slice(&a);
+        (kernels.scale_in_place)(alpha, &mut y);
+        let scaled: Vec<T> = a.iter().map(|&a| alpha * a).collect();
+        assert_eq!(y, scaled, "{}", context());
         y.copy_from_slice(&before);
         (kernels.multiply)(&a, &b, &mut y, write);
         assert_sums(&y, &with(&|i| a[i].f64() * b[i].f64()), &context);

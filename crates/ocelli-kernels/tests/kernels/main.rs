@@ -6,6 +6,7 @@ mod columns;
 mod convolution;
 mod elementwise;
 mod gemm;
+mod normalise;
 mod optimise;
 mod pool;
 mod response;

@@ -40,7 +40,7 @@ impl Health {
 
     /// The plan that it runs.
     pub(super) fn options() -> PlanOptions {
-        PlanOptions { reuse: false, ..PlanOptions::evaluate(BATCH) }
+        PlanOptions { reuse: false, fuse: false, ..PlanOptions::evaluate(BATCH) }
     }
 
     /// The figures after `epoch`, on these images, with the gradients of the last step.
@@ -139,8 +139,12 @@ pub(super) fn first_not_finite(
             return Ok(format!("parameter '{}'", entry.name));
         }
     }
-    let options =
-        PlanOptions { reuse: false, mode: ocelli_core::Mode::Train, ..PlanOptions::evaluate(count) };
+    let options = PlanOptions {
+        reuse: false,
+        fuse: false,
+        mode: ocelli_core::Mode::Train,
+        ..PlanOptions::evaluate(count)
+    };
     let mut executor: Executor<f32> = engine.executor(graph, options)?;
     executor.forward(params, &[images], count);
     let overflows = |v: &Value| executor.value(*v).is_some_and(|y| y.iter().any(|y| !y.is_finite()));

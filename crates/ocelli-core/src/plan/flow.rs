@@ -1,0 +1,276 @@
+//! The proof that every step finds the values that it is to read, whoever shares memory with whom.
+//!
+//! Derived from the graph: which sum of terms the gradient of each value is. A term is what one pass computes, or the
+//! loss; an op whose gradient passes unchanged makes no term of its own, so the terms of its output are those of its input.
+//! Then the steps are followed in order, with what every buffer holds: the output of a node, or a sum of terms. Each step must
+//! find its inputs, outputs and gradients whole where the executor will look for them, and leaves what it computes. At the
+//! end the network's output and the gradients of its inputs must be where the caller will look. Nothing that the builder
+//! decided is believed but the places themselves.
+
+use std::collections::BTreeMap;
+
+use super::{Plan, Step, Work};
+use crate::Value;
+use crate::ops::{Reads, Relation};
+
+/// A part of a gradient: of the loss, or what this node's pass to its input of this number computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Term {
+    Loss,
+    Of(Value, usize),
+}
+
+/// How often each term is in a sum.
+type Terms = BTreeMap<Term, u64>;
+
+/// What a buffer holds.
+#[derive(Clone, Debug, PartialEq)]
+enum Content {
+    Nothing,
+    Output(Value),
+    Gradient(Terms),
+}
+
+/// Follows the steps of a plan.
+///
+/// # Panics
+/// If a step does not find what it is to read: a bug in the planner, never a user's mistake.
+pub(super) fn verify(plan: &Plan) {
+    let content = vec![Content::Nothing; plan.buffers.len()];
+    let mut flow = Flow { plan, wanted: wanted(plan), content };
+    plan.steps.iter().for_each(|step| flow.follow(step));
+    flow.finds_output("the caller", plan.output);
+    for input in plan.graph.inputs().filter(|v| plan.nodes[v.0].gradient.is_some()) {
+        flow.finds_gradient("the caller", input, input);
+    }
+}
+
+/// The terms of every value's gradient.
+fn wanted(plan: &Plan) -> Vec<Terms> {
+    let graph = &plan.graph;
+    let mut wanted = vec![Terms::new(); graph.nodes().len()];
+    wanted[plan.output.0].insert(Term::Loss, 1);
+    for value in graph.values().rev() {
+        if wanted[value.0].is_empty() {
+            continue;
+        }
+        for (index, input) in graph.node(value).inputs().iter().enumerate() {
+            let terms = passed(plan, value, index, &wanted[value.0]);
+            add(&mut wanted[input.0], terms);
+        }
+    }
+    wanted
+}
+
+/// What the pass of `value` to an input makes of the terms of its own gradient.
+fn passed(plan: &Plan, value: Value, index: usize, own: &Terms) -> Terms {
+    let node = plan.graph.node(value);
+    let relations = node.op().map(|op| op.relations(node, plan.options.mode));
+    match relations.map(|r| r.backward) {
+        Some(Relation::Same) => own.clone(),
+        _ => Terms::from([(Term::Of(value, index), 1)]),
+    }
+}
+
+fn add(to: &mut Terms, terms: Terms) {
+    for (term, count) in terms {
+        let sum = to.entry(term).or_insert(0);
+        *sum = sum.saturating_add(count);
+    }
+}
+
+struct Flow<'a> {
+    plan: &'a Plan,
+    wanted: Vec<Terms>,
+    content: Vec<Content>,
+}
+
+impl Flow<'_> {
+    fn follow(&mut self, step: &Step) {
+        let (plan, who) = (self.plan, format!("{:?}", step.work));
+        match step.work {
+            Work::Statistics(value) => self.finds_inputs(&who, value),
+            Work::Forward(value) => {
+                self.finds_inputs(&who, value);
+                let chain = plan.nodes[value.0].chain;
+                if let Some((add, other)) = chain.and_then(|chain| chain.add) {
+                    self.finds_output(&who, plan.graph.node(add).inputs()[other]);
+                }
+                let written = chain.map_or(value, |chain| chain.tail());
+                for member in [value, written] {
+                    let same = plan.nodes[member.0].output == plan.nodes[value.0].output;
+                    assert!(same, "invariant: {who} writes the output of a chain");
+                }
+                let buffer = plan.nodes[value.0].output.expect("invariant: an op has an output");
+                self.content[buffer] = Content::Output(written);
+            }
+            Work::Loss => {
+                self.finds_output(&who, plan.output);
+                if let Some(buffer) = plan.nodes[plan.output.0].gradient {
+                    self.content[buffer] = Content::Gradient(Terms::from([(Term::Loss, 1)]));
+                }
+            }
+            Work::BackwardParams(value) => {
+                self.finds_reads(&who, value, plan.graph.node(value).signature().param_reads);
+                match plan.nodes[value.0].activated {
+                    None => self.finds_gradient(&who, value, value),
+                    Some(unary) => self.activates(&who, value, unary),
+                }
+            }
+            Work::BackwardInput(value, index) => {
+                self.finds_reads(&who, value, plan.graph.node(value).signature().input_reads);
+                self.finds_gradient(&who, value, value);
+                self.passes(step, value, index);
+            }
+            Work::Prepare(..) | Work::Update => {}
+        }
+    }
+
+    /// The pass to the parameters of `value` turns the gradient behind `unary` into its own.
+    fn activates(&mut self, who: &str, value: Value, unary: Value) {
+        self.finds_output(who, unary);
+        self.finds_gradient(who, unary, value);
+        let buffer = self.plan.nodes[value.0].gradient.expect("found just now");
+        self.content[buffer] = Content::Gradient(Terms::from([(Term::Of(unary, 0), 1)]));
+        self.finds_gradient(who, value, value);
+    }
+
+    fn passes(&mut self, step: &Step, value: Value, index: usize) {
+        let input = self.plan.graph.node(value).inputs()[index];
+        let terms = passed(self.plan, value, index, &self.wanted[value.0]);
+        let buffer = self.plan.nodes[input.0].gradient.expect("invariant: a gradient goes somewhere");
+        match &mut self.content[buffer] {
+            Content::Gradient(sum) if step.accumulate => add(sum, terms),
+            content => {
+                assert!(!step.accumulate, "invariant: {:?} adds to a gradient", step.work);
+                *content = Content::Gradient(terms);
+            }
+        }
+    }
+
+    fn finds_reads(&self, who: &str, value: Value, reads: Reads) {
+        if reads.input || self.plan.options.curvature {
+            self.finds_inputs(who, value);
+        }
+        if reads.output || self.plan.options.curvature {
+            self.finds_output(who, value);
+        }
+    }
+
+    fn finds_inputs(&self, who: &str, value: Value) {
+        let inputs = self.plan.graph.node(value).inputs().iter();
+        inputs.filter(|v| self.plan.graph.node(**v).op().is_some()).for_each(|v| self.finds_output(who, *v));
+    }
+
+    fn finds_output(&self, who: &str, value: Value) {
+        let value = self.computed(value);
+        let buffer = self.plan.nodes[value.0].output.expect("invariant: what is read is computed");
+        let found = &self.content[buffer];
+        let name = self.plan.graph.node(value).name();
+        assert!(*found == Content::Output(value), "invariant: {who} finds '{name}', not {found:?}");
+    }
+
+    /// Whose step computes `value`: behind ops that change nothing and share the buffer, the first one.
+    fn computed(&self, mut value: Value) -> Value {
+        while let Some(input) = self.plan.over(value) {
+            let node = self.plan.graph.node(value);
+            let op = node.op().expect("invariant: it has an input");
+            if op.relations(node, self.plan.options.mode).forward != Relation::Same {
+                break;
+            }
+            value = node.inputs()[input];
+        }
+        value
+    }
+
+    /// The gradient of `value` is whole, in the buffer for that of `at`.
+    fn finds_gradient(&self, who: &str, value: Value, at: Value) {
+        let buffer = self.plan.nodes[at.0].gradient.expect("invariant: a gradient has a place");
+        let (found, name) = (&self.content[buffer], self.plan.graph.node(value).name());
+        let whole = matches!(found, Content::Gradient(terms) if *terms == self.wanted[value.0]);
+        assert!(whole, "invariant: {who} finds the whole gradient of '{name}', not {found:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ops::{Add, BatchNorm, Conv2d, Linear, Relu, Tanh};
+    use crate::{Graph, PlanOptions};
+
+    /// Two residual blocks, and a value that is read twice.
+    fn plan() -> Plan {
+        let mut g = Graph::new();
+        let x = g.input("x", [4, 6, 6]).unwrap();
+        let mut from = g.add("stem", Conv2d::new(4, 3).padding(1), [x]).unwrap();
+        for block in 0..2 {
+            let name = |part: &str| format!("{part}{block}");
+            let a = g.add(&name("conv"), Conv2d::new(4, 3).padding(1), [from]).unwrap();
+            let a = g.add(&name("norm"), BatchNorm::default(), [a]).unwrap();
+            let a = g.add(&name("sum"), Add {}, [a, from]).unwrap();
+            from = g.add(&name("relu"), Relu {}, [a]).unwrap();
+        }
+        g.add("twice", Add {}, [from, from]).unwrap();
+        Plan::new(&Arc::new(g), PlanOptions { parts: Some(2), ..PlanOptions::train(4) }).unwrap()
+    }
+
+    fn value(plan: &Plan, name: &str) -> Value {
+        plan.graph.find(name).unwrap()
+    }
+
+    #[test]
+    fn blocks_share_the_memory_of_outputs_and_gradients() {
+        let plan = plan();
+        let places = |name: &str| &plan.nodes[value(&plan, name).0];
+        for names in [["norm0", "sum0"], ["sum0", "relu0"], ["norm1", "relu1"]] {
+            assert_eq!(places(names[0]).output, places(names[1]).output, "{names:?}");
+        }
+        for names in [["relu1", "sum1"], ["sum1", "norm1"], ["sum1", "relu0"], ["relu0", "stem"]] {
+            assert_eq!(places(names[0]).gradient, places(names[1]).gradient, "{names:?}");
+        }
+        assert_ne!(places("conv1").gradient, places("norm1").gradient, "the shortcut still needs it");
+    }
+
+    #[test]
+    #[should_panic(expected = "finds 'relu0'")]
+    fn what_is_read_again_may_not_be_written_over() {
+        let mut plan = plan();
+        let (from, to) = (value(&plan, "relu0"), value(&plan, "conv1"));
+        plan.nodes[to.0].output = plan.nodes[from.0].output;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "whole gradient of 'relu0'")]
+    fn a_gradient_that_is_read_again_may_not_be_written_over() {
+        let mut plan = plan();
+        let (norm, conv) = (value(&plan, "norm1"), value(&plan, "conv1"));
+        plan.nodes[conv.0].gradient = plan.nodes[norm.0].gradient;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "whole gradient of")]
+    fn every_term_of_a_gradient_is_waited_for() {
+        let mut plan = plan();
+        let conv = Work::BackwardInput(value(&plan, "conv1"), 0);
+        plan.steps.retain(|step| step.work != conv);
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "adds to a gradient")]
+    fn the_first_term_is_not_added_to_what_is_left() {
+        let mut g = Graph::new();
+        let x = g.input("x", [4]).unwrap();
+        let a = g.add("a", Linear::new(4), [x]).unwrap();
+        let a = g.add("tanh", Tanh {}, [a]).unwrap();
+        g.add("out", Linear::new(3), [a]).unwrap();
+        let mut plan = Plan::new(&Arc::new(g), PlanOptions::train(4)).unwrap();
+        let out = Work::BackwardInput(value(&plan, "out"), 0);
+        plan.steps.iter_mut().filter(|s| s.work == out).for_each(|s| s.accumulate = true);
+        verify(&plan);
+    }
+}
