@@ -1,6 +1,6 @@
 //! The most that a core can do: loops that compute nothing of use, as fast as an instruction set allows. Kernels are held
 //! against them.
-#![cfg_attr(target_arch = "x86_64", allow(unsafe_code))]
+#![cfg_attr(any(target_arch = "x86_64", target_arch = "aarch64"), allow(unsafe_code))]
 
 use std::hint::black_box;
 
@@ -18,21 +18,18 @@ pub struct Ceiling {
     triad: fn(&[f32], &[f32], f32, &mut [f32]),
 }
 
-/// Sums that do not wait for each other: more than a multiply-add takes cycles, times the units that do one a cycle, and
-/// with their two factors no more than the 16 registers of AVX2 hold.
-const CHAINS: usize = 12;
-
 impl Ceiling {
-    /// The ceilings of the best available instruction set up to `isa`.
+    /// The ceilings of the best available instruction set that `isa` includes.
     pub fn of(isa: Isa) -> &'static Ceiling {
-        let usable = Isa::ALL.into_iter().rev().find(|&i| i <= isa && i.available());
+        let usable = Isa::ALL.into_iter().rev().find(|&i| isa.includes(i) && i.available());
         match usable.unwrap_or(Isa::Portable) {
             Isa::Portable => &PORTABLE,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => &x86::AVX2,
+            Isa::Avx2 => &native::AVX2,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => &x86::AVX512,
-            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx512 => &native::AVX512,
+            #[cfg(target_arch = "aarch64")]
+            Isa::Neon => &native::NEON,
             _ => unreachable!("invariant: this CPU does not have it"),
         }
     }
@@ -113,20 +110,28 @@ fn triad(a: &[f32], b: &[f32], s: f32, y: &mut [f32]) {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::{CHAINS, Ceiling, black_box};
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod native {
+    use super::{Ceiling, black_box};
     use crate::Isa;
-    use crate::simd::{Avx2, Avx512, Simd};
+    #[cfg(target_arch = "aarch64")]
+    use crate::simd::Neon;
+    use crate::simd::Simd;
+    #[cfg(target_arch = "x86_64")]
+    use crate::simd::{Avx2, Avx512};
+
+    /// Sums that do not wait for each other: more than a multiply-add takes cycles, times the units that do one a cycle,
+    /// and with their two factors no more than the registers hold, of which AVX2 has 16. 64-bit Arm has four units.
+    const CHAINS: usize = if cfg!(target_arch = "aarch64") { 20 } else { 12 };
 
     /// # Safety
     /// Needs the instruction set of `S`.
     #[inline(always)]
     unsafe fn multiply_adds<S: Simd>(rounds: usize, factor: f32) {
-        // SAFETY: the caller's promise; no pointers are used.
+        // SAFETY: the caller's promise; the pointers are to locals.
         unsafe {
-            let factor = S::splat(factor);
-            let mut sums = [S::splat(1.0); CHAINS];
+            let factor = S::splat(&factor);
+            let mut sums = [S::splat(&1.0); CHAINS];
             for _ in 0..rounds {
                 for sum in &mut sums {
                     *sum = S::multiply_add(*sum, factor, factor);
@@ -168,8 +173,12 @@ mod x86 {
         };
     }
 
+    #[cfg(target_arch = "x86_64")]
     ceiling!(AVX2, Avx2, Isa::Avx2, "avx2,fma");
+    #[cfg(target_arch = "x86_64")]
     ceiling!(AVX512, Avx512, Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl");
+    #[cfg(target_arch = "aarch64")]
+    ceiling!(NEON, Neon, Isa::Neon, "neon");
 }
 
 #[cfg(test)]

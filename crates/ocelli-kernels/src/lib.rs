@@ -10,9 +10,9 @@
 //! - The result depends on the arguments and the table alone: sums run in an order fixed by the sizes.
 //! - Slices of the wrong length are a bug of the caller, reported by a panic that names it.
 
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
 mod axis;
-#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
 mod blocking;
 mod ceiling;
 mod common;
@@ -21,7 +21,7 @@ mod geometry;
 mod isa;
 pub mod random;
 mod scalar;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod simd;
 mod table;
 mod team;

@@ -171,7 +171,7 @@ macro_rules! plain {
 }
 
 /// A table of functions compiled with CPU features, which the instruction set must include.
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! featured {
     (($isa:expr, $features:literal)
      $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:expr;)*) => {
@@ -213,8 +213,9 @@ macro_rules! table {
 table!(portable_f32, f32, f32, scalar, cfg!(target_arch = "aarch64"), plain(Isa::Portable));
 table!(portable_f64, f64, f64, scalar, cfg!(target_arch = "aarch64"), plain(Isa::Portable));
 
+/// The tables of the architecture beside the portable ones, from slow to fast.
 #[cfg(target_arch = "x86_64")]
-mod x86 {
+mod native {
     use super::*;
 
     table!(avx2_f32, f32, crate::simd::Avx2, simd, true, featured(Isa::Avx2, "avx2,fma"));
@@ -240,30 +241,40 @@ mod x86 {
     pub(super) static F64: [&Kernels<f64>; 2] = [&avx2_f64::TABLE, &avx512_f64::TABLE];
 }
 
-/// The `f32` kernels of the best available instruction set up to `isa`.
+/// The tables of the architecture beside the portable ones.
+#[cfg(target_arch = "aarch64")]
+mod native {
+    use super::*;
+
+    table!(neon_f32, f32, crate::simd::Neon, simd, true, featured(Isa::Neon, "neon"));
+    table!(neon_f64, f64, f64, scalar, true, featured(Isa::Neon, "neon"));
+
+    pub(super) static F32: [&Kernels<f32>; 1] = [&neon_f32::TABLE];
+    pub(super) static F64: [&Kernels<f64>; 1] = [&neon_f64::TABLE];
+}
+
+/// This architecture has the portable tables alone.
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod native {
+    use super::*;
+
+    pub(super) static F32: [&Kernels<f32>; 0] = [];
+    pub(super) static F64: [&Kernels<f64>; 0] = [];
+}
+
+/// The best `f32` kernels that the CPU can run and `isa` includes.
 pub(crate) fn f32_kernels(isa: Isa) -> &'static Kernels<f32> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(table) = best(&x86::F32, isa) {
-        return table;
-    }
-    let _ = isa;
-    &portable_f32::TABLE
+    best(&native::F32, isa).unwrap_or(&portable_f32::TABLE)
 }
 
-/// The `f64` kernels of the best available instruction set up to `isa`.
+/// The best `f64` kernels that the CPU can run and `isa` includes.
 pub(crate) fn f64_kernels(isa: Isa) -> &'static Kernels<f64> {
-    #[cfg(target_arch = "x86_64")]
-    if let Some(table) = best(&x86::F64, isa) {
-        return table;
-    }
-    let _ = isa;
-    &portable_f64::TABLE
+    best(&native::F64, isa).unwrap_or(&portable_f64::TABLE)
 }
 
-/// The last table that the CPU can run and `isa` includes. `tables` go from slow to fast.
-#[cfg(target_arch = "x86_64")]
+/// The last of `tables` that the CPU can run and `isa` includes.
 fn best<T: Element>(tables: &[&'static Kernels<T>], isa: Isa) -> Option<&'static Kernels<T>> {
-    tables.iter().rev().find(|table| table.isa <= isa && table.isa.available()).copied()
+    tables.iter().rev().find(|table| isa.includes(table.isa) && table.isa.available()).copied()
 }
 
 #[cfg(test)]
@@ -272,10 +283,11 @@ mod tests {
 
     #[test]
     fn a_table_needs_no_more_than_was_asked_for_and_is_the_best_available() {
-        for isa in Isa::ALL {
-            let best = isa.min(Isa::detect());
-            assert_eq!(f32_kernels(isa).isa, best);
-            assert_eq!(f64_kernels(isa).isa, best);
+        for asked in Isa::ALL {
+            let runs = |isa: &Isa| asked.includes(*isa) && isa.available();
+            let best = Isa::ALL.into_iter().rfind(runs).unwrap();
+            assert_eq!(f32_kernels(asked).isa, best);
+            assert_eq!(f64_kernels(asked).isa, best);
         }
     }
 }

@@ -204,4 +204,4 @@ Examples:
 
 Same seed, same weights: whatever the number of threads, and however often a run was stopped and resumed.
 Ctrl-C, or closing the terminal, finishes the batch, writes a checkpoint and prints the command that resumes.
-OCELLI_ISA=portable|avx2|avx512 forces an instruction set [default: the best one].";
+OCELLI_ISA=portable|avx2|avx512|neon forces an instruction set [default: the best one].";

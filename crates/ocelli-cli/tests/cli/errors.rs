@@ -222,9 +222,15 @@ fn network_files_that_do_not_fit_name_the_layer_and_both_shapes() {
 }
 
 #[test]
-fn unknown_instruction_sets_are_refused_with_those_there_are() {
+fn unknown_instruction_sets_and_those_of_other_cpus_are_refused_with_those_there_are() {
     let place = Place::new();
-    let done = run(place.command("train digits --epochs 1").env("OCELLI_ISA", "sse9"));
-    assert_eq!(done.code, 2, "{}", done.stderr);
-    assert!(done.stderr.contains("sse9") && done.stderr.contains("portable"), "{}", done.stderr);
+    let foreign = if cfg!(target_arch = "aarch64") { "avx2" } else { "neon" };
+    for (name, reason) in [("sse9", "no instruction set has this name"), (foreign, "this CPU cannot run it")]
+    {
+        let done = run(place.command("train digits --epochs 1").env("OCELLI_ISA", name));
+        assert_eq!(done.code, 2, "{}", done.stderr);
+        for part in [name, reason, "portable"] {
+            assert!(done.stderr.contains(part), "{}", done.stderr);
+        }
+    }
 }

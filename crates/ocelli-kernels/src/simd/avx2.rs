@@ -56,8 +56,8 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> __m256 {
-        unsafe { _mm256_set1_ps(x) }
+    unsafe fn splat(from: *const f32) -> __m256 {
+        unsafe { _mm256_set1_ps(*from) }
     }
 
     #[inline(always)]

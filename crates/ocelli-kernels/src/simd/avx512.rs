@@ -51,8 +51,8 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn splat(x: f32) -> __m512 {
-        unsafe { _mm512_set1_ps(x) }
+    unsafe fn splat(from: *const f32) -> __m512 {
+        unsafe { _mm512_set1_ps(*from) }
     }
 
     #[inline(always)]

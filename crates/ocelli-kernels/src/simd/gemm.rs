@@ -217,10 +217,13 @@ unsafe fn pack_rows<S: Simd>(
             for p in first..depth.min(first + PACK_TERMS) {
                 let from = from.wrapping_add(p * strides[1] + row * strides[0]);
                 let to = to.wrapping_add(row * depth + p * rows);
-                // SAFETY: the caller's promise; a tile with more rows than a vector has lanes is copied singly.
+                // SAFETY: the caller's promise, for the term's elements of the tile's rows.
                 unsafe {
-                    if strides[0] == 1 && rows <= S::LANES {
-                        S::store_first(to, S::load_first(from, rows), rows);
+                    if strides[0] == 1 {
+                        for r in (0..rows).step_by(S::LANES) {
+                            let lanes = S::LANES.min(rows - r);
+                            S::store_first(to.add(r), S::load_first(from.add(r), lanes), lanes);
+                        }
                     } else {
                         for r in 0..rows {
                             *to.add(r) = *from.add(r * strides[0]);

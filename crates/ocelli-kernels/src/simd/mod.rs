@@ -18,6 +18,8 @@ mod correlation;
 mod depthwise;
 mod dots;
 pub(crate) mod gemm;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod scatter;
 mod tile;
 mod weights;
@@ -29,6 +31,8 @@ pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
 use dots::Dots;
+#[cfg(target_arch = "aarch64")]
+pub(crate) use neon::Neon;
 use tile::Tile;
 
 /// The vector operations of an instruction set, on `f32`.
@@ -53,7 +57,8 @@ pub(crate) trait Simd: Copy + 'static {
     const DOTS: &'static [[unsafe fn(&Dots); 2]];
 
     unsafe fn zero() -> Self::Vector;
-    unsafe fn splat(x: f32) -> Self::Vector;
+    /// One number in all lanes.
+    unsafe fn splat(from: *const f32) -> Self::Vector;
     unsafe fn load(from: *const f32) -> Self::Vector;
     /// The first `lanes` numbers, the others 0; reads no further.
     unsafe fn load_first(from: *const f32, lanes: usize) -> Self::Vector;

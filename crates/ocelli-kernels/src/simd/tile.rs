@@ -87,12 +87,14 @@ unsafe fn add_run<S: Simd, const R: usize, const V: usize, const WHOLE: bool>(
             let last = b.add((V - 1) * S::LANES);
             columns[V - 1] = if WHOLE { S::load(last) } else { S::load_first(last, tile.b_tail) };
             for r in 0..R {
-                let a = S::splat(*quads[r / 4].add(r % 4 * tile.a_row));
+                let a = S::splat(quads[r / 4].add(r % 4 * tile.a_row));
                 for v in 0..V {
                     sums[r][v] = S::multiply_add(a, columns[v], sums[r][v]);
                 }
             }
-            quads = quads.map(|quad| quad.wrapping_add(tile.a_step));
+            for quad in &mut quads {
+                *quad = quad.wrapping_add(tile.a_step);
+            }
             b = b.wrapping_add(tile.b_step);
         }
     }

@@ -47,7 +47,7 @@ fn write(control: Control) {
 
 #[cfg(target_arch = "aarch64")]
 type Control = u64;
-/// Flush to zero (bit 24) of FPCR.
+/// Flush to zero (bit 24) of FPCR: operands and results alike.
 #[cfg(target_arch = "aarch64")]
 const FLUSH: Control = 1 << 24;
 
