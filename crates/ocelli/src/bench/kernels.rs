@@ -197,7 +197,7 @@ impl List {
         ];
         for (m, n, k, transposed) in sizes {
             let b = if transposed { [1, k] } else { [n, 1] };
-            let gemm = Gemm { m, n, k, of_rows: m, a: [k, 1], b, c_row: n, write: Write::Set };
+            let gemm = Gemm { m, n, k, a: [k, 1], b, c_row: n, write: Write::Set, of_rows: m };
             let shape = format!("{m}×{n}×{k}{}", if transposed { ", B transposed" } else { "" });
             self.add("gemm", shape, m * n * k, m * k + k * n + m * n, move |kernels| {
                 let (a, b, mut c) = (values(gemm.a_len()), values(gemm.b_len()), values(gemm.c_len()));
