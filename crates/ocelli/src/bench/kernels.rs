@@ -336,6 +336,18 @@ impl List {
                 let (x, mut y) = (values(len), values(len));
                 move || (kernels.scale)(0.5, &x, &mut y, Write::Set)
             });
+            self.add("scale_in_place", len.to_string(), 0, 2 * len, move |kernels| {
+                let mut y = values(len);
+                move || (kernels.scale_in_place)(1.0, &mut y)
+            });
+            self.add("unary_in_place", format!("{len}, relu"), 0, 2 * len, move |kernels| {
+                let mut y = values(len);
+                move || (kernels.unary_in_place)(Unary::Relu, &mut y)
+            });
+            self.add("unary_backward_in_place", format!("{len}, relu"), 0, 3 * len, move |kernels| {
+                let (y, mut dy) = (values(len), values(len));
+                move || (kernels.unary_backward_in_place)(Unary::Relu, &y, &mut dy)
+            });
             self.add("multiply", len.to_string(), 0, 3 * len, move |kernels| {
                 let (a, b, mut y) = (values(len), values(len), values(len));
                 move || (kernels.multiply)(&a, &b, &mut y, Write::Set)
@@ -360,7 +372,43 @@ impl List {
             });
             self.add("column_affine", shape(), 0, 2 * len, move |kernels| {
                 let (scale, shift, x, mut y) = (values(channels), values(channels), values(len), values(len));
-                move || (kernels.column_affine)(&scale, &shift, &x, &mut y)
+                move || (kernels.column_affine)(&scale, &shift, &x, &[], None, &mut y)
+            });
+            self.add("column_affine", format!("{}, addend, relu", shape()), 0, 3 * len, move |kernels| {
+                let (scale, shift, x, addend) =
+                    (values(channels), values(channels), values(len), values(len));
+                let mut y = values(len);
+                move || (kernels.column_affine)(&scale, &shift, &x, &addend, Some(Unary::Relu), &mut y)
+            });
+            self.add("normalised_sums", shape(), 0, 2 * len, move |kernels| {
+                let ([inverse, centre], [x, g]) =
+                    ([(); 2].map(|()| values(channels)), [(); 2].map(|()| values(len)));
+                let [mut dots, mut sums] = [(); 2].map(|()| values(channels));
+                move || (kernels.normalised_sums)(&inverse, &centre, &x, &g, &mut dots, &mut sums)
+            });
+            self.add("activated_sums", format!("{}, relu", shape()), 0, 4 * len, move |kernels| {
+                let ([inverse, centre], [y, x]) =
+                    ([(); 2].map(|()| values(channels)), [(); 2].map(|()| values(len)));
+                let ([mut dots, mut sums], mut dy) = ([(); 2].map(|()| values(channels)), values(len));
+                let kernel = kernels.activated_sums;
+                move || kernel(Unary::Relu, &y, &inverse, &centre, &x, &mut dy, &mut dots, &mut sums)
+            });
+            self.add("normalised_backward", shape(), 0, 3 * len, move |kernels| {
+                let (constants, [x, g]) = ([(); 4].map(|()| values(channels)), [(); 2].map(|()| values(len)));
+                let mut dx = values(len);
+                let kernel = kernels.normalised_backward;
+                move || kernel(constants.each_ref().map(|c| &c[..]), &x, &g, &mut dx, Write::Set)
+            });
+            self.add("normalised_backward_in_place", shape(), 0, 3 * len, move |kernels| {
+                // Small factors, so that the numbers stay finite however often it is called.
+                let constants = [(); 4].map(|()| vec![0.5; channels]);
+                let (x, mut g) = (values(len), values(len));
+                let kernel = kernels.normalised_backward_in_place;
+                move || kernel(constants.each_ref().map(|c| &c[..]), &x, &mut g)
+            });
+            self.add("add_bias_in_place", shape(), 0, 2 * len, move |kernels| {
+                let (bias, mut y) = (vec![0.0; channels], values(len));
+                move || (kernels.add_bias_in_place)(&bias, &mut y)
             });
             self.add("column_dots", shape(), 0, 2 * len, move |kernels| {
                 let (dy, x, mut sums) = (values(len), values(len), values(channels));
