@@ -107,7 +107,7 @@ pub(crate) fn unary_backward<T: Math, const FMA: bool>(
 #[inline(always)]
 pub(crate) fn unary_backward_in_place<T: Math, const FMA: bool>(unary: Unary<T>, y: &[T], dy: &mut [T]) {
     debug_assert_eq!(y.len(), dy.len(), "unary_backward_in_place: dy is as long as y");
-    with_derivative!(unary, f => dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy = *dy * f(y)));
+    with_derivative!(unary, f => dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy *= f(y)));
 }
 
 /// y = a + b.
