@@ -155,16 +155,6 @@ fn residual_networks_take_fewer_steps_and_less_memory() {
         let plan = |fuse, options| Plan::new(&graph, PlanOptions { fuse, ..options }).unwrap();
         for options in [PlanOptions::train(64), PlanOptions::evaluate(64)] {
             let (fused, unfused) = (plan(true, options.clone()), plan(false, options.clone()));
-            println!(
-                "norm {norm}, {:?}: {} of {} steps, {} of {} elements, {} of {} barriers",
-                options.mode,
-                fused.step_count(),
-                unfused.step_count(),
-                fused.arena_len(),
-                unfused.arena_len(),
-                fused.barriers(),
-                unfused.barriers(),
-            );
             assert!(fused.step_count() < unfused.step_count() * 4 / 5);
             assert!(fused.barriers() <= unfused.barriers());
             assert!(fused.arena_len() < unfused.arena_len());

@@ -130,10 +130,9 @@ impl Fusion {
                     (chain.add, tail) = (Some((add, other)), add);
                 }
             }
-            if let Some(unary) = self.written_over_by(graph, tail) {
-                if graph.node(unary).op().is_some_and(|op| op.unary::<f32>().is_some()) {
-                    (chain.unary, tail) = (Some(unary), unary);
-                }
+            let unary = |v: &Value| graph.node(*v).op().is_some_and(|op| op.unary::<f32>().is_some());
+            if let Some(unary) = self.written_over_by(graph, tail).filter(unary) {
+                (chain.unary, tail) = (Some(unary), unary);
             }
             if tail != head {
                 chain.members().for_each(|member| self.turn[member.0] = tail);
