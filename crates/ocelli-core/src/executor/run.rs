@@ -9,7 +9,7 @@ use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
     Activated, BackwardInput, BackwardParams, Epilogue, Forward, Inputs, MAX_PARAMS, Operation, ParamViews,
-    Prepare, RandomState, Reads, Statistics,
+    Prepare, RandomState, Reads, Statistics, Values,
 };
 use crate::optim::{self, Optimizer};
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
@@ -26,22 +26,6 @@ pub(super) enum Goal {
     Forward,
     Gradients,
     Curvature,
-}
-
-/// The parameters of a run.
-#[derive(Clone, Copy)]
-pub(super) enum Values<'a, T> {
-    Fixed(&'a [T]),
-    Updated(Shared<'a, T>),
-}
-
-impl<'a, T: Element> Values<'a, T> {
-    fn get(&self) -> &'a [T] {
-        match self {
-            Values::Fixed(values) => values,
-            Values::Updated(shared) => shared.read(0..shared.len()),
-        }
-    }
 }
 
 /// The update of a run.
@@ -73,7 +57,10 @@ pub(super) struct Run<'a, T: Element> {
     pub(super) arena: Shared<'a, T>,
     pub(super) scratch: Shared<'a, T>,
     pub(super) costs: Shared<'a, T>,
+    /// Empty where gradients are not kept.
     pub(super) gradients: Shared<'a, T>,
+    /// Where sums of squares of gradients are noted; empty where they are not.
+    pub(super) norms: Shared<'a, f64>,
     pub(super) update: Option<UpdateRun<'a, T>>,
     pub(super) recorder: Option<&'a Recorder>,
 }
@@ -96,7 +83,8 @@ impl<'a, T: Element> Run<'a, T> {
                     watch.waited(number);
                 }
             }
-            let finite = step.work != Work::Update || self.costs_are_finite();
+            let moves = step.applies || step.work == Work::Update;
+            let finite = !moves || self.costs_are_finite();
             let own = Plan::share_of(index, count, step.parts);
             let together = if treats_samples_alone(step.work) { own.len().max(1) } else { 1 };
             for first in own.clone().step_by(together) {
@@ -134,9 +122,11 @@ impl<'a, T: Element> Run<'a, T> {
             Work::Statistics(value) => self.statistics(value, part, samples),
             Work::Forward(value) => self.forward(value, samples, worker),
             Work::Loss => self.loss(samples),
+            // Gradients that are not kept are of no use where nothing may be moved.
+            Work::BackwardParams(_) if step.applies && !finite => {}
             Work::BackwardParams(value) => self.backward_params(step, value, part, samples, worker),
             Work::BackwardInput(value, index) => self.backward_input(step, value, index, samples, worker),
-            Work::Update => self.update(part, finite),
+            Work::Update => self.update(part, finite, worker),
         }
     }
 
@@ -234,7 +224,17 @@ impl<'a, T: Element> Run<'a, T> {
             Cut::Units(all) => Plan::share_of(part, step.parts, all),
             _ => 0..signature.param_units,
         };
-        let mut gradients = self.param_gradients(value, part, &units);
+        let mut decays = [false; MAX_PARAMS];
+        decays.iter_mut().zip(node.trained()).for_each(|(decays, spec)| *decays = spec.role.decays());
+        let apply = |i: usize, first: usize, gradient: &[T]| {
+            let start = places.params[i].start + first;
+            let norm = self.plan.norm_of(step, part, i);
+            self.move_params(start..start + gradient.len(), decays[i], gradient, norm);
+        };
+        let mut gradients = match step.applies {
+            true => Default::default(),
+            false => self.param_gradients(value, part, &units),
+        };
         if samples.is_empty() {
             gradients.iter_mut().for_each(|g| g.fill(T::ZERO));
             return;
@@ -250,7 +250,10 @@ impl<'a, T: Element> Run<'a, T> {
             units,
             share: self.plan.share(),
             inputs: self.inputs(value, &samples, reads.input),
-            params: self.params(places),
+            params: match step.applies {
+                true => ParamViews { values: self.params, ranges: &[] },
+                false => self.params(places),
+            },
             saved: self.read_rows(places.saved, signature.saved, &samples, reads.saved),
             statistics: self.whole(places.statistics, reads.saved),
             output_gradient: self.read_rows(
@@ -261,6 +264,7 @@ impl<'a, T: Element> Run<'a, T> {
             ),
             activated,
             gradients,
+            apply: step.applies.then_some(&apply),
             scratch: self.scratch(worker),
         };
         let op = node.op().expect("an op");
@@ -339,24 +343,48 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// Adds up part of the gradients and, where the costs are `finite`, moves the parameters.
-    fn update(&self, part: usize, finite: bool) {
-        let update = self.update.as_ref().filter(|_| finite);
+    fn update(&self, part: usize, finite: bool, worker: usize) {
         if let Some(piece) = self.plan.pieces.get(part) {
-            let gradients = self.gradients.write(piece.range.clone());
-            self.add_up(piece, gradients);
-            if let (Some(update), Values::Updated(params)) = (update, &self.params) {
-                let params = params.write(piece.range.clone());
-                let slots = update.slots.each_ref().map(|slot| match slot.len() {
-                    0 => &mut [],
-                    _ => slot.write(piece.range.clone()),
-                });
-                let (rate, kernels) = (T::of(update.rate), self.kernels);
-                let how = optim::Update { rate, step: update.step, decay: piece.decays, kernels };
-                update.optimizer.update(how, params, gradients, slots);
+            let gradient: &[T] = match (self.plan.options.keep_gradients, &piece.sources[..]) {
+                (false, [one]) if one.count == 1 => {
+                    self.arena.read(one.offset..one.offset + piece.range.len())
+                }
+                (keep, _) => {
+                    let gradient = match keep {
+                        true => self.gradients.write(piece.range.clone()),
+                        false => &mut self.scratch(worker)[..piece.range.len()],
+                    };
+                    if piece.sources.is_empty() && !keep {
+                        gradient.fill(T::ZERO);
+                    }
+                    self.add_up(piece, gradient);
+                    gradient
+                }
+            };
+            if finite {
+                self.move_params(piece.range.clone(), piece.decays, gradient, part);
             }
         }
-        if part == 0 && update.is_some() && self.plan.options.mode == Mode::Train {
+        if part == 0 && finite && self.update.is_some() && self.plan.options.mode == Mode::Train {
             self.fold_statistics();
+        }
+    }
+
+    /// Moves the parameters of `range` along their gradient, if this pass moves any. Those who are to know norms find the sum
+    /// of squares added to the one numbered `norm`.
+    fn move_params(&self, range: Range<usize>, decay: bool, gradient: &[T], norm: usize) {
+        let (Some(update), Values::Updated(params)) = (&self.update, &self.params) else { return };
+        let params = params.write(range.clone());
+        let slots = update.slots.each_ref().map(|slot| match slot.len() {
+            0 => &mut [],
+            _ => slot.write(range.clone()),
+        });
+        let (rate, kernels) = (T::of(update.rate), self.kernels);
+        let how = optim::Update { rate, step: update.step, decay, kernels };
+        update.optimizer.update(how, params, gradient, slots);
+        if self.norms.len() > 0 {
+            let squares: f64 = gradient.iter().map(|g| g.f64() * g.f64()).sum();
+            self.norms.write(norm..norm + 1)[0] += squares;
         }
     }
 
@@ -407,7 +435,7 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     fn params(&self, places: &'a NodePlan) -> ParamViews<'a, T> {
-        ParamViews { data: self.params.get(), ranges: &places.params }
+        ParamViews { values: self.params, ranges: &places.params }
     }
 
     fn scratch(&self, worker: usize) -> &'a mut [T] {

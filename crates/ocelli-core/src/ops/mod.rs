@@ -9,8 +9,8 @@ mod sides;
 mod testing;
 
 pub(crate) use contract::{
-    Activated, BackwardInput, BackwardParams, BatchStatistics, Curvature, Epilogue, Forward, Inputs,
-    MAX_PARAMS, Operation, ParamViews, Place, Preparation, Prepare, Statistics,
+    Activated, Apply, BackwardInput, BackwardParams, BatchStatistics, BlockGradients, Curvature, Epilogue,
+    Forward, Inputs, MAX_PARAMS, Operation, ParamViews, Place, Preparation, Prepare, Statistics, Values,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
 pub(crate) use in_place::{InPlace, Relation, Relations};
@@ -214,6 +214,23 @@ macro_rules! with_preparation {
 }
 
 with_preparation!(Conv2d);
+
+/// Declares the ops that can hand over the gradient of their parameters block by block.
+macro_rules! with_block_gradients {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// Scratch for the blocks of so many units; `None` where the op cannot hand them over.
+            pub(crate) fn block_scratch(&self, node: &Node, units: usize) -> Option<usize> {
+                match self {
+                    $(Op::$op(op) => op.block_scratch(node, units),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+with_block_gradients!(Linear, Conv2d);
 
 /// Declares the ops that can work in the memory of what they read.
 macro_rules! with_in_place {

@@ -9,7 +9,7 @@ use super::memory::{MAX_LEN, place};
 use super::{
     Access, Buffer, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work,
 };
-use crate::ops::{Place, Reads, Relation};
+use crate::ops::{MAX_PARAMS, Place, Reads, Relation};
 use crate::{Error, Graph, Value};
 
 /// A batch is cut into at most this many parts. More would let more threads work at once, but make each matrix
@@ -54,6 +54,9 @@ impl Builder {
             return Err(Error::Graph(
                 "the network's output is its input; give it at least one layer".to_string(),
             ));
+        }
+        if options.curvature && !options.keep_gradients {
+            return Err(Error::Options("second derivatives are kept where gradients are: keep_gradients".into()));
         }
         if options.batch == 0 {
             return Err(Error::Options("a batch has at least one image; --batch 0 has none".to_string()));
@@ -229,11 +232,16 @@ impl Builder {
     fn backward(&mut self, value: Value) -> Result<(), Error> {
         let graph = Arc::clone(&self.plan.graph);
         let node = graph.node(value);
-        if node.trained_len() > 0 {
+        // The passes to the inputs read the parameters as they are.
+        let late = node.trained_len() > 0 && self.applies(value);
+        if node.trained_len() > 0 && !late {
             self.backward_params(value)?;
         }
         for index in 0..node.inputs().len() {
             self.backward_to(value, index)?;
+        }
+        if late {
+            self.backward_params(value)?;
         }
         self.passed(value);
         Ok(())
@@ -319,9 +327,7 @@ impl Builder {
         let (node, parts) = (graph.node(value), self.plan.parts);
         let signature = node.signature();
         let len = node.trained_len();
-        let terms = signature.macs / (len as u64).max(1) * self.plan.share() as u64;
-        let most = if terms < PARTIAL_TERMS { MAX_PARTIAL_LEN } else { MAX_LONG_PARTIAL_LEN };
-        let by_units = parts > 1 && signature.param_units > 1 && len.saturating_mul(parts) > most;
+        let by_units = self.by_units(value);
         let cut = if by_units { Cut::Units(signature.param_units) } else { Cut::Samples };
         let mut accesses = self.backward_accesses(value, signature.param_reads, !by_units);
         if let Some(unary) = self.plan.nodes[value.0].activated {
@@ -330,17 +336,49 @@ impl Builder {
             accesses.extend(self.read(self.plan.nodes[unary.0].output, true));
         }
         let copies = if by_units { 1 } else { parts };
-        let shared = graph.values().any(|v| v != value && graph.node(v).params() == node.params());
-        if copies > 1 || shared || signature.input_reads.param_gradients {
+        let applies = self.applies(value);
+        if !applies && (copies > 1 || !self.plan.options.keep_gradients || self.is_added_to(value)) {
             let buffer = self.repeated(BufferKind::ParamGradient(value), len, copies)?;
             self.plan.nodes[value.0].param_gradient = Some(buffer);
             accesses.push(Access { buffer, write: true, own_share: true });
         }
         self.step(Work::BackwardParams(value), cut, accesses, false);
+        let step = self.plan.steps.last_mut().expect("just pushed");
+        step.applies = applies;
         if let Cut::Units(units) = cut {
-            self.plan.steps.last_mut().expect("just pushed").parts = units.min(parts);
+            step.parts = units.min(parts);
+        }
+        if applies {
+            let (op, most) = (node.op().expect("an op"), signature.param_units.div_ceil(step.parts));
+            let blocks = [most, most - 1].map(|units| op.block_scratch(node, units).unwrap_or(0));
+            let scratch = signature.scratch + blocks[0].max(blocks[1]);
+            self.plan.scratch_len = self.plan.scratch_len.max(scratch);
         }
         Ok(())
+    }
+
+    /// Whether each part of the pass to the parameters writes rows of its own, summed over all samples.
+    fn by_units(&self, value: Value) -> bool {
+        let (node, parts) = (self.plan.graph.node(value), self.plan.parts);
+        let (signature, len) = (node.signature(), node.trained_len());
+        let terms = signature.macs / (len as u64).max(1) * self.plan.share() as u64;
+        let most = if terms < PARTIAL_TERMS { MAX_PARTIAL_LEN } else { MAX_LONG_PARTIAL_LEN };
+        parts > 1 && signature.param_units > 1 && len.saturating_mul(parts) > most
+    }
+
+    /// Whether the parameters of `value` are moved by the step that finds their gradient: where nobody wants it otherwise.
+    fn applies(&self, value: Value) -> bool {
+        let node = self.plan.graph.node(value);
+        let whole = self.plan.parts == 1 || self.by_units(value);
+        let can = node.op().is_some_and(|op| op.block_scratch(node, 1).is_some());
+        whole && can && !self.plan.options.keep_gradients && !self.is_added_to(value)
+    }
+
+    /// Whether what a pass to these parameters finds is read by others: layers that share them add theirs.
+    fn is_added_to(&self, value: Value) -> bool {
+        let (graph, node) = (&self.plan.graph, self.plan.graph.node(value));
+        let shared = graph.values().any(|v| v != value && graph.node(v).params() == node.params());
+        shared || node.signature().input_reads.param_gradients
     }
 
     fn finish(mut self) -> Result<Plan, Error> {
@@ -376,6 +414,9 @@ impl Builder {
     }
 
     fn update_step(&mut self) {
+        if !self.plan.options.keep_gradients {
+            self.plan.scratch_len = self.plan.scratch_len.max(PIECE_LEN);
+        }
         let gradients = self.plan.buffers.iter().enumerate();
         let reads = gradients
             .filter(|(_, b)| matches!(b.kind, BufferKind::ParamGradient(_) | BufferKind::Statistics(_)));
@@ -396,8 +437,10 @@ impl Builder {
 
     fn collect_pieces(&mut self) {
         let graph = Arc::clone(&self.plan.graph);
+        let applied = self.plan.steps.iter().filter(|step| step.applies).filter_map(|step| step.work.value());
+        let applied: Vec<usize> = applied.flat_map(|value| graph.node(value).params()).copied().collect();
         for (number, entry) in graph.layout().entries().iter().enumerate() {
-            if !entry.spec.role.trainable() {
+            if !entry.spec.role.trainable() || applied.contains(&number) {
                 continue;
             }
             let sources: Vec<Source> = graph.values().filter_map(|v| self.source(v, number)).collect();
@@ -408,8 +451,13 @@ impl Builder {
                 self.plan.pieces.push(Piece { range, decays: entry.spec.role.decays(), sources });
             }
         }
+        let mut norms = self.plan.pieces.len();
         if let Some(step) = self.plan.steps.last_mut().filter(|s| s.work == Work::Update) {
-            step.parts = self.plan.pieces.len().max(1);
+            step.parts = norms.max(1);
+        }
+        for step in self.plan.steps.iter_mut().filter(|step| step.applies) {
+            step.norms = norms;
+            norms += step.parts * MAX_PARAMS;
         }
     }
 
@@ -425,7 +473,7 @@ impl Builder {
 
     fn step(&mut self, work: Work, cut: Cut, accesses: Vec<Access>, accumulate: bool) {
         let parts = self.plan.parts;
-        self.plan.steps.push(Step { work, cut, parts, barrier: false, accumulate, accesses });
+        self.plan.steps.push(Step { work, cut, parts, barrier: false, accumulate, applies: false, norms: 0, accesses });
     }
 
     fn per_sample(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {
@@ -529,16 +577,25 @@ fn wanting_gradient(graph: &Graph, options: &PlanOptions) -> Vec<bool> {
 }
 
 /// A barrier goes before each step that touches what an earlier step since the last barrier touches, unless both
-/// only read it or each part keeps to its own share. The update always waits for everything.
+/// only read it or each part keeps to its own share; and before one that moves parameters, if a step since the last
+/// barrier read them or computed costs, which it must know. The update always waits for everything.
 fn set_barriers(plan: &mut Plan) {
     let mut since: Vec<(Cut, Access)> = Vec::new();
+    let mut last_barrier = 0;
     for index in 0..plan.steps.len() {
         let step = &plan.steps[index];
         let conflict =
             |a: &(Cut, Access)| step.accesses.iter().any(|b| conflict(&plan.buffers, *a, (step.cut, *b)));
-        let barrier = index > 0 && (step.work == Work::Update || since.iter().any(conflict));
+        let moves = plan.parts > 1 && step.applies;
+        let reads = |earlier: &Step| match (earlier.work.value(), step.work.value()) {
+            (Some(a), Some(b)) => plan.graph.node(a).params() == plan.graph.node(b).params(),
+            _ => earlier.work == Work::Loss,
+        };
+        let waits = moves && plan.steps[last_barrier..index].iter().any(reads);
+        let barrier = index > 0 && (step.work == Work::Update || waits || since.iter().any(conflict));
         if barrier {
             since.clear();
+            last_barrier = index;
         }
         since.extend(step.accesses.iter().map(|a| (step.cut, *a)));
         plan.steps[index].barrier = barrier;
