@@ -8,8 +8,8 @@ use super::profile::Recorder;
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
-    Activated, BackwardInput, BackwardParams, Epilogue, Forward, Inputs, MAX_PARAMS, Operation, ParamViews,
-    Prepare, RandomState, Reads, Statistics, Values,
+    Activated, BackwardInput, BackwardParams, Columns, Epilogue, Forward, Inputs, MAX_PARAMS, Operation, ParamViews,
+    Prepare, RandomState, Reads, Statistics, UnitPass, Values,
 };
 use crate::optim::{self, Optimizer};
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
@@ -86,7 +86,8 @@ impl<'a, T: Element> Run<'a, T> {
             let moves = step.applies || step.work == Work::Update;
             let finite = !moves || self.costs_are_finite();
             let own = Plan::share_of(index, count, step.parts);
-            let together = if treats_samples_alone(step.work) { own.len().max(1) } else { 1 };
+            let by_samples = step.cut == Cut::Samples && treats_samples_alone(step.work);
+            let together = if by_samples { own.len().max(1) } else { 1 };
             for first in own.clone().step_by(together) {
                 if self.plan.options.poison && self.goal != Goal::Forward {
                     self.scratch(index).fill(T::NAN);
@@ -120,6 +121,9 @@ impl<'a, T: Element> Run<'a, T> {
         match step.work {
             Work::Prepare(value, direction) => self.prepare(step, value, direction, part),
             Work::Statistics(value) => self.statistics(value, part, samples),
+            Work::Forward(_) | Work::BackwardInput(..) if step.cut != Cut::Samples => {
+                self.pass_units(step, part, samples, worker);
+            }
             Work::Forward(value) => self.forward(value, samples, worker),
             Work::Loss => self.loss(samples),
             // Gradients that are not kept are of no use where nothing may be moved.
@@ -180,6 +184,37 @@ impl<'a, T: Element> Run<'a, T> {
             Some(_) => op.forward_in_place(pass),
             None => op.forward(pass),
         }
+    }
+
+    /// Some units of a pass that is cut by them, for all samples.
+    fn pass_units(&self, step: &Step, part: usize, samples: Range<usize>, worker: usize) {
+        let Cut::Units(all) = step.cut else { unreachable!("invariant: it is cut by units") };
+        let (direction, value) = match step.work {
+            Work::BackwardInput(value, _) => (Direction::BackwardInput, value),
+            work => (Direction::Forward, work.value().expect("a pass of a node")),
+        };
+        let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
+        let (from, to) = match direction {
+            Direction::Forward => (self.inputs(value, &samples, true).get(0), places.output),
+            Direction::BackwardInput => (
+                self.read_rows(places.gradient, node.shape().len(), &samples, true),
+                self.plan.nodes[node.inputs()[0].0].gradient,
+            ),
+        };
+        let offset = self.plan.buffer(to).expect("planned").offset;
+        let pass = UnitPass {
+            node,
+            kernels: self.kernels,
+            direction,
+            units: Plan::share_of(part, step.parts, all),
+            batch: self.plan.options.batch,
+            from,
+            params: self.params(places),
+            to: Columns { arena: self.arena, offset, width: all },
+            write: if step.accumulate { Write::Add } else { Write::Set },
+            scratch: self.scratch(worker),
+        };
+        node.op().expect("an op").pass_units(pass);
     }
 
     /// What the head of a chain does in place of the nodes behind it.

@@ -60,9 +60,9 @@ impl Linear {
     }
 
     /// ∂C/∂x (samples × n) = g·W, or the same with squared weights.
-    fn product_to_input(&self, samples: usize, inputs: usize, write: Write) -> Gemm {
+    fn product_to_input(&self, samples: usize, share: usize, inputs: usize, write: Write) -> Gemm {
         let (m, n, k) = (samples, inputs, self.features);
-        Gemm { m, n, k, of_rows: m, a: [k, 1], b: [n, 1], c_row: n, write }
+        Gemm { m, n, k, of_rows: share, a: [k, 1], b: [n, 1], c_row: n, write }
     }
 
     /// ∂C/∂W (some of its rows × some of its n columns) = gᵀ·x, into rows that are `c_row` apart.
@@ -97,7 +97,7 @@ impl Operation for Linear {
         let passes = |samples| {
             [
                 self.product(samples, samples, n),
-                self.product_to_input(samples, n, Write::Set),
+                self.product_to_input(samples, samples, n, Write::Set),
                 self.product_to_weights(samples, n, [m, n], n),
             ]
         };
@@ -125,7 +125,7 @@ impl Operation for Linear {
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
-        let product = self.product_to_input(pass.samples.len(), pass.node.input_shapes()[0].len(), pass.write);
+        let product = self.product_to_input(pass.samples.len(), pass.share, pass.node.input_shapes()[0].len(), pass.write);
         (pass.kernels.gemm)(&product, pass.output_gradient, pass.params.get(0), pass.input_gradient, pass.scratch);
     }
 
@@ -182,7 +182,7 @@ impl Curvature for Linear {
         let n = pass.node.input_shapes()[0].len();
         let (squared, scratch) = pass.scratch.split_at_mut(n * self.features);
         squares(pass.params.get(0), squared);
-        let product = self.product_to_input(pass.samples.len(), n, pass.write);
+        let product = self.product_to_input(pass.samples.len(), pass.share, n, pass.write);
         (pass.kernels.gemm)(&product, pass.output_gradient, squared, pass.input_gradient, scratch);
     }
 

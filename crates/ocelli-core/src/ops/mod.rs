@@ -1,5 +1,6 @@
 //! The ops: each in one file with the lecture's three equations, and one line in the list below.
 
+mod by_units;
 mod connections;
 mod contract;
 mod defaults;
@@ -8,6 +9,7 @@ mod sides;
 #[cfg(test)]
 mod testing;
 
+pub(crate) use by_units::{ByUnits, Columns, UnitPass};
 pub(crate) use contract::{
     Activated, Apply, BackwardInput, BackwardParams, BatchStatistics, BlockGradients, Curvature, Epilogue,
     Forward, Inputs, MAX_PARAMS, Operation, ParamViews, Place, Preparation, Prepare, Statistics, Values,
@@ -231,6 +233,35 @@ macro_rules! with_block_gradients {
 }
 
 with_block_gradients!(Linear, Conv2d);
+
+/// Declares the ops whose passes can be cut by units.
+macro_rules! with_units {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// How many units the result of a pass has, if it is worth cutting by them.
+            pub(crate) fn units(&self, node: &Node, direction: Direction, batch: usize) -> Option<usize> {
+                match self {
+                    $(Op::$op(op) => op.units(node, direction, batch),)*
+                    _ => None,
+                }
+            }
+            pub(crate) fn unit_scratch(&self, node: &Node, direction: Direction, batch: usize) -> usize {
+                match self {
+                    $(Op::$op(op) => op.unit_scratch(node, direction, batch),)*
+                    _ => 0,
+                }
+            }
+            pub(crate) fn pass_units<T: Element>(&self, pass: UnitPass<'_, T>) {
+                match self {
+                    $(Op::$op(op) => op.pass_units(pass),)*
+                    _ => unreachable!("invariant: only ops with units are cut by them"),
+                }
+            }
+        }
+    };
+}
+
+with_units!(Linear);
 
 /// Declares the ops that can work in the memory of what they read.
 macro_rules! with_in_place {

@@ -201,9 +201,10 @@ impl Builder {
     }
 
     fn forward_step(&mut self, value: Value) {
+        let units = self.units(value, Direction::Forward);
         let places = &self.plan.nodes[value.0];
         let output = places.output.expect("invariant: an op has an output");
-        let mut accesses = self.input_accesses(value, true);
+        let mut accesses = self.input_accesses(value, units.is_none());
         accesses.extend(self.read(places.statistics, false));
         accesses.extend(self.prepared(value, Direction::Forward));
         if let Some((add, other)) = places.chain.and_then(|chain| chain.add) {
@@ -214,6 +215,25 @@ impl Builder {
         let written = [Some(output), places.saved].into_iter().flatten();
         accesses.extend(written.map(|buffer| Access { buffer, write: true, own_share: true }));
         self.step(Work::Forward(value), Cut::Samples, accesses, false);
+        self.cut_by_units(units);
+    }
+
+    /// How many units a pass is cut by, if it is.
+    fn units(&mut self, value: Value, direction: Direction) -> Option<usize> {
+        let options = &self.plan.options;
+        let (node, batch) = (self.plan.graph.node(value), options.batch);
+        let cuts = options.mode.has_backward() && self.plan.parts > 1 && !options.curvature;
+        let op = node.op().filter(|_| cuts)?;
+        let units = op.units(node, direction, batch)?;
+        self.plan.scratch_len = self.plan.scratch_len.max(op.unit_scratch(node, direction, batch));
+        Some(units)
+    }
+
+    /// Has the last step cut by units instead of samples.
+    fn cut_by_units(&mut self, units: Option<usize>) {
+        let Some(units) = units else { return };
+        let step = self.plan.steps.last_mut().expect("just pushed");
+        (step.cut, step.parts) = (Cut::Units(units), units.min(self.plan.parts));
     }
 
     fn loss(&mut self) -> Result<(), Error> {
@@ -284,7 +304,8 @@ impl Builder {
         }
         let own = self.plan.nodes[value.0].gradient.expect("invariant: what is passed has a gradient");
         self.prepare(value, Direction::BackwardInput)?;
-        let mut accesses = self.backward_accesses(value, node.signature().input_reads, true);
+        let units = self.units(value, Direction::BackwardInput);
+        let mut accesses = self.backward_accesses(value, node.signature().input_reads, units.is_none());
         accesses.extend(self.prepared(value, Direction::BackwardInput));
         if !self.has_gradient[input.0] {
             match self.fusion.backward(value) {
@@ -305,6 +326,7 @@ impl Builder {
         self.plan.buffers[buffer].kind = BufferKind::Gradient(input);
         accesses.push(Access { buffer, write: true, own_share: true });
         self.step(Work::BackwardInput(value, index), Cut::Samples, accesses, accumulate);
+        self.cut_by_units(units);
         Ok(())
     }
 

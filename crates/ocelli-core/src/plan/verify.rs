@@ -71,6 +71,10 @@ fn cuts_are_sound(plan: &Plan) {
                     && (1..=pieces).contains(&step.parts)
                     && apart
             }
+            (Work::Forward(value), Cut::Units(units)) => sound_units(plan, value, Direction::Forward, units, step),
+            (Work::BackwardInput(value, _), Cut::Units(units)) => {
+                sound_units(plan, value, Direction::BackwardInput, units, step)
+            }
             (_, Cut::Units(_)) | (Work::Prepare(..), _) => false,
             (_, Cut::Samples) => step.parts == plan.parts,
         };
@@ -78,6 +82,18 @@ fn cuts_are_sound(plan: &Plan) {
     }
     let costs = plan.steps.iter().filter(|step| step.work == Work::Loss).count();
     assert_eq!(costs, 1, "invariant: one step writes the costs");
+}
+
+/// Whether the op computes its units apart, each an element of every sample.
+fn sound_units(plan: &Plan, value: Value, direction: Direction, units: usize, step: &Step) -> bool {
+    let node = plan.graph.node(value);
+    let width = match direction {
+        Direction::Forward => node.shape().len(),
+        Direction::BackwardInput => node.input_shapes()[0].len(),
+    };
+    let offered = node.op().and_then(|op| op.units(node, direction, plan.options.batch));
+    let alone = node.inputs().len() == 1 && plan.over(value).is_none() && !plan.gradient_over(value, 0);
+    offered == Some(units) && units == width && (1..=units).contains(&step.parts) && alone
 }
 
 /// Elements of the arena that a step touches.
@@ -95,7 +111,7 @@ enum Share {
     Samples(usize),
     /// Part p the p-th run of so many elements.
     Slot(usize),
-    /// Each part its own units of the parameters, or pieces of packed weights.
+    /// Each part its own units of the parameters or of every sample, or pieces of packed weights.
     Units,
     /// Each part all of them.
     All,
@@ -242,7 +258,12 @@ fn rows(plan: &Plan, buffer: Option<usize>, width: usize, write: bool, step: &St
 
 /// `width` elements per sample: of each part its own, or where parts are not samples, of each part all.
 fn of_samples(plan: &Plan, offset: usize, width: usize, write: bool, step: &Step) -> Touch {
-    let share = if step.cut == Cut::Samples { Share::Samples(width) } else { Share::All };
+    let share = match step.cut {
+        Cut::Samples => Share::Samples(width),
+        // What a pass writes by units are columns of its own.
+        Cut::Units(_) if write && matches!(step.work, Work::Forward(_) | Work::BackwardInput(..)) => Share::Units,
+        _ => Share::All,
+    };
     Touch { range: offset..offset + width * plan.options.batch, write, share }
 }
 
