@@ -85,8 +85,7 @@ fn the_bits_do_not_depend_on_threads_memory_fusion_or_kept_gradients() {
 #[test]
 fn the_numbers_are_those_of_a_plan_in_one_part() {
     let graph = network();
-    let whole =
-        trained::<f64>(&graph, PlanOptions { parts: Some(1), ..options() }, 1, Isa::Portable);
+    let whole = trained::<f64>(&graph, PlanOptions { parts: Some(1), ..options() }, 1, Isa::Portable);
     let cut = trained::<f64>(&graph, options(), 2, Isa::Portable);
     for (i, (whole, cut)) in whole.iter().zip(&cut).enumerate() {
         assert!((whole - cut).abs() <= 1e-10 * whole.abs().max(1.0), "number {i}: {cut} instead of {whole}");

@@ -179,8 +179,10 @@ fn norms_are_those_of_the_gradients_in_the_step_that_noted_them() {
                 for entry in entries.iter().copied().filter(trained) {
                     let range = graph.layout().entries()[entry].range.clone();
                     let gradient = training.executor.gradients().data()[range].iter().map(|&g| f64::from(g));
-                    let (norm, found) =
-                        (gradient.map(|g| g * g).sum::<f64>().sqrt(), training.executor.gradient_norm(&[entry]));
+                    let (norm, found) = (
+                        gradient.map(|g| g * g).sum::<f64>().sqrt(),
+                        training.executor.gradient_norm(&[entry]),
+                    );
                     assert!((norm - found).abs() <= 1e-12 * norm, "{found} instead of {norm}");
                 }
             }
@@ -191,7 +193,8 @@ fn norms_are_those_of_the_gradients_in_the_step_that_noted_them() {
         for (kept, moved) in kept.iter().zip(&moved) {
             assert!((kept - moved).abs() <= 1e-9 * kept, "{moved} instead of {kept}");
         }
-        assert!(moved.iter().zip(&entries).all(|(norm, entry)| !trained(entry) || *norm > 0.0
+        assert!(moved.iter().zip(&entries).all(|(norm, entry)| !trained(entry)
+            || *norm > 0.0
             || graph.layout().entries()[*entry].name.starts_with("unread")));
     }
 }
@@ -202,7 +205,8 @@ fn a_plan_that_keeps_no_gradients_has_no_place_for_them() {
     let keep = plan(&graph, PlanOptions::train(BATCH));
     let moves = plan(&graph, PlanOptions { keep_gradients: false, ..PlanOptions::train(BATCH) });
     assert!(moves.arena_len() <= keep.arena_len());
-    let moved: u64 = moves.steps().filter(|s| matches!(s.work, Work::BackwardParams(_))).map(|s| s.moves).sum();
+    let moved: u64 =
+        moves.steps().filter(|s| matches!(s.work, Work::BackwardParams(_))).map(|s| s.moves).sum();
     let of = |name: &str| graph.layout().find(name).unwrap().range.len() as u64;
     let large = ["conv.weight", "conv.bias", "wide.weight", "wide.bias", "last.wide.weight"];
     assert_eq!(moved, large.map(of).iter().sum::<u64>());

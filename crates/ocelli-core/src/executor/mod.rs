@@ -224,7 +224,11 @@ impl<T: Element> Executor<T> {
     /// last step: also where the plan keeps no gradients. 0 where that step did not note norms, or had costs that are not
     /// finite.
     pub fn gradient_norm(&self, params: &[usize]) -> f64 {
-        params.iter().map(|&entry| self.plan.norm_parts(entry).map(|i| self.norms[i]).sum::<f64>()).sum::<f64>().sqrt()
+        params
+            .iter()
+            .map(|&entry| self.plan.norm_parts(entry).map(|i| self.norms[i]).sum::<f64>())
+            .sum::<f64>()
+            .sqrt()
     }
 
     /// A node's output for the last batch, if it is still there: always with `reuse` off.

@@ -8,8 +8,8 @@ use super::profile::Recorder;
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
-    Activated, BackwardInput, BackwardParams, Columns, Epilogue, Forward, Inputs, MAX_PARAMS, Operation, ParamViews,
-    Prepare, RandomState, Reads, Statistics, UnitPass, Values,
+    Activated, BackwardInput, BackwardParams, Columns, Epilogue, Forward, Inputs, MAX_PARAMS, Operation,
+    ParamViews, Prepare, RandomState, Reads, Statistics, UnitPass, Values,
 };
 use crate::optim::{self, Optimizer};
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};

@@ -124,7 +124,13 @@ impl ByUnits for Linear {
 
 impl Linear {
     /// The product with x, or g, on the left, for weights with rows of `inputs`.
-    fn units_product(&self, [m, n, k]: [usize; 3], batch: usize, direction: Direction, inputs: usize) -> Gemm {
+    fn units_product(
+        &self,
+        [m, n, k]: [usize; 3],
+        batch: usize,
+        direction: Direction,
+        inputs: usize,
+    ) -> Gemm {
         let b = if direction == Direction::Forward { [1, inputs] } else { [inputs, 1] };
         Gemm { m, n, k, of_rows: batch, a: [k, 1], b, c_row: n, write: Write::Set }
     }

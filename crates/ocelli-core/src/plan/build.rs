@@ -56,7 +56,9 @@ impl Builder {
             ));
         }
         if options.curvature && !options.keep_gradients {
-            return Err(Error::Options("second derivatives are kept where gradients are: keep_gradients".into()));
+            return Err(Error::Options(
+                "second derivatives are kept where gradients are: keep_gradients".into(),
+            ));
         }
         if options.batch == 0 {
             return Err(Error::Options("a batch has at least one image; --batch 0 has none".to_string()));
@@ -495,7 +497,16 @@ impl Builder {
 
     fn step(&mut self, work: Work, cut: Cut, accesses: Vec<Access>, accumulate: bool) {
         let parts = self.plan.parts;
-        self.plan.steps.push(Step { work, cut, parts, barrier: false, accumulate, applies: false, norms: 0, accesses });
+        self.plan.steps.push(Step {
+            work,
+            cut,
+            parts,
+            barrier: false,
+            accumulate,
+            applies: false,
+            norms: 0,
+            accesses,
+        });
     }
 
     fn per_sample(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {

@@ -71,7 +71,9 @@ fn cuts_are_sound(plan: &Plan) {
                     && (1..=pieces).contains(&step.parts)
                     && apart
             }
-            (Work::Forward(value), Cut::Units(units)) => sound_units(plan, value, Direction::Forward, units, step),
+            (Work::Forward(value), Cut::Units(units)) => {
+                sound_units(plan, value, Direction::Forward, units, step)
+            }
             (Work::BackwardInput(value, _), Cut::Units(units)) => {
                 sound_units(plan, value, Direction::BackwardInput, units, step)
             }
@@ -261,7 +263,9 @@ fn of_samples(plan: &Plan, offset: usize, width: usize, write: bool, step: &Step
     let share = match step.cut {
         Cut::Samples => Share::Samples(width),
         // What a pass writes by units are columns of its own.
-        Cut::Units(_) if write && matches!(step.work, Work::Forward(_) | Work::BackwardInput(..)) => Share::Units,
+        Cut::Units(_) if write && matches!(step.work, Work::Forward(_) | Work::BackwardInput(..)) => {
+            Share::Units
+        }
         _ => Share::All,
     };
     Touch { range: offset..offset + width * plan.options.batch, write, share }
@@ -330,19 +334,23 @@ fn pieces_are_apart(plan: &Plan) {
 fn moved_parameters_are_apart(plan: &Plan) {
     let mut left: Vec<Range<usize>> = trained(plan).cloned().collect();
     for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| step.applies) {
-        let Work::BackwardParams(value) = step.work else { panic!("invariant: {:?} moves nothing", step.work) };
+        let Work::BackwardParams(value) = step.work else {
+            panic!("invariant: {:?} moves nothing", step.work)
+        };
         let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
         let alone = step.parts == 1 || matches!(step.cut, Cut::Units(_));
         assert!(alone, "invariant: one part of {:?} moves each parameter", step.work);
         assert!(!plan.options.keep_gradients && places.param_gradient.is_none(), "invariant: it is not kept");
         // What a single worker does follows each other anyhow.
         let barrier = plan.steps[..=index].iter().rposition(|step| step.barrier || plan.parts == 1);
-        let behind = plan.parts == 1 || plan.steps[barrier.unwrap_or(0)..index].iter().all(|s| s.work != Work::Loss);
+        let behind =
+            plan.parts == 1 || plan.steps[barrier.unwrap_or(0)..index].iter().all(|s| s.work != Work::Loss);
         let costs = plan.steps[..index].iter().any(|s| s.work == Work::Loss);
         assert!(costs && behind, "invariant: {:?} knows all costs", step.work);
         for (range, spec) in places.params.iter().zip(node.trained()) {
             let own = left.iter().position(|r| r == range && r.len() == spec.shape.len());
-            let own = own.unwrap_or_else(|| panic!("invariant: {range:?} of '{}' is moved once", node.name()));
+            let own =
+                own.unwrap_or_else(|| panic!("invariant: {range:?} of '{}' is moved once", node.name()));
             left.swap_remove(own);
             let reads = |earlier: &Step| {
                 let places = earlier.work.value().map(|value| &plan.nodes[value.0]);
@@ -358,7 +366,11 @@ fn moved_parameters_are_apart(plan: &Plan) {
     if plan.options.mode.has_backward() {
         // None is forgotten: the pieces, which lie apart in trained parameters, are as long as these.
         let pieces: usize = plan.pieces.iter().map(|piece| piece.range.len()).sum();
-        assert_eq!(pieces, left.iter().map(ExactSizeIterator::len).sum::<usize>(), "invariant: all are moved");
+        assert_eq!(
+            pieces,
+            left.iter().map(ExactSizeIterator::len).sum::<usize>(),
+            "invariant: all are moved"
+        );
     }
 }
 
