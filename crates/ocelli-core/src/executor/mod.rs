@@ -1,5 +1,6 @@
 //! The executor: runs a plan over a batch, on a team of threads, allocating nothing.
 
+mod forward;
 mod profile;
 mod run;
 
@@ -13,7 +14,7 @@ use crate::ops::RandomState;
 use crate::optim::Optimizer;
 use crate::optimizer_state::OptimizerState;
 use crate::plan::BufferKind;
-use crate::{Error, Params, Plan, Value};
+use crate::{Error, Mode, Params, Plan, Value};
 
 use profile::Recorder;
 pub use profile::{Clock, Profile, StepTime};
@@ -68,6 +69,8 @@ pub struct Executor<T: Element> {
     differentiated: Option<usize>,
     /// Notes what each step takes, while it is asked for.
     recorder: Option<Recorder>,
+    /// The stamp of the parameters from which what is packed in the arena was made, if it is whole.
+    prepared: Option<u64>,
 }
 
 impl<T: Element> Executor<T> {
@@ -93,6 +96,7 @@ impl<T: Element> Executor<T> {
             costed: 0,
             differentiated: None,
             recorder: None,
+            prepared: None,
             plan,
         })
     }
@@ -108,7 +112,7 @@ impl<T: Element> Executor<T> {
     /// If the batch does not fit the plan: more samples than planned for, or inputs of another length.
     pub fn forward(&mut self, params: &Params<T>, inputs: &[&[T]], count: usize) -> &[T] {
         let batch = Batch { inputs, targets: None, count };
-        self.run(Values::Fixed(params.data()), &batch, None, RandomState::default(), None, Goal::Forward);
+        self.run(Values::of(params), &batch, None, RandomState::default(), None, Goal::Forward);
         self.output()
     }
 
@@ -117,7 +121,7 @@ impl<T: Element> Executor<T> {
     /// # Panics
     /// As [`Executor::forward`], and if the batch has no targets.
     pub fn evaluate(&mut self, params: &Params<T>, batch: &Batch<'_, T>, criterion: &Criterion) -> f64 {
-        let values = Values::Fixed(params.data());
+        let values = Values::of(params);
         self.run(values, batch, Some(criterion), RandomState::default(), None, Goal::Forward);
         self.cost(criterion)
     }
@@ -133,7 +137,7 @@ impl<T: Element> Executor<T> {
         criterion: &Criterion,
         random: RandomState,
     ) -> f64 {
-        let values = Values::Fixed(params.data());
+        let values = Values::of(params);
         self.run(values, batch, Some(criterion), random, None, Goal::Gradients);
         self.cost(criterion)
     }
@@ -183,7 +187,7 @@ impl<T: Element> Executor<T> {
         if !self.plan.options().curvature {
             return Err(Error::Options("this plan was made without second derivatives".to_string()));
         }
-        let values = Values::Fixed(params.data());
+        let values = Values::of(params);
         self.run(values, batch, Some(criterion), random, None, Goal::Curvature);
         Ok(())
     }
@@ -273,6 +277,13 @@ impl<T: Element> Executor<T> {
         self.check(batch, goal);
         assert!(criterion.is_none() || batch.targets.is_some(), "a cost needs targets");
         self.note(batch.count, criterion.is_some(), goal);
+        // Plans for evaluation keep what they pack; others pack it in each pass.
+        let stamp = params.stamp().filter(|_| self.plan.options().mode == Mode::Evaluate);
+        let prepared = stamp.is_some() && self.prepared == stamp;
+        if !prepared {
+            // Until the pass is through, what is packed is not whole.
+            self.prepared = None;
+        }
         let scale = criterion.map_or(T::ONE, |c| c.reduction.scale(batch.count));
         let run = Run {
             plan: &self.plan,
@@ -289,6 +300,7 @@ impl<T: Element> Executor<T> {
             gradients: Shared::new(self.gradients.as_mut().map_or(&mut [], |g| g.data_mut())),
             update,
             recorder: self.recorder.as_ref(),
+            prepared,
         };
         let team = if self.plan.parts() > 1 { &*self.team } else { &self.alone };
         let pass = || team.run(&|worker| run.work(worker));
@@ -296,6 +308,7 @@ impl<T: Element> Executor<T> {
             Some(recorder) => recorder.pass(pass),
             None => pass(),
         }
+        self.prepared = stamp;
     }
 
     fn check(&self, batch: &Batch<'_, T>, goal: Goal) {

@@ -94,7 +94,10 @@ impl Flow<'_> {
                 self.finds_inputs(&who, value);
                 let chain = plan.nodes[value.0].chain;
                 if let Some((add, other)) = chain.and_then(|chain| chain.add) {
-                    self.finds_output(&who, plan.graph.node(add).inputs()[other]);
+                    let addend = plan.graph.node(add).inputs()[other];
+                    if plan.graph.node(addend).op().is_some() {
+                        self.finds_output(&who, addend);
+                    }
                 }
                 let written = chain.map_or(value, |chain| chain.tail());
                 for member in [value, written] {
