@@ -2,6 +2,8 @@
 //!
 //! The same for all instruction sets, so that a plan made on one machine holds on another.
 
+pub(crate) mod matrix;
+
 use std::ops::Range;
 
 use crate::axis::Axis;
@@ -10,7 +12,7 @@ use crate::{Conv2d, Direction, Element, Gemm};
 /// Columns of the widest panel of any instruction set.
 const PANEL: usize = 48;
 /// Numbers in the widest vector.
-const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 /// Elements by which scratch may be off the alignment that loads like best.
 const ALIGN: usize = 16;
 
@@ -37,7 +39,7 @@ impl Gemm {
         }
         let width = self.n.min(WIDTH).next_multiple_of(LANES);
         let height = self.m.min(HEIGHT);
-        self.k.min(DEPTH) * (width + height) + ALIGN
+        (self.k.min(DEPTH) * (width + height)).max(matrix::product_scratch(self)) + ALIGN
     }
 }
 
@@ -49,9 +51,18 @@ impl Conv2d {
         }
         let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
         let forward = Correlation { y: Axis::forward(self, 0), x: Axis::forward(self, 1), inputs, outputs };
-        let mut most = forward.scratch();
-        for (_, shape) in self.phases(Direction::BackwardInput) {
-            most = most.max(shape.scratch());
+        let mut most = 0;
+        for direction in [Direction::Forward, Direction::BackwardInput] {
+            for (_, shape) in self.phases(direction) {
+                most = most.max(shape.scratch());
+                if self.is_for_matrix(direction) {
+                    let weights = shape.columns() / LANES * self.packed_column(direction, &shape);
+                    most = most.max(weights.saturating_add(shape.matrix_scratch(usize::MAX)));
+                }
+            }
+        }
+        if self.is_for_matrix_weights() {
+            most = most.max(forward.matrix_weights_scratch(usize::MAX));
         }
         // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
         // the forward direction may take several pixels as one.
@@ -67,7 +78,7 @@ impl Conv2d {
         let special = if self.is_depthwise() {
             self.weight_len()
         } else if self.is_dense() {
-            PRODUCT
+            PRODUCT.max(matrix::MOST)
         } else if self.is_narrow() {
             scatter_pixels(self) * self.filter_len() + PRODUCT
         } else {
@@ -117,19 +128,31 @@ impl Conv2d {
             if left < shape.blocks() {
                 let column = left * shape.columns();
                 let columns = shape.columns().min(shape.outputs - column);
-                start += column * shape.terms();
-                let range = start..start + columns.next_multiple_of(LANES) * shape.terms();
+                let column_len = self.packed_column(direction, &shape);
+                start += column / LANES * column_len;
+                let range = start..start + columns.div_ceil(LANES) * column_len;
                 return Piece { group, phase, column, columns, range };
             }
             left -= shape.blocks();
-            start += shape.packed_len();
+            start += self.packed_len_of(direction, &shape);
         }
         unreachable!("invariant: the pieces of a group are those of its phases")
     }
 
+    /// Elements from 16 columns of packed weights to the next: room for any unit's.
+    pub(crate) fn packed_column(&self, direction: Direction, shape: &Correlation) -> usize {
+        let vectors = shape.terms() * LANES;
+        if self.is_for_matrix(direction) { vectors.max(shape.matrix_packed()) } else { vectors }
+    }
+
+    /// Elements of one correlation's packed weights, of all blocks one after the other.
+    pub(crate) fn packed_len_of(&self, direction: Direction, shape: &Correlation) -> usize {
+        shape.outputs.div_ceil(LANES) * self.packed_column(direction, shape)
+    }
+
     /// Elements of one group's packed weights.
     pub(crate) fn packed_group(&self, direction: Direction) -> usize {
-        self.phases(direction).map(|(_, shape)| shape.packed_len()).sum()
+        self.phases(direction).map(|(_, shape)| self.packed_len_of(direction, &shape)).sum()
     }
 
     /// The correlations that a pass consists of in each group, with the phases of the strides that they are for.
@@ -255,11 +278,6 @@ impl Correlation {
     /// Blocks of so many columns.
     pub(crate) fn blocks(&self) -> usize {
         self.outputs.div_ceil(self.columns())
-    }
-
-    /// Elements of the packed weights, of all blocks one after the other.
-    pub(crate) fn packed_len(&self) -> usize {
-        self.terms() * self.outputs.next_multiple_of(LANES)
     }
 
     /// Samples that the gradient of the weights sums over at a time: enough that the sums are long.

@@ -28,6 +28,8 @@ impl Ceiling {
             Isa::Avx2 => &native::AVX2,
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512 => &native::AVX512,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => &native::AMX,
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => &native::NEON,
             _ => unreachable!("invariant: this CPU does not have it"),
@@ -40,6 +42,16 @@ impl Ceiling {
         // Factors that keep the sums near 1 and that the compiler does not know.
         (self.multiply_adds)(rounds, black_box(0.5));
         self.per_round * rounds as u64
+    }
+
+    /// Does `rounds` rounds of multiply-adds of bf16 in the matrix unit; how many that were, or `None` without such a unit.
+    pub fn matrix_multiply_adds(&self, rounds: usize) -> Option<u64> {
+        #[cfg(target_arch = "x86_64")]
+        if self.isa == Isa::Amx {
+            return Some(crate::amx::multiply_adds(rounds));
+        }
+        let _ = rounds;
+        None
     }
 
     /// Reads every element. What comes out is a sum of them all.
@@ -177,6 +189,8 @@ mod native {
     ceiling!(AVX2, Avx2, Isa::Avx2, "avx2,fma");
     #[cfg(target_arch = "x86_64")]
     ceiling!(AVX512, Avx512, Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl");
+    #[cfg(target_arch = "x86_64")]
+    ceiling!(AMX, Avx512, Isa::Amx, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl");
     #[cfg(target_arch = "aarch64")]
     ceiling!(NEON, Neon, Isa::Neon, "neon");
 }
@@ -192,6 +206,9 @@ mod tests {
             let ceiling = Ceiling::of(isa);
             assert_eq!(ceiling.isa, isa);
             assert_eq!(ceiling.multiply_adds(10), 10 * ceiling.multiply_adds(1));
+            let matrix = |rounds| ceiling.matrix_multiply_adds(rounds);
+            assert_eq!(matrix(10), matrix(1).map(|one| 10 * one));
+            assert_eq!(matrix(1).is_some(), isa == Isa::Amx);
             assert_eq!(
                 ceiling.read(&x),
                 x.iter().sum::<f32>(),

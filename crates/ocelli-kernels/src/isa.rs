@@ -12,13 +12,15 @@ pub enum Isa {
     Avx2,
     /// x86-64 with AVX-512 F, BW, DQ and VL.
     Avx512,
+    /// x86-64 with AVX-512 and AMX tiles of bf16, which the operating system lets the process use.
+    Amx,
     /// 64-bit Arm, all of which has NEON.
     Neon,
 }
 
 impl Isa {
     /// Every instruction set, those of each architecture slowest first.
-    pub const ALL: [Isa; 4] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Neon];
+    pub const ALL: [Isa; 5] = [Isa::Portable, Isa::Avx2, Isa::Avx512, Isa::Amx, Isa::Neon];
 
     /// The best instruction set that this CPU has.
     pub fn detect() -> Isa {
@@ -39,6 +41,8 @@ impl Isa {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
             }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => Isa::Avx512.available() && crate::amx::available(),
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => std::arch::is_aarch64_feature_detected!("neon"),
             // Those of other architectures.
@@ -48,7 +52,13 @@ impl Isa {
 
     /// Whether every CPU that has this instruction set can run the kernels of the other as well.
     pub fn includes(self, other: Isa) -> bool {
-        self == other || other == Isa::Portable || (self, other) == (Isa::Avx512, Isa::Avx2)
+        let below: &[Isa] = match self {
+            Isa::Portable => &[],
+            Isa::Avx2 | Isa::Neon => &[Isa::Portable],
+            Isa::Avx512 => &[Isa::Avx2, Isa::Portable],
+            Isa::Amx => &[Isa::Avx512, Isa::Avx2, Isa::Portable],
+        };
+        self == other || below.contains(&other)
     }
 
     /// Its name, as `OCELLI_ISA` takes it.
@@ -57,6 +67,7 @@ impl Isa {
             Isa::Portable => "portable",
             Isa::Avx2 => "avx2",
             Isa::Avx512 => "avx512",
+            Isa::Amx => "amx",
             Isa::Neon => "neon",
         }
     }

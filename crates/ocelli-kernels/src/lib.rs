@@ -10,6 +10,8 @@
 //! - The result depends on the arguments and the table alone: sums run in an order fixed by the sizes.
 //! - Slices of the wrong length are a bug of the caller, reported by a panic that names it.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
 mod axis;
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]

@@ -237,7 +237,16 @@ mod native {
         featured(Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
     );
 
-    pub(super) static F32: [&Kernels<f32>; 2] = [&avx2_f32::TABLE, &avx512_f32::TABLE];
+    table!(
+        amx_f32,
+        f32,
+        crate::amx::Matrix<3>,
+        simd,
+        true,
+        featured(Isa::Amx, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+    );
+
+    pub(super) static F32: [&Kernels<f32>; 3] = [&avx2_f32::TABLE, &avx512_f32::TABLE, &amx_f32::TABLE];
     pub(super) static F64: [&Kernels<f64>; 2] = [&avx2_f64::TABLE, &avx512_f64::TABLE];
 }
 
@@ -287,6 +296,8 @@ mod tests {
             let runs = |isa: &Isa| asked.includes(*isa) && isa.available();
             let best = Isa::ALL.into_iter().rfind(runs).unwrap();
             assert_eq!(f32_kernels(asked).isa, best);
+            // Matrix units have no f64.
+            let best = if best == Isa::Amx { Isa::Avx512 } else { best };
             assert_eq!(f64_kernels(asked).isa, best);
         }
     }

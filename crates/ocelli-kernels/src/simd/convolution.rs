@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::correlation::{Job, Weights};
 use super::window::{Source, Strides};
-use super::{Simd, depthwise, gemm, scatter, weights, widen};
+use super::{Products, Simd, depthwise, scatter, widen};
 use crate::axis::Axis;
 use crate::blocking::{Correlation, aligned};
 use crate::scalar::convolution::{check_bias, check_input, check_weights};
@@ -12,7 +12,7 @@ use crate::{Conv2d, Direction, Gemm, Write};
 
 /// See [`crate::Kernels::conv_pack`].
 #[inline(always)]
-pub(crate) fn pack<S: Simd>(
+pub(crate) fn pack<U: Products>(
     conv: &Conv2d,
     direction: Direction,
     w: &[f32],
@@ -34,7 +34,7 @@ pub(crate) fn pack<S: Simd>(
         let (_, shape) =
             conv.phases(direction).find(|(phase, _)| *phase == piece.phase).expect("it has pieces");
         // SAFETY: the slices have the lengths that the geometry asks for; a block is whole vectors of any set.
-        unsafe { weights.pack::<S>(&shape, piece.column, piece.columns, to.as_mut_ptr()) };
+        unsafe { U::pack(conv, direction, &weights, &shape, piece.column, piece.columns, to.as_mut_ptr()) };
     }
     assert!(left.is_empty(), "conv_pack: {} elements too many", left.len());
 }
@@ -78,7 +78,7 @@ fn backward_weights_of(conv: &Conv2d, phase: [usize; 2], group: usize, w: &[f32]
 
 /// See [`crate::Kernels::conv_forward`].
 #[inline(always)]
-pub(crate) fn forward<S: Simd>(
+pub(crate) fn forward<U: Products>(
     conv: &Conv2d,
     x: &[f32],
     w: &[f32],
@@ -102,18 +102,16 @@ pub(crate) fn forward<S: Simd>(
         let gemm = dense(samples, conv.samples, [conv.output[2], conv.filter_len()], write);
         let gemm = Gemm { a: [conv.filter_len(), 1], b: [1, conv.filter_len()], ..gemm };
         // SAFETY: the checks above; a sample's output is its row of C.
-        return unsafe {
-            gemm::run::<S>(&gemm, x.as_ptr(), w.as_ptr(), y.as_mut_ptr(), scratch.as_mut_ptr())
-        };
+        return unsafe { U::gemm(&gemm, x.as_ptr(), w.as_ptr(), y.as_mut_ptr(), scratch.as_mut_ptr()) };
     }
     for group in 0..conv.groups {
-        forward_group::<S>(conv, samples, group, x, w, packed, bias, y, scratch);
+        forward_group::<U>(conv, samples, group, x, w, packed, bias, y, scratch);
     }
 }
 
 /// The outputs of one group; the slices have been checked.
 #[inline(always)]
-fn forward_group<S: Simd>(
+fn forward_group<U: Products>(
     conv: &Conv2d,
     samples: usize,
     group: usize,
@@ -125,31 +123,33 @@ fn forward_group<S: Simd>(
     scratch: &mut [f32],
 ) {
     let [inputs, outputs] = [conv.group_inputs(), conv.group_outputs()];
+    let shape = Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs };
     let job = Job {
-        shape: Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs },
+        shape,
         samples,
         source: Source { at: x.as_ptr().wrapping_add(group * inputs), strides: Strides::of(conv.input) },
         weights: forward_weights(conv, group, w),
         packed: packed_group(conv, Direction::Forward, group, packed),
+        packed_column: conv.packed_column(Direction::Forward, &shape),
         bias: if bias.is_empty() { std::ptr::null() } else { bias[group * outputs..].as_ptr() },
         out: y.as_mut_ptr().wrapping_add(group * outputs),
         out_strides: Strides::of(conv.output),
         write: Write::Set,
     };
-    let by = conv.widening(S::LANES);
+    let by = conv.widening(U::Vectors::LANES);
     // SAFETY: the caller has checked that the slices hold `samples` images, the weights and the scratch of `conv`.
     unsafe {
         if by > 1 {
-            widen::forward::<S>(conv, by, &job, scratch.as_mut_ptr());
+            widen::forward::<U::Vectors>(conv, by, &job, scratch.as_mut_ptr());
         } else {
-            job.run::<S>(scratch.as_mut_ptr());
+            U::correlate(conv, Direction::Forward, &job, scratch.as_mut_ptr());
         }
     }
 }
 
 /// See [`crate::Kernels::conv_backward_input`].
 #[inline(always)]
-pub(crate) fn backward_input<S: Simd>(
+pub(crate) fn backward_input<U: Products>(
     conv: &Conv2d,
     dy: &[f32],
     w: &[f32],
@@ -170,9 +170,7 @@ pub(crate) fn backward_input<S: Simd>(
         let gemm = dense(samples, conv.samples, [conv.filter_len(), conv.output[2]], write);
         let gemm = Gemm { a: [conv.output[2], 1], b: [conv.filter_len(), 1], ..gemm };
         // SAFETY: the checks above; a sample's input is its row of C.
-        return unsafe {
-            gemm::run::<S>(&gemm, dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr(), scratch.as_mut_ptr())
-        };
+        return unsafe { U::gemm(&gemm, dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr(), scratch.as_mut_ptr()) };
     }
     if write == Write::Set && (conv.is_narrow() || conv.stride != [1, 1]) {
         // Scattered terms are added, and phases of the stride may have no taps.
@@ -181,7 +179,7 @@ pub(crate) fn backward_input<S: Simd>(
     if conv.is_narrow() {
         let (dy, w, dx) = (dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr());
         // SAFETY: the checks above: the slices hold `samples` images, the weights and the scratch of `conv`.
-        return unsafe { scatter::run::<S>(conv, samples, dy, w, dx, scratch.as_mut_ptr()) };
+        return unsafe { scatter::run::<U::Vectors>(conv, samples, dy, w, dx, scratch.as_mut_ptr()) };
     }
     for group in 0..conv.groups {
         let mut packed = packed_group(conv, Direction::BackwardInput, group, packed);
@@ -196,15 +194,16 @@ pub(crate) fn backward_input<S: Simd>(
                 },
                 weights: backward_weights_of(conv, phase, group, w),
                 packed,
+                packed_column: conv.packed_column(Direction::BackwardInput, &shape),
                 bias: std::ptr::null(),
                 out: dx.as_mut_ptr().wrapping_add(group * inputs),
                 out_strides: Strides::of(conv.input),
                 write,
             };
             // SAFETY: the slices have been checked; the axes name pixels and taps of `conv` alone.
-            unsafe { job.run::<S>(scratch.as_mut_ptr()) };
+            unsafe { U::correlate(conv, Direction::BackwardInput, &job, scratch.as_mut_ptr()) };
             if !packed.is_null() {
-                packed = packed.wrapping_add(shape.packed_len());
+                packed = packed.wrapping_add(conv.packed_len_of(Direction::BackwardInput, &shape));
             }
         }
     }
@@ -212,7 +211,7 @@ pub(crate) fn backward_input<S: Simd>(
 
 /// See [`crate::Kernels::conv_backward_weights`].
 #[inline(always)]
-pub(crate) fn backward_weights<S: Simd>(
+pub(crate) fn backward_weights<U: Products>(
     conv: &Conv2d,
     x: &[f32],
     dy: &[f32],
@@ -239,12 +238,12 @@ pub(crate) fn backward_weights<S: Simd>(
         let gemm = Gemm { a: [1, conv.output[2]], b: [conv.filter_len(), 1], ..gemm };
         let dy = dy[outputs.start..].as_ptr();
         // SAFETY: the checks above; an output's weights are its row of C.
-        return unsafe { gemm::run::<S>(&gemm, dy, x.as_ptr(), dw.as_mut_ptr(), scratch.as_mut_ptr()) };
+        return unsafe { U::gemm(&gemm, dy, x.as_ptr(), dw.as_mut_ptr(), scratch.as_mut_ptr()) };
     }
     // SAFETY: the checks above: the slices hold `samples` images, the rows of `outputs` and the scratch of `conv`.
     unsafe {
         let (x, dy, dw) = (x.as_ptr(), dy.as_ptr(), dw.as_mut_ptr());
-        weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch.as_mut_ptr());
+        U::weights(conv, samples, x, dy, dw, outputs, write, scratch.as_mut_ptr());
     }
 }
 

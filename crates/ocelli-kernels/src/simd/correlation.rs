@@ -9,7 +9,7 @@ use super::gemm::pack;
 use super::tile::{self, Panel, Start, Tile, panels};
 use super::window::{self, Source, Strides};
 use crate::Write;
-use crate::blocking::Correlation;
+use crate::blocking::{Correlation, LANES};
 
 /// Where the weights of a tap's inputs stand. The matrix of terms × outputs consists of runs of `depth` terms, tap
 /// after tap.
@@ -65,6 +65,8 @@ pub(crate) struct Job {
     pub(crate) weights: Weights,
     /// The weights as [`Weights::pack`] leaves them, block after block; null to pack them on the way.
     pub(crate) packed: *const f32,
+    /// From 16 columns of them to the next.
+    pub(crate) packed_column: usize,
     /// Null for none.
     pub(crate) bias: *const f32,
     /// The whole images; the axes say which pixels are written.
@@ -89,7 +91,7 @@ impl Job {
                     self.weights.pack::<S>(shape, column, columns, scratch);
                     scratch.cast_const()
                 } else {
-                    self.packed.add(column * shape.terms())
+                    self.packed.add(column / LANES * self.packed_column)
                 };
                 if shape.has_short_rows() && self.covers_images() {
                     self.run_patches::<S>(column, columns, packed, window);
@@ -107,13 +109,13 @@ impl Job {
     }
 
     /// The source from a sample on.
-    fn sample(&self, sample: usize) -> Source {
+    pub(crate) fn sample(&self, sample: usize) -> Source {
         let Source { at, strides } = self.source;
         Source { at: at.wrapping_add(sample * strides.sample), strides }
     }
 
     /// Whether the outputs are all of the images' pixels, in their order.
-    fn covers_images(&self) -> bool {
+    pub(crate) fn covers_images(&self) -> bool {
         let Correlation { y, x, .. } = self.shape;
         let row = x.count * self.out_strides.pixel;
         [y.every, x.every] == [1, 1]

@@ -3,7 +3,7 @@
 
 use super::dots::{self, Dots};
 use super::tile::{self, Panel, Start, Tile, panels, share, widest};
-use super::{Rows, Simd};
+use super::{Products, Rows, Simd};
 use crate::blocking::{DEPTH, HEIGHT, WIDTH, aligned};
 use crate::scalar::gemm::check;
 use crate::{Gemm, Write};
@@ -21,7 +21,7 @@ const PACK_TERMS: usize = 16;
 
 /// See [`Gemm`].
 #[inline(always)]
-pub(crate) fn gemm<S: Simd>(gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32], scratch: &mut [f32]) {
+pub(crate) fn gemm<U: Products>(gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32], scratch: &mut [f32]) {
     check(gemm, a, b, c);
     assert!(
         scratch.len() >= gemm.scratch::<f32>(),
@@ -32,8 +32,8 @@ pub(crate) fn gemm<S: Simd>(gemm: &Gemm, a: &[f32], b: &[f32], c: &mut [f32], sc
         return;
     }
     // SAFETY: the check above found every element that the geometry reaches inside the slices, and the scratch
-    // long enough; `S` is available because its table was handed out.
-    unsafe { run::<S>(gemm, a.as_ptr(), b.as_ptr(), c.as_mut_ptr(), aligned(scratch).as_mut_ptr()) }
+    // long enough; `U` is available because its table was handed out.
+    unsafe { U::gemm(gemm, a.as_ptr(), b.as_ptr(), c.as_mut_ptr(), aligned(scratch).as_mut_ptr()) }
 }
 
 /// The product on pointers, for kernels that are made of products.

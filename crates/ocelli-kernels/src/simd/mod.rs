@@ -9,12 +9,17 @@
 
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
+use crate::blocking::Correlation;
+use crate::{Conv2d, Direction, Gemm, Write};
+
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod convolution;
-mod correlation;
+pub(crate) mod correlation;
 mod depthwise;
 mod dots;
 pub(crate) mod gemm;
@@ -22,14 +27,15 @@ pub(crate) mod gemm;
 mod neon;
 mod scatter;
 mod tile;
-mod weights;
+pub(crate) mod weights;
 mod widen;
-mod window;
+pub(crate) mod window;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+use correlation::{Job, Weights};
 use dots::Dots;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon;
@@ -75,3 +81,85 @@ pub(crate) trait Simd: Copy + 'static {
 
 /// As many vectors as the widest vector has lanes; instruction sets with shorter ones use the first.
 pub(crate) type Rows<V> = [V; 16];
+
+/// What matrix products and convolutions are made of, by the unit that multiplies: vectors ([`Simd`]), or others that leave
+/// to vectors what they are not good for.
+///
+/// # Safety
+/// The CPU has the unit. Otherwise as the functions of that name for vectors.
+pub(crate) trait Products {
+    /// The vectors beside the unit.
+    type Vectors: Simd;
+
+    /// [`gemm::run`].
+    unsafe fn gemm(gemm: &Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32);
+
+    /// [`Weights::pack`], of weights for a pass of `conv`.
+    unsafe fn pack(
+        conv: &Conv2d,
+        direction: Direction,
+        weights: &Weights,
+        shape: &Correlation,
+        column: usize,
+        columns: usize,
+        to: *mut f32,
+    );
+
+    /// [`Job::run`], of a job that is a part of a pass of `conv`.
+    unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32);
+
+    /// [`weights::run`].
+    unsafe fn weights(
+        conv: &Conv2d,
+        samples: usize,
+        x: *const f32,
+        dy: *const f32,
+        dw: *mut f32,
+        outputs: Range<usize>,
+        write: Write,
+        scratch: *mut f32,
+    );
+}
+
+// SAFETY (all of them): the caller's promise.
+#[allow(clippy::undocumented_unsafe_blocks)]
+impl<S: Simd> Products for S {
+    type Vectors = S;
+
+    #[inline(always)]
+    unsafe fn gemm(gemm: &Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
+        unsafe { gemm::run::<S>(gemm, a, b, c, scratch) }
+    }
+
+    #[inline(always)]
+    unsafe fn pack(
+        _conv: &Conv2d,
+        _direction: Direction,
+        weights: &Weights,
+        shape: &Correlation,
+        column: usize,
+        columns: usize,
+        to: *mut f32,
+    ) {
+        unsafe { weights.pack::<S>(shape, column, columns, to) }
+    }
+
+    #[inline(always)]
+    unsafe fn correlate(_conv: &Conv2d, _direction: Direction, job: &Job, scratch: *mut f32) {
+        unsafe { job.run::<S>(scratch) }
+    }
+
+    #[inline(always)]
+    unsafe fn weights(
+        conv: &Conv2d,
+        samples: usize,
+        x: *const f32,
+        dy: *const f32,
+        dw: *mut f32,
+        outputs: Range<usize>,
+        write: Write,
+        scratch: *mut f32,
+    ) {
+        unsafe { weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch) }
+    }
+}

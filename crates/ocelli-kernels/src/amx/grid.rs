@@ -1,0 +1,275 @@
+//! Products of any size, from tiles: which tiles the micro-kernel takes at a time, and where their sums go.
+
+use std::arch::x86_64::*;
+
+use super::SIDE;
+use super::tile::{Product, Start};
+
+/// Numbers of scratch for [`Grid::run`]: the sums of four tiles, and a row of them.
+pub(super) const SCRATCH: usize = 4 * SIDE * SIDE + 4 * SIDE;
+
+/// A as the tiles take it; see [`Product`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left {
+    pub(super) at: *const u8,
+    pub(super) tile: usize,
+    pub(super) row: usize,
+    pub(super) part: usize,
+    pub(super) offsets: *const u32,
+}
+
+/// B as the tiles take it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Right {
+    pub(super) at: *const u8,
+    pub(super) tile: usize,
+}
+
+/// What the sums start from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum From {
+    /// 0.
+    Zero,
+    /// A number for each column.
+    Row(*const f32),
+    /// What is there.
+    Destination,
+}
+
+/// Where the sums go, which is also where [`From::Destination`] reads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum To {
+    /// Rows so many numbers apart.
+    Rows(*mut f32, usize),
+    /// Rows at these places behind the first number.
+    Places(*mut f32, *const usize),
+    /// Columns so many numbers apart.
+    Columns(*mut f32, usize),
+}
+
+/// C = start + A·B, `m` × `n`, from so many blocks of terms.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    pub(super) left: Left,
+    pub(super) right: Right,
+    pub(super) blocks: usize,
+    pub(super) m: usize,
+    pub(super) n: usize,
+    pub(super) from: From,
+    pub(super) to: To,
+    /// [`SCRATCH`] numbers.
+    pub(super) scratch: *mut f32,
+}
+
+impl Grid {
+    /// # Safety
+    /// The tiles are configured; the operands are whole tiles that are valid, with every number of A in the rows that C
+    /// has and every number of B set; where the sums go is valid for C.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    pub(super) unsafe fn run<const P: usize>(&self) {
+        let (rows, columns) = (self.m.div_ceil(SIDE), self.n.div_ceil(SIDE));
+        let (even_rows, even_columns) = (rows & !1, columns & !1);
+        // SAFETY: the caller's promise; each tile is computed once.
+        unsafe {
+            for j in (0..even_columns).step_by(2) {
+                for i in (0..even_rows).step_by(2) {
+                    self.cell::<P>(i, j, 2, 2);
+                }
+            }
+            if rows > even_rows {
+                for j in (0..columns).step_by(4) {
+                    self.cell::<P>(even_rows, j, 1, 4.min(columns - j));
+                }
+            }
+            if columns > even_columns {
+                for i in (0..even_rows).step_by(4) {
+                    self.cell::<P>(i, even_columns, 4.min(even_rows - i), 1);
+                }
+            }
+        }
+    }
+
+    /// `rows` × `columns` tiles from tile (i, j) on.
+    ///
+    /// # Safety
+    /// As [`Grid::run`].
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn cell<const P: usize>(&self, i: usize, j: usize, rows: usize, columns: usize) {
+        let area = Area {
+            row: i * SIDE,
+            column: j * SIDE,
+            rows: (rows * SIDE).min(self.m - i * SIDE),
+            columns: (columns * SIDE).min(self.n - j * SIDE),
+        };
+        let whole = area.rows == rows * SIDE && area.columns == columns * SIDE;
+        let (c, c_row, aside) = match self.to {
+            To::Rows(c, row) if whole => (c.wrapping_add(area.row * row + area.column), row * 4, false),
+            _ => (self.scratch, columns * 64, true),
+        };
+        // SAFETY: the caller's promise; the scratch holds four tiles, and a row of their columns behind them.
+        unsafe {
+            let start = match self.from {
+                From::Zero => Start::zero(),
+                From::Row(row) if area.columns == columns * SIDE => Start::row(row.add(area.column)),
+                From::Row(row) => {
+                    let copy = self.scratch.add(4 * SIDE * SIDE);
+                    copy.copy_from_nonoverlapping(row.add(area.column), area.columns);
+                    Start::row(copy)
+                }
+                From::Destination => {
+                    if aside {
+                        self.fetch(&area, columns * SIDE);
+                    }
+                    Start::there(c, c_row)
+                }
+            };
+            let left = self.left;
+            let product = Product {
+                a: left.at.add(i * left.tile),
+                a_tile: left.tile,
+                a_row: left.row,
+                a_part: left.part,
+                offsets: left.offsets,
+                b: self.right.at.add(j * self.right.tile),
+                b_tile: self.right.tile,
+                blocks: self.blocks,
+                start,
+                c,
+                c_row,
+                c_tile: c_row * SIDE,
+            };
+            product.run::<P>(rows, columns);
+            if aside {
+                self.put(&area, columns * SIDE);
+            }
+        }
+    }
+
+    /// Copies an area of C into the scratch, whose rows are `width` numbers apart.
+    ///
+    /// # Safety
+    /// As [`Grid::run`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn fetch(&self, area: &Area, width: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.to {
+                To::Rows(c, row) => area.each_row(
+                    |i| c.add((area.row + i) * row),
+                    |i, v, c| {
+                        _mm512_storeu_ps(
+                            self.scratch.add(i * width + v),
+                            _mm512_maskz_loadu_ps(area.lanes(v), c),
+                        );
+                    },
+                ),
+                To::Places(c, places) => area.each_row(
+                    |i| c.add(*places.add(area.row + i)),
+                    |i, v, c| {
+                        _mm512_storeu_ps(
+                            self.scratch.add(i * width + v),
+                            _mm512_maskz_loadu_ps(area.lanes(v), c),
+                        );
+                    },
+                ),
+                To::Columns(c, column) => {
+                    for j in 0..area.columns {
+                        let c = c.add((area.column + j) * column + area.row);
+                        for i in 0..area.rows {
+                            *self.scratch.add(i * width + j) = *c.add(i);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Copies an area of C from the scratch.
+    ///
+    /// # Safety
+    /// As [`Grid::run`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn put(&self, area: &Area, width: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match self.to {
+                To::Rows(c, row) => area.each_row(
+                    |i| c.add((area.row + i) * row),
+                    |i, v, c| {
+                        _mm512_mask_storeu_ps(
+                            c,
+                            area.lanes(v),
+                            _mm512_loadu_ps(self.scratch.add(i * width + v)),
+                        );
+                    },
+                ),
+                To::Places(c, places) => area.each_row(
+                    |i| c.add(*places.add(area.row + i)),
+                    |i, v, c| {
+                        _mm512_mask_storeu_ps(
+                            c,
+                            area.lanes(v),
+                            _mm512_loadu_ps(self.scratch.add(i * width + v)),
+                        );
+                    },
+                ),
+                To::Columns(c, column) => self.put_columns(area, width, c, column),
+            }
+        }
+    }
+
+    /// # Safety
+    /// As [`Grid::run`].
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn put_columns(&self, area: &Area, width: usize, c: *mut f32, column: usize) {
+        use crate::simd::{Avx512, Simd};
+        // SAFETY: the caller's promise; the scratch has whole tiles.
+        unsafe {
+            for i in (0..area.rows).step_by(SIDE) {
+                for j in (0..area.columns).step_by(SIDE) {
+                    let mut rows = [_mm512_setzero_ps(); SIDE];
+                    for (r, row) in rows.iter_mut().enumerate() {
+                        *row = _mm512_loadu_ps(self.scratch.add((i + r) * width + j));
+                    }
+                    Avx512::transpose(&mut rows);
+                    let lanes = lanes(area.rows - i);
+                    for (r, row) in rows.iter().enumerate().take(area.columns - j) {
+                        let c = c.add((area.column + j + r) * column + area.row + i);
+                        _mm512_mask_storeu_ps(c, lanes, *row);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A part of C.
+struct Area {
+    row: usize,
+    column: usize,
+    rows: usize,
+    columns: usize,
+}
+
+impl Area {
+    /// Which of the numbers from column `v` of the area on are in it.
+    fn lanes(&self, v: usize) -> __mmask16 {
+        lanes(self.columns - v)
+    }
+
+    /// Calls `visit(row, column, place)` for each vector of the area, whose rows start at `place`.
+    #[inline(always)]
+    fn each_row(&self, place: impl Fn(usize) -> *mut f32, visit: impl Fn(usize, usize, *mut f32)) {
+        for i in 0..self.rows {
+            let place = place(i).wrapping_add(self.column);
+            for v in (0..self.columns).step_by(SIDE) {
+                visit(i, v, place.wrapping_add(v));
+            }
+        }
+    }
+}
+
+fn lanes(count: usize) -> __mmask16 {
+    if count >= SIDE { !0 } else { (1 << count) - 1 }
+}

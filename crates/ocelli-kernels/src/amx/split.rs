@@ -1,0 +1,175 @@
+//! Numbers of `f32` as sums of bf16, in the order in which tiles take them.
+//!
+//! A block of 32 terms t is stored as the pairs (i, i + 16): 16 words of 32 bits. Sums do not care about the order of
+//! their terms if both operands have the same, and this one takes no shuffle: the upper halves of two vectors.
+
+use std::arch::x86_64::*;
+
+use super::{BLOCK, SIDE, TILE};
+
+/// The upper half of a 32-bit word, which is a number of bf16 if the word is one of `f32`.
+const UPPER: i32 = 0xffff_0000_u32 as i32;
+
+/// P numbers of bf16, in the upper halves, whose sum is the number: each is what is left rounded to the nearest, ties
+/// away from 0. The third is what then is left as it stands: it has 8 significant bits.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn split<const P: usize>(number: __m512) -> [__m512i; P] {
+    let mut parts = [_mm512_setzero_si512(); P];
+    let mut left = number;
+    for (p, part) in parts.iter_mut().enumerate() {
+        let bits = _mm512_castps_si512(left);
+        if p == 2 {
+            *part = bits;
+            break;
+        }
+        let rounded =
+            _mm512_and_si512(_mm512_add_epi32(bits, _mm512_set1_epi32(0x8000)), _mm512_set1_epi32(UPPER));
+        *part = if P == 1 {
+            // A NaN whose payload is all ones would be rounded to 0. Where there are three parts, the last one keeps it.
+            _mm512_mask_mov_epi32(rounded, _mm512_cmpunord_ps_mask(left, left), bits)
+        } else {
+            rounded
+        };
+        left = _mm512_sub_ps(left, _mm512_castsi512_ps(*part));
+    }
+    parts
+}
+
+/// Words of the upper halves of two vectors.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn pair(first: __m512i, second: __m512i) -> __m512i {
+    // a | (b & c)
+    _mm512_ternarylogic_epi32::<0xf8>(_mm512_srli_epi32::<16>(first), second, _mm512_set1_epi32(UPPER))
+}
+
+#[inline]
+fn lanes(count: usize) -> __mmask16 {
+    if count >= SIDE { !0 } else { (1 << count) - 1 }
+}
+
+/// Splits a row of `terms` numbers into blocks: part p goes to `to` + p·`part` bytes, blocks of 64 bytes one after the
+/// other, or `block` bytes apart. Terms beyond the last one are 0.
+///
+/// # Safety
+/// The CPU has AVX-512; `from` is valid for `terms` numbers, `to` for the blocks of all parts.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn row<const P: usize>(
+    from: *const f32,
+    terms: usize,
+    to: *mut u8,
+    part: usize,
+    block: usize,
+) {
+    let mut to = to;
+    let mut done = 0;
+    // SAFETY: the caller's promise; no lane beyond the terms is read.
+    unsafe {
+        while done < terms {
+            let from = from.add(done);
+            let (first, second) = if terms - done >= BLOCK {
+                (_mm512_loadu_ps(from), _mm512_loadu_ps(from.add(SIDE)))
+            } else {
+                let left = terms - done;
+                let second = from.wrapping_add(SIDE);
+                (
+                    _mm512_maskz_loadu_ps(lanes(left), from),
+                    _mm512_maskz_loadu_ps(lanes(left.saturating_sub(SIDE)), second),
+                )
+            };
+            let (first, second) = (split::<P>(first), split::<P>(second));
+            for p in 0..P {
+                _mm512_storeu_si512(to.add(p * part).cast(), pair(first[p], second[p]));
+            }
+            to = to.add(block);
+            done += BLOCK;
+        }
+    }
+}
+
+/// Fills P tiles, one after the other, from rows of terms: word j of a tile's row i is the pair of rows i and i + 16 at
+/// column j: what B is where its rows stand as rows. `row(t)` is where term t's columns start; there are `terms` rows
+/// and `columns` columns, and 0 elsewhere.
+///
+/// # Safety
+/// The CPU has AVX-512; the rows are valid for the columns, `to` for P tiles.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn pairs<const P: usize>(
+    row: impl Fn(usize) -> *const f32,
+    terms: usize,
+    columns: usize,
+    to: *mut u8,
+) {
+    let mask = lanes(columns);
+    // SAFETY: the caller's promise; nothing is read where there is no row or column.
+    unsafe {
+        for i in 0..SIDE {
+            let load = |t: usize| {
+                if t < terms { _mm512_maskz_loadu_ps(mask, row(t)) } else { _mm512_setzero_ps() }
+            };
+            let (first, second) = (split::<P>(load(i)), split::<P>(load(i + SIDE)));
+            for p in 0..P {
+                _mm512_storeu_si512(to.add(p * TILE + i * 64).cast(), pair(first[p], second[p]));
+            }
+        }
+    }
+}
+
+/// Fills P tiles from rows whose terms stand next to each other: row i of a tile has the pairs of row i. There are
+/// `rows` rows of `terms` terms, `stride` numbers apart, and 0 elsewhere: what A is where its rows stand as rows.
+///
+/// # Safety
+/// The CPU has AVX-512; `from` is valid for the rows' terms, `to` for P tiles.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn rows<const P: usize>(
+    from: *const f32,
+    stride: usize,
+    rows: usize,
+    terms: usize,
+    to: *mut u8,
+) {
+    let (first, second) = (lanes(terms), lanes(terms.saturating_sub(SIDE)));
+    // SAFETY: the caller's promise; nothing is read where there is no row or term.
+    unsafe {
+        for i in 0..SIDE {
+            let from = from.wrapping_add(i * stride);
+            let (first, second) = if i < rows {
+                (_mm512_maskz_loadu_ps(first, from), _mm512_maskz_loadu_ps(second, from.wrapping_add(SIDE)))
+            } else {
+                (_mm512_setzero_ps(), _mm512_setzero_ps())
+            };
+            let (first, second) = (split::<P>(first), split::<P>(second));
+            for p in 0..P {
+                _mm512_storeu_si512(to.add(p * TILE + i * 64).cast(), pair(first[p], second[p]));
+            }
+        }
+    }
+}
+
+/// Turns the 16 × 16 words of each of `count` tiles: rows as A takes them become columns as B takes them, and back.
+///
+/// # Safety
+/// The CPU has AVX-512; `tiles` is valid for so many tiles.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn turn(tiles: *mut u8, count: usize) {
+    use crate::simd::{Avx512, Simd};
+    for tile in 0..count {
+        let at: *mut f32 = tiles.wrapping_add(tile * TILE).cast();
+        // SAFETY: the caller's promise. The words are moved as they stand, whatever numbers they would be.
+        unsafe {
+            let mut rows = [_mm512_setzero_ps(); SIDE];
+            for (i, row) in rows.iter_mut().enumerate() {
+                *row = _mm512_loadu_ps(at.add(i * SIDE));
+            }
+            Avx512::transpose(&mut rows);
+            for (i, row) in rows.iter().enumerate() {
+                _mm512_storeu_ps(at.add(i * SIDE), *row);
+            }
+        }
+    }
+}
