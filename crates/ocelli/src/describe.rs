@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ocelli_core::{Graph, Op, Optimizer, Plan, PlanOptions, Value};
 use serde::Serialize;
 
-use crate::train::{curvature_options, health_options};
+use crate::train::{curvature_options, health_options, step_options};
 use crate::{Error, SCHEMA};
 
 /// A network, layer by layer, and what training it takes.
@@ -66,7 +66,7 @@ pub struct Memory {
     pub data: u64,
     /// The parameters.
     pub parameters: u64,
-    /// Their gradients.
+    /// Their gradients, if they are kept; those of small layers lie with the activations, those of large ones nowhere.
     pub gradients: u64,
     /// What the optimiser remembers, and the second derivatives of one that uses them.
     pub optimizer: u64,
@@ -106,7 +106,7 @@ pub struct Subject<'a> {
 /// A network that cannot be planned, or memory beyond what can be addressed.
 pub fn describe(subject: &Subject<'_>) -> Result<Description, Error> {
     let graph = subject.graph;
-    let plan = Plan::new(graph, PlanOptions::train(subject.batch))?;
+    let plan = Plan::new(graph, step_options(subject.batch))?;
     let fields = receptive_fields(graph);
     let values = graph.values().filter(|v| graph.node(*v).op().is_some());
     let layers: Vec<LayerLine> = values.map(|v| line(graph, &plan, v, fields[v.index()])).collect();
@@ -145,7 +145,7 @@ fn line(graph: &Graph, plan: &Plan, value: Value, field: Field) -> LayerLine {
 fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
     let graph = subject.graph;
     let unshared =
-        Plan::new(graph, PlanOptions { reuse: false, fuse: false, ..PlanOptions::train(subject.batch) })?;
+        Plan::new(graph, PlanOptions { reuse: false, fuse: false, ..step_options(subject.batch) })?;
     let evaluation = Plan::new(graph, PlanOptions::evaluate(crate::eval::BATCH))?;
     let health = Plan::new(graph, health_options())?;
     let curvature =
@@ -159,7 +159,7 @@ fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
             + crate::machine::resident_memory_bytes().unwrap_or(0).saturating_sub(subject.data_bytes),
         data: subject.data_bytes,
         parameters: params,
-        gradients: params,
+        gradients: if plan.options().keep_gradients { params } else { 0 },
         optimizer: curvature
             .map_or(0, |plan| of_pass(&plan).saturating_add(params))
             .saturating_add(params.saturating_mul(subject.optimizer.slots() as u64)),

@@ -10,7 +10,7 @@ use ocelli_kernels::{Element, Isa, Kernels, Team};
 
 use crate::arena::{AlignedBuffer, Shared};
 use crate::loss::{Loss, Reduction, Targets};
-use crate::ops::RandomState;
+use crate::ops::{RandomState, Values};
 use crate::optim::Optimizer;
 use crate::optimizer_state::OptimizerState;
 use crate::plan::BufferKind;
@@ -18,7 +18,7 @@ use crate::{Error, Mode, Params, Plan, Value};
 
 use profile::Recorder;
 pub use profile::{Clock, Profile, StepTime};
-use run::{Goal, Run, UpdateRun, Values, scratch_stride};
+use run::{Goal, Run, UpdateRun, scratch_stride};
 
 /// A batch of samples. Fewer than the plan's batch size run on the same plan.
 #[derive(Clone, Copy)]
@@ -60,7 +60,12 @@ pub struct Executor<T: Element> {
     arena: AlignedBuffer<T>,
     scratch: AlignedBuffer<T>,
     costs: AlignedBuffer<T>,
+    /// Where the plan keeps them.
     gradients: Option<Params<T>>,
+    /// Sums of squares of gradients, where [`Plan::norm_of`] says.
+    norms: Vec<f64>,
+    /// Whether the next step notes these.
+    notes_norms: bool,
     /// Samples of the last batch.
     count: usize,
     /// Samples of the last batch whose costs were computed.
@@ -80,10 +85,8 @@ impl<T: Element> Executor<T> {
     /// [`Error::Memory`].
     pub fn new(plan: Arc<Plan>, team: Arc<Team>, isa: Isa) -> Result<Executor<T>, Error> {
         let workers = if plan.parts() > 1 { team.threads() } else { 1 };
-        let gradients = match plan.options().mode.has_backward() {
-            true => Some(Params::zeroed(plan.graph().layout())?),
-            false => None,
-        };
+        let keeps = plan.options().mode.has_backward() && plan.options().keep_gradients;
+        let gradients = if keeps { Some(Params::zeroed(plan.graph().layout())?) } else { None };
         Ok(Executor {
             alone: Team::new(1)?,
             team,
@@ -92,6 +95,8 @@ impl<T: Element> Executor<T> {
             scratch: AlignedBuffer::zeroed(scratch_stride(&plan).saturating_mul(workers), "working memory")?,
             costs: AlignedBuffer::zeroed(plan.options().batch, "the costs")?,
             gradients,
+            norms: vec![0.0; plan.norms_len()],
+            notes_norms: false,
             count: 0,
             costed: 0,
             differentiated: None,
@@ -129,7 +134,7 @@ impl<T: Element> Executor<T> {
     /// Computes the cost E of a batch and its gradients, which [`Executor::gradients`] then holds.
     ///
     /// # Panics
-    /// As [`Executor::forward`], and if the plan is for evaluation.
+    /// As [`Executor::forward`], and if the plan is for evaluation or does not keep gradients.
     pub fn differentiate(
         &mut self,
         params: &Params<T>,
@@ -149,7 +154,7 @@ impl<T: Element> Executor<T> {
     /// gradients that overflow: those do move the parameters, and the next step's costs tell.
     ///
     /// # Panics
-    /// As [`Executor::differentiate`].
+    /// As [`Executor::forward`], and if the plan is for evaluation.
     pub fn step(
         &mut self,
         params: &mut Params<T>,
@@ -161,7 +166,9 @@ impl<T: Element> Executor<T> {
         let mut update = update;
         let values = Values::Updated(Shared::new(params.data_mut()));
         let run = Some(UpdateRun::new(&mut update));
+        self.norms.fill(0.0);
         self.run(values, batch, Some(criterion), random, run, Goal::Gradients);
+        self.notes_norms = false;
         if self.costs().iter().all(|cost| cost.is_finite()) {
             update.state.steps += 1;
         }
@@ -207,9 +214,25 @@ impl<T: Element> Executor<T> {
     /// zeros before the first one. Evaluation since then does not change them.
     ///
     /// # Panics
-    /// If the plan is for evaluation.
+    /// If the plan is for evaluation or does not keep gradients.
     pub fn gradients(&self) -> &Params<T> {
-        self.gradients.as_ref().expect("a plan with gradients")
+        self.gradients.as_ref().expect("a plan that keeps gradients")
+    }
+
+    /// Has the next step note the norms of the gradients, for [`Executor::gradient_norm`]. That step takes a little longer.
+    pub fn note_gradient_norms(&mut self) {
+        self.notes_norms = true;
+    }
+
+    /// The Euclidean norm of the gradients of some trained parameters together, given by their numbers in the layout, in the
+    /// last step: also where the plan keeps no gradients. 0 where that step did not note norms, or had costs that are not
+    /// finite.
+    pub fn gradient_norm(&self, params: &[usize]) -> f64 {
+        params
+            .iter()
+            .map(|&entry| self.plan.norm_parts(entry).map(|i| self.norms[i]).sum::<f64>())
+            .sum::<f64>()
+            .sqrt()
     }
 
     /// A node's output for the last batch, if it is still there: always with `reuse` off.
@@ -275,6 +298,8 @@ impl<T: Element> Executor<T> {
         goal: Goal,
     ) {
         self.check(batch, goal);
+        let kept = self.gradients.is_some() || update.is_some() || goal == Goal::Forward;
+        assert!(kept, "a plan that keeps gradients");
         assert!(criterion.is_none() || batch.targets.is_some(), "a cost needs targets");
         self.note(batch.count, criterion.is_some(), goal);
         // Plans for evaluation keep what they pack; others pack it in each pass.
@@ -285,6 +310,7 @@ impl<T: Element> Executor<T> {
             self.prepared = None;
         }
         let scale = criterion.map_or(T::ONE, |c| c.reduction.scale(batch.count));
+        let norms = if self.notes_norms && update.is_some() { &mut self.norms[..] } else { &mut [] };
         let run = Run {
             plan: &self.plan,
             kernels: self.kernels,
@@ -298,6 +324,7 @@ impl<T: Element> Executor<T> {
             scratch: Shared::new(&mut self.scratch),
             costs: Shared::new(&mut self.costs),
             gradients: Shared::new(self.gradients.as_mut().map_or(&mut [], |g| g.data_mut())),
+            norms: Shared::new(norms),
             update,
             recorder: self.recorder.as_ref(),
             prepared,

@@ -8,12 +8,12 @@ use super::profile::Recorder;
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
-    Activated, BackwardInput, BackwardParams, Inputs, MAX_PARAMS, Operation, ParamViews, Prepare,
-    RandomState, Reads, Statistics,
+    Activated, BackwardInput, BackwardParams, Columns, Inputs, MAX_PARAMS, Operation, ParamViews, Prepare,
+    RandomState, Reads, Statistics, UnitPass, Values,
 };
 use crate::optim::{self, Optimizer};
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
-use crate::{Mode, Params, Plan, Value};
+use crate::{Mode, Plan, Value};
 
 /// Elements from one worker's scratch memory to the next one's: no cache line belongs to two.
 pub(super) fn scratch_stride(plan: &Plan) -> usize {
@@ -26,35 +26,6 @@ pub(super) enum Goal {
     Forward,
     Gradients,
     Curvature,
-}
-
-/// The parameters of a run.
-#[derive(Clone, Copy)]
-pub(super) enum Values<'a, T> {
-    /// With their stamp.
-    Fixed(&'a [T], u64),
-    Updated(Shared<'a, T>),
-}
-
-impl<'a, T: Element> Values<'a, T> {
-    pub(super) fn of(params: &'a Params<T>) -> Values<'a, T> {
-        Values::Fixed(params.data(), params.stamp())
-    }
-
-    /// What tells these values from all others, if they stay what they are.
-    pub(super) fn stamp(&self) -> Option<u64> {
-        match self {
-            Values::Fixed(_, stamp) => Some(*stamp),
-            Values::Updated(_) => None,
-        }
-    }
-
-    fn get(&self) -> &'a [T] {
-        match self {
-            Values::Fixed(values, _) => values,
-            Values::Updated(shared) => shared.read(0..shared.len()),
-        }
-    }
 }
 
 /// The update of a run.
@@ -86,7 +57,10 @@ pub(super) struct Run<'a, T: Element> {
     pub(super) arena: Shared<'a, T>,
     pub(super) scratch: Shared<'a, T>,
     pub(super) costs: Shared<'a, T>,
+    /// Empty where gradients are not kept.
     pub(super) gradients: Shared<'a, T>,
+    /// Where sums of squares of gradients are noted; empty where they are not.
+    pub(super) norms: Shared<'a, f64>,
     pub(super) update: Option<UpdateRun<'a, T>>,
     pub(super) recorder: Option<&'a Recorder>,
     /// Whether what a pass packs is there already.
@@ -116,7 +90,8 @@ impl<'a, T: Element> Run<'a, T> {
                     watch.waited(number);
                 }
             }
-            let finite = step.work != Work::Update || self.costs_are_finite();
+            let moves = step.applies || step.work == Work::Update;
+            let finite = !moves || self.costs_are_finite();
             let own = Plan::parts_of_worker(index, count, step.parts);
             let by_samples = step.cut == Cut::Samples && treats_samples_alone(step.work);
             let together = if by_samples { own.len().max(1) } else { 1 };
@@ -153,11 +128,16 @@ impl<'a, T: Element> Run<'a, T> {
         match step.work {
             Work::Prepare(value, direction) => self.prepare(step, value, direction, part),
             Work::Statistics(value) => self.statistics(value, part, samples),
+            Work::Forward(_) | Work::BackwardInput(..) if matches!(step.cut, Cut::Units(_)) => {
+                self.pass_units(step, part, samples, worker);
+            }
             Work::Forward(value) => self.forward(step, value, part, samples, worker),
             Work::Loss => self.loss(samples),
+            // Gradients that are not kept are of no use where nothing may be moved.
+            Work::BackwardParams(_) if step.applies && !finite => {}
             Work::BackwardParams(value) => self.backward_params(step, value, part, samples, worker),
             Work::BackwardInput(value, index) => self.backward_input(step, value, index, samples, worker),
-            Work::Update => self.update(part, finite),
+            Work::Update => self.update(part, finite, worker),
         }
     }
 
@@ -181,6 +161,37 @@ impl<'a, T: Element> Run<'a, T> {
         let pass =
             Statistics { kernels: self.kernels, inputs: self.inputs(value, &samples, true), contribution };
         node.op().expect("an op").statistics(pass);
+    }
+
+    /// Some units of a pass that is cut by them, for all samples.
+    fn pass_units(&self, step: &Step, part: usize, samples: Range<usize>, worker: usize) {
+        let Cut::Units(all) = step.cut else { unreachable!("invariant: it is cut by units") };
+        let (direction, value) = match step.work {
+            Work::BackwardInput(value, _) => (Direction::BackwardInput, value),
+            work => (Direction::Forward, work.value().expect("a pass of a node")),
+        };
+        let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
+        let (from, to) = match direction {
+            Direction::Forward => (self.inputs(value, &samples, true).get(0), places.output),
+            Direction::BackwardInput => (
+                self.read_rows(places.gradient, node.shape().len(), &samples, true),
+                self.plan.nodes[node.inputs()[0].0].gradient,
+            ),
+        };
+        let offset = self.plan.buffer(to).expect("planned").offset;
+        let pass = UnitPass {
+            node,
+            kernels: self.kernels,
+            direction,
+            units: Plan::share_of(part, step.parts, all),
+            batch: self.plan.options.batch,
+            from,
+            params: self.params(places),
+            to: Columns { arena: self.arena, offset, width: all },
+            write: if step.accumulate { Write::Add } else { Write::Set },
+            scratch: self.scratch(worker),
+        };
+        node.op().expect("an op").pass_units(pass);
     }
 
     pub(super) fn unary(&self, value: Option<Value>) -> Option<ocelli_kernels::Unary<T>> {
@@ -216,7 +227,17 @@ impl<'a, T: Element> Run<'a, T> {
             Cut::Units(all) => Plan::share_of(part, step.parts, all),
             _ => 0..signature.param_units,
         };
-        let mut gradients = self.param_gradients(value, part, &units);
+        let mut decays = [false; MAX_PARAMS];
+        decays.iter_mut().zip(node.trained()).for_each(|(decays, spec)| *decays = spec.role.decays());
+        let apply = |i: usize, first: usize, gradient: &[T]| {
+            let start = places.params[i].start + first;
+            let norm = self.plan.norm_of(step, part, i);
+            self.move_params(start..start + gradient.len(), decays[i], gradient, norm);
+        };
+        let mut gradients = match step.applies {
+            true => Default::default(),
+            false => self.param_gradients(value, part, &units),
+        };
         if samples.is_empty() {
             gradients.iter_mut().for_each(|g| g.fill(T::ZERO));
             return;
@@ -232,7 +253,10 @@ impl<'a, T: Element> Run<'a, T> {
             units,
             share: self.plan.share(),
             inputs: self.inputs(value, &samples, reads.input),
-            params: self.params(places),
+            params: match step.applies {
+                true => ParamViews { values: self.params, ranges: &[] },
+                false => self.params(places),
+            },
             saved: self.read_rows(places.saved, signature.saved, &samples, reads.saved),
             statistics: self.whole(places.statistics, reads.saved),
             output_gradient: self.read_rows(
@@ -243,6 +267,7 @@ impl<'a, T: Element> Run<'a, T> {
             ),
             activated,
             gradients,
+            apply: step.applies.then_some(&apply),
             scratch: self.scratch(worker),
         };
         let op = node.op().expect("an op");
@@ -321,24 +346,48 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// Adds up part of the gradients and, where the costs are `finite`, moves the parameters.
-    fn update(&self, part: usize, finite: bool) {
-        let update = self.update.as_ref().filter(|_| finite);
+    fn update(&self, part: usize, finite: bool, worker: usize) {
         if let Some(piece) = self.plan.pieces.get(part) {
-            let gradients = self.gradients.write(piece.range.clone());
-            self.add_up(piece, gradients);
-            if let (Some(update), Values::Updated(params)) = (update, &self.params) {
-                let params = params.write(piece.range.clone());
-                let slots = update.slots.each_ref().map(|slot| match slot.len() {
-                    0 => &mut [],
-                    _ => slot.write(piece.range.clone()),
-                });
-                let (rate, kernels) = (T::of(update.rate), self.kernels);
-                let how = optim::Update { rate, step: update.step, decay: piece.decays, kernels };
-                update.optimizer.update(how, params, gradients, slots);
+            let gradient: &[T] = match (self.plan.options.keep_gradients, &piece.sources[..]) {
+                (false, [one]) if one.count == 1 => {
+                    self.arena.read(one.offset..one.offset + piece.range.len())
+                }
+                (keep, _) => {
+                    let gradient = match keep {
+                        true => self.gradients.write(piece.range.clone()),
+                        false => &mut self.scratch(worker)[..piece.range.len()],
+                    };
+                    if piece.sources.is_empty() && !keep {
+                        gradient.fill(T::ZERO);
+                    }
+                    self.add_up(piece, gradient);
+                    gradient
+                }
+            };
+            if finite {
+                self.move_params(piece.range.clone(), piece.decays, gradient, part);
             }
         }
-        if part == 0 && update.is_some() && self.plan.options.mode == Mode::Train {
+        if part == 0 && finite && self.update.is_some() && self.plan.options.mode == Mode::Train {
             self.fold_statistics();
+        }
+    }
+
+    /// Moves the parameters of `range` along their gradient, if this pass moves any. Those who are to know norms find the sum
+    /// of squares added to the one numbered `norm`.
+    fn move_params(&self, range: Range<usize>, decay: bool, gradient: &[T], norm: usize) {
+        let (Some(update), Values::Updated(params)) = (&self.update, &self.params) else { return };
+        let params = params.write(range.clone());
+        let slots = update.slots.each_ref().map(|slot| match slot.len() {
+            0 => &mut [],
+            _ => slot.write(range.clone()),
+        });
+        let (rate, kernels) = (T::of(update.rate), self.kernels);
+        let how = optim::Update { rate, step: update.step, decay, kernels };
+        update.optimizer.update(how, params, gradient, slots);
+        if self.norms.len() > 0 {
+            let squares: f64 = gradient.iter().map(|g| g.f64() * g.f64()).sum();
+            self.norms.write(norm..norm + 1)[0] += squares;
         }
     }
 
@@ -390,7 +439,7 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     pub(super) fn params(&self, places: &'a NodePlan) -> ParamViews<'a, T> {
-        ParamViews { data: self.params.get(), ranges: &places.params }
+        ParamViews { values: self.params, ranges: &places.params }
     }
 
     pub(super) fn scratch(&self, worker: usize) -> &'a mut [T] {

@@ -6,7 +6,7 @@ use ocelli_kernels::{Direction, Element, Kernels, Unary, Write};
 
 use crate::arena::Shared;
 use crate::graph::Node;
-use crate::{Mode, ParamSpec, Shape};
+use crate::{Mode, ParamSpec, Params, Shape};
 
 /// The most parameters that one op has.
 pub(crate) const MAX_PARAMS: usize = 4;
@@ -147,6 +147,15 @@ pub(crate) trait Sectioned: Operation {
     fn section_scratch(&self, node: &Node, axis: Axis, parts: usize) -> usize;
 }
 
+/// The contract of an op that can hand over the gradient of its parameters block by block ([`BackwardParams::apply`]), so
+/// that it is used while it lies in the cache and need not be kept. The blocks are the same, and so the bits, whoever
+/// takes them.
+pub(crate) trait BlockGradients: Operation {
+    /// Elements of scratch memory that a part of so many units needs for blocks besides what the signature says; `None`
+    /// where the op cannot do it with these settings.
+    fn block_scratch(&self, node: &Node, units: usize) -> Option<usize>;
+}
+
 /// What an op finds when it infers its shapes.
 #[derive(Clone, Debug)]
 pub struct Signature {
@@ -285,19 +294,52 @@ impl<'a, T: Element> Inputs<'a, T> {
     }
 }
 
-/// The parameters of a node.
+/// The parameters of a pass over a plan.
+#[derive(Clone, Copy)]
+pub(crate) enum Values<'a, T> {
+    /// They stay as they are; with the number that tells them from all others.
+    Fixed(&'a [T], u64),
+    /// Steps of the plan move them.
+    Updated(Shared<'a, T>),
+}
+
+impl<'a, T: Element> Values<'a, T> {
+    /// Parameters that stay as they are.
+    pub(crate) fn of(params: &'a Params<T>) -> Values<'a, T> {
+        Values::Fixed(params.data(), params.stamp())
+    }
+
+    /// What tells these values from all others, if they stay what they are.
+    pub(crate) fn stamp(&self) -> Option<u64> {
+        match self {
+            Values::Fixed(_, stamp) => Some(*stamp),
+            Values::Updated(_) => None,
+        }
+    }
+}
+
+/// The parameters of a node. Of those that steps move, each is lent for as long as it is used and no other with it.
 #[derive(Clone, Copy)]
 pub(crate) struct ParamViews<'a, T> {
-    pub(crate) data: &'a [T],
+    pub(crate) values: Values<'a, T>,
+    /// Where they lie; empty where the pass moves them, and so reads none.
     pub(crate) ranges: &'a [Range<usize>],
 }
 
 impl<'a, T> ParamViews<'a, T> {
     /// Parameter `i`, whole.
     pub(crate) fn get(&self, i: usize) -> &'a [T] {
-        &self.data[self.ranges[i].clone()]
+        let range = self.ranges[i].clone();
+        match &self.values {
+            Values::Fixed(values, _) => &values[range],
+            Values::Updated(shared) => shared.read(range),
+        }
     }
 }
+
+/// Moves elements of a node's parameters along their gradient, at once: called with the number of the parameter, its
+/// first element, and the gradient from there on.
+pub(crate) type Apply<'a, T> = &'a dyn Fn(usize, usize, &[T]);
 
 /// What an op that packs its weights is given before the pass that reads them.
 pub(crate) struct Prepare<'a, T: Element> {
@@ -430,8 +472,12 @@ pub(crate) struct BackwardParams<'a, T: Element> {
     pub(crate) output_gradient: &'a [T],
     /// The activation that forward applied, if it did.
     pub(crate) activated: Option<Activated<'a, T>>,
-    /// ∂C/∂(trained parameter i), the runs of `units` alone, to be overwritten with the sum over these samples.
+    /// ∂C/∂(trained parameter i), the runs of `units` alone, to be overwritten with the sum over these samples; empty
+    /// where `apply` takes them.
     pub(crate) gradients: [&'a mut [T]; MAX_PARAMS],
+    /// Takes the gradient block by block, every element of `units` once, in place of `gradients`. Only ops of
+    /// [`BlockGradients`] are asked for that; they are lent no parameters then.
+    pub(crate) apply: Option<Apply<'a, T>>,
     /// Memory to work in; its content is undefined.
     pub(crate) scratch: &'a mut [T],
 }

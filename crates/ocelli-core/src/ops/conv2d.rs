@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::defaults::{he, is_he, is_one, is_ones, is_true, is_zero, is_zeros, one, ones, yes, zero};
 use super::sides::{self, Sides};
 use super::{
-    Axis, BackwardInput, BackwardParams, ChannelCut, Curvature, Forward, Operation, Packing, Preparation, Prepare,
-    Reads, Section, Sectioned, Signature, Window, connections, only_image, squares,
+    Apply, Axis, BackwardInput, BackwardParams, BlockGradients, ChannelCut, Curvature, Forward, Operation, Packing,
+    Preparation, Prepare, Reads, Section, Sectioned, Signature, Window, connections, only_image, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -321,11 +321,49 @@ impl Operation for Conv2d {
         let (conv, kernels, units) = (self.geometry_of(pass.node, pass.share), pass.kernels, pass.units);
         let (x, gradient) = (pass.inputs.get(0), pass.output_gradient);
         let [weight, bias, ..] = pass.gradients;
-        let outputs = if self.connections.is_some() { 0..self.channels } else { units.clone() };
-        self.sum_weights(&conv, weight, pass.scratch, |weight, scratch| {
-            (kernels.conv_backward_weights)(&conv, x, gradient, weight, outputs, Write::Set, scratch);
-        });
-        self.sum_bias(kernels, gradient, units, bias, pass.scratch);
+        if self.connections.is_some() {
+            self.sum_weights(&conv, weight, pass.scratch, |weight, scratch| {
+                let all = 0..self.channels;
+                (kernels.conv_backward_weights)(&conv, x, gradient, weight, all, Write::Set, scratch);
+            });
+            return self.sum_bias(kernels, gradient, units, bias, pass.scratch);
+        }
+        let filter = conv.filter_len();
+        for outputs in blocks(&units, filter) {
+            let len = outputs.len() * filter;
+            let Some(apply) = pass.apply else {
+                let start = (outputs.start - units.start) * filter;
+                let weight = &mut weight[start..start + len];
+                (kernels.conv_backward_weights)(&conv, x, gradient, weight, outputs, Write::Set, pass.scratch);
+                continue;
+            };
+            let (block, scratch) = take(pass.scratch, len);
+            (kernels.conv_backward_weights)(&conv, x, gradient, block, outputs.clone(), Write::Set, scratch);
+            apply(0, outputs.start * filter, block);
+        }
+        match pass.apply {
+            None => self.sum_bias(kernels, gradient, units, bias, pass.scratch),
+            Some(apply) => self.apply_bias(kernels, gradient, units, apply, pass.scratch),
+        }
+    }
+}
+
+/// Elements of weights whose gradient is computed in one go: 2 MB of f32, the cache of a core. More would only need more
+/// memory; fewer read the images more often.
+const BLOCK: usize = 1 << 19;
+
+/// The output channels `units` in runs of as many as go together.
+fn blocks(units: &Range<usize>, filter: usize) -> impl Iterator<Item = Range<usize>> {
+    let (start, len) = (units.start, units.len());
+    let count = (len * filter).div_ceil(BLOCK).clamp(1, len.max(1));
+    (0..count).map(move |i| start + i * len / count..start + (i + 1) * len / count)
+}
+
+impl BlockGradients for Conv2d {
+    fn block_scratch(&self, node: &Node, units: usize) -> Option<usize> {
+        let filter = self.geometry_of(node, 1).filter_len();
+        let longest = blocks(&(0..units), filter).map(|block| block.len() * filter).max().unwrap_or(0);
+        self.connections.is_none().then(|| padded(longest))
     }
 }
 
@@ -449,6 +487,21 @@ impl Conv2d {
             let all = &mut scratch[..self.channels];
             (kernels.column_sums)(gradient, all, Write::Set);
             bias.copy_from_slice(&all[units]);
+        }
+    }
+
+    fn apply_bias<T: Element>(
+        &self,
+        kernels: &Kernels<T>,
+        gradient: &[T],
+        units: Range<usize>,
+        apply: Apply<'_, T>,
+        scratch: &mut [T],
+    ) {
+        if self.bias {
+            let all = &mut scratch[..self.channels];
+            (kernels.column_sums)(gradient, all, Write::Set);
+            apply(1, units.start, &all[units]);
         }
     }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults::{he, is_he, is_true, is_zero, yes, zero};
 use super::{
-    Axis, BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Section, Sectioned, Signature,
-    only_input, squares,
+    Axis, BackwardInput, BackwardParams, BlockGradients, Curvature, Forward, Operation, Reads, Section, Sectioned,
+    Signature, only_input, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -60,16 +60,26 @@ impl Linear {
     }
 
     /// ∂C/∂x (samples × n) = g·W, or the same with squared weights.
-    fn product_to_input(&self, samples: usize, inputs: usize, write: Write) -> Gemm {
+    fn product_to_input(&self, samples: usize, share: usize, inputs: usize, write: Write) -> Gemm {
         let (m, n, k) = (samples, inputs, self.features);
-        Gemm { m, n, k, of_rows: m, a: [k, 1], b: [n, 1], c_row: n, write }
+        Gemm { m, n, k, of_rows: share, a: [k, 1], b: [n, 1], c_row: n, write }
     }
 
-    /// ∂C/∂W (some of its rows × n) = gᵀ·x.
-    fn product_to_weights(&self, samples: usize, inputs: usize, rows: usize) -> Gemm {
-        let (m, n, k) = (rows, inputs, samples);
-        Gemm { m, n, k, of_rows: m, a: [1, self.features], b: [n, 1], c_row: n, write: Write::Set }
+    /// ∂C/∂W (some of its rows × some of its n columns) = gᵀ·x, into rows that are `c_row` apart.
+    fn product_to_weights(&self, samples: usize, inputs: usize, size: [usize; 2], c_row: usize) -> Gemm {
+        let ([m, n], k) = (size, samples);
+        Gemm { m, n, k, of_rows: m, a: [1, self.features], b: [inputs, 1], c_row, write: Write::Set }
     }
+}
+
+/// Rows and columns of a block of ∂C/∂W that is computed in one go where all of it is rows×n: no more elements than
+/// stay in a core's cache with the weights that they move.
+fn block(rows: usize, n: usize) -> [usize; 2] {
+    /// Elements of a block: half a megabyte of f32.
+    const ELEMENTS: usize = 1 << 17;
+    const ROWS: usize = 64;
+    let rows = rows.min(ROWS);
+    [rows, (ELEMENTS / rows.max(1)).next_multiple_of(16).min(n)]
 }
 
 impl Operation for Linear {
@@ -85,7 +95,11 @@ impl Operation for Linear {
             params.push(ParamSpec { name: "bias", shape: output, role: Role::Bias, init, fan });
         }
         let passes = |samples| {
-            [self.product(samples, samples, n), self.product_to_input(samples, n, Write::Set), self.product_to_weights(samples, n, m)]
+            [
+                self.product(samples, samples, n),
+                self.product_to_input(samples, samples, n, Write::Set),
+                self.product_to_weights(samples, n, [m, n], n),
+            ]
         };
         // Scratch does not grow with the number of samples beyond the blocking of the kernel.
         let scratch = passes(1 << 12).iter().map(Gemm::scratch::<f32>).max().unwrap_or(0);
@@ -117,7 +131,7 @@ impl Operation for Linear {
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
-        let product = self.product_to_input(pass.samples.len(), pass.node.input_shapes()[0].len(), pass.write);
+        let product = self.product_to_input(pass.samples.len(), pass.share, pass.node.input_shapes()[0].len(), pass.write);
         (pass.kernels.gemm)(&product, pass.output_gradient, pass.params.get(0), pass.input_gradient, pass.scratch);
     }
 
@@ -125,11 +139,43 @@ impl Operation for Linear {
         let (n, kernels) = (pass.node.input_shapes()[0].len(), pass.kernels);
         let samples = pass.output_gradient.len() / self.features;
         let [weight, bias, ..] = pass.gradients;
-        let product = self.product_to_weights(samples, n, pass.units.len());
-        (kernels.gemm)(&product, &pass.output_gradient[pass.units.start..], pass.inputs.get(0), weight, pass.scratch);
-        if self.bias {
-            sum_columns(pass.output_gradient, self.features, pass.units.start, bias);
+        let (g, x, units) = (pass.output_gradient, pass.inputs.get(0), pass.units);
+        let [rows, columns] = block(units.len(), n);
+        let taken = if pass.apply.is_some() { (rows * columns).max(units.len()) } else { 0 };
+        let (taken, scratch) = pass.scratch.split_at_mut(taken);
+        for column in (0..n).step_by(columns) {
+            for row in (0..units.len()).step_by(rows) {
+                let size = [rows.min(units.len() - row), columns.min(n - column)];
+                let (g, x, first) = (&g[units.start + row..], &x[column..], units.start + row);
+                let Some(apply) = pass.apply else {
+                    let product = self.product_to_weights(samples, n, size, n);
+                    (kernels.gemm)(&product, g, x, &mut weight[row * n + column..], scratch);
+                    continue;
+                };
+                let product = self.product_to_weights(samples, n, size, size[1]);
+                (kernels.gemm)(&product, g, x, taken, scratch);
+                for (row, gradient) in taken.chunks_exact(size[1]).take(size[0]).enumerate() {
+                    apply(0, (first + row) * n + column, gradient);
+                }
+            }
         }
+        match pass.apply {
+            _ if !self.bias => {}
+            None => sum_columns(g, self.features, units.start, bias),
+            Some(apply) => {
+                let bias = &mut taken[..units.len()];
+                sum_columns(g, self.features, units.start, bias);
+                apply(1, units.start, bias);
+            }
+        }
+    }
+}
+
+impl BlockGradients for Linear {
+    fn block_scratch(&self, node: &Node, units: usize) -> Option<usize> {
+        let [rows, columns] = block(units, node.input_shapes()[0].len());
+        // The biases follow in the same place.
+        Some((rows * columns).max(units))
     }
 }
 
@@ -156,7 +202,7 @@ impl Curvature for Linear {
         let n = pass.node.input_shapes()[0].len();
         let (squared, scratch) = pass.scratch.split_at_mut(n * self.features);
         squares(pass.params.get(0), squared);
-        let product = self.product_to_input(pass.samples.len(), n, pass.write);
+        let product = self.product_to_input(pass.samples.len(), pass.share, n, pass.write);
         (pass.kernels.gemm)(&product, pass.output_gradient, squared, pass.input_gradient, scratch);
     }
 

@@ -1,5 +1,6 @@
 //! The ops: each in one file with the lecture's three equations, and one line in the list below.
 
+mod by_units;
 mod connections;
 mod contract;
 mod defaults;
@@ -8,10 +9,11 @@ mod sides;
 #[cfg(test)]
 mod testing;
 
+pub(crate) use by_units::{ByUnits, Columns, UnitPass};
 pub(crate) use contract::{
-    Activated, Axis, BackwardInput, BackwardParams, BatchStatistics, ChannelCut, Curvature, Epilogue,
-    Forward, Inputs, MAX_PARAMS, Operation, Packing, ParamViews, Place, Preparation, Prepare, Section,
-    Sectioned, Statistics,
+    Activated, Apply, Axis, BackwardInput, BackwardParams, BatchStatistics, BlockGradients, ChannelCut,
+    Curvature, Epilogue, Forward, Inputs, MAX_PARAMS, Operation, Packing, ParamViews, Place, Preparation,
+    Prepare, Section, Sectioned, Statistics, Values,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
 pub(crate) use in_place::{InPlace, Relation, Relations};
@@ -19,7 +21,7 @@ pub use sides::Sides;
 
 use std::ops::Range;
 
-use ocelli_kernels::{Element, Kernels, Unary, Write};
+use ocelli_kernels::{Direction, Element, Kernels, Unary, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Node;
@@ -247,6 +249,52 @@ with_sections!(
     Linear, Conv2d, MaxPool2d, AvgPool2d;
     Sigmoid, Tanh, ScaledTanh, Relu, LeakyRelu, Relu6, Bias, Scale, BatchNorm, Add, Concat
 );
+
+/// Declares the ops that can hand over the gradient of their parameters block by block.
+macro_rules! with_block_gradients {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// Scratch for the blocks of so many units; `None` where the op cannot hand them over.
+            pub(crate) fn block_scratch(&self, node: &Node, units: usize) -> Option<usize> {
+                match self {
+                    $(Op::$op(op) => op.block_scratch(node, units),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+with_block_gradients!(Linear, Conv2d);
+
+/// Declares the ops whose passes can be cut by units.
+macro_rules! with_units {
+    ($($op:ident),* $(,)?) => {
+        impl Op {
+            /// How many units the result of a pass has, if it is worth cutting by them.
+            pub(crate) fn units(&self, node: &Node, direction: Direction, batch: usize) -> Option<usize> {
+                match self {
+                    $(Op::$op(op) => op.units(node, direction, batch),)*
+                    _ => None,
+                }
+            }
+            pub(crate) fn unit_scratch(&self, node: &Node, direction: Direction, batch: usize) -> usize {
+                match self {
+                    $(Op::$op(op) => op.unit_scratch(node, direction, batch),)*
+                    _ => 0,
+                }
+            }
+            pub(crate) fn pass_units<T: Element>(&self, pass: UnitPass<'_, T>) {
+                match self {
+                    $(Op::$op(op) => op.pass_units(pass),)*
+                    _ => unreachable!("invariant: only ops with units are cut by them"),
+                }
+            }
+        }
+    };
+}
+
+with_units!(Linear);
 
 /// Declares the ops that can work in the memory of what they read.
 macro_rules! with_in_place {

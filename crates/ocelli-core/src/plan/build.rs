@@ -10,7 +10,7 @@ use super::memory::{MAX_LEN, place};
 use super::{
     Access, Buffer, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work,
 };
-use crate::ops::{Axis, Place, Reads, Relation};
+use crate::ops::{Axis, MAX_PARAMS, Place, Reads, Relation};
 use crate::{Error, Graph, Value};
 
 /// A batch is cut into at most this many parts. More would let more threads work at once, but make each matrix
@@ -56,6 +56,11 @@ impl Builder {
         if graph.node(output).op().is_none() {
             return Err(Error::Graph(
                 "the network's output is its input; give it at least one layer".to_string(),
+            ));
+        }
+        if options.curvature && !options.keep_gradients {
+            return Err(Error::Options(
+                "second derivatives are kept where gradients are: keep_gradients".into(),
             ));
         }
         if options.batch == 0 {
@@ -209,9 +214,13 @@ impl Builder {
     }
 
     fn forward_step(&mut self, value: Value) {
+        let units = self.units(value, Direction::Forward);
         let places = &self.plan.nodes[value.0];
         let output = places.output.expect("invariant: an op has an output");
-        let (cut, parts) = self.cuts[value.0];
+        let (cut, parts) = match units {
+            Some(units) => (Cut::Units(units), units.min(self.plan.parts)),
+            None => self.cuts[value.0],
+        };
         let own_share = cut == Cut::Samples;
         let mut accesses = self.input_accesses(value, own_share);
         accesses.extend(self.read(places.statistics, false));
@@ -259,6 +268,24 @@ impl Builder {
         }
     }
 
+    /// How many units a pass is cut by, if it is.
+    fn units(&mut self, value: Value, direction: Direction) -> Option<usize> {
+        let options = &self.plan.options;
+        let (node, batch) = (self.plan.graph.node(value), options.batch);
+        let cuts = options.mode.has_backward() && self.plan.parts > 1 && !options.curvature;
+        let op = node.op().filter(|_| cuts)?;
+        let units = op.units(node, direction, batch)?;
+        self.plan.scratch_len = self.plan.scratch_len.max(op.unit_scratch(node, direction, batch));
+        Some(units)
+    }
+
+    /// Has the last step cut by units instead of samples.
+    fn cut_by_units(&mut self, units: Option<usize>) {
+        let Some(units) = units else { return };
+        let step = self.plan.steps.last_mut().expect("just pushed");
+        (step.cut, step.parts) = (Cut::Units(units), units.min(self.plan.parts));
+    }
+
     fn loss(&mut self) -> Result<(), Error> {
         let output = self.plan.output;
         let mut accesses: Vec<Access> =
@@ -275,11 +302,16 @@ impl Builder {
     fn backward(&mut self, value: Value) -> Result<(), Error> {
         let graph = Arc::clone(&self.plan.graph);
         let node = graph.node(value);
-        if node.trained_len() > 0 {
+        // The passes to the inputs read the parameters as they are.
+        let late = node.trained_len() > 0 && self.applies(value);
+        if node.trained_len() > 0 && !late {
             self.backward_params(value)?;
         }
         for index in 0..node.inputs().len() {
             self.backward_to(value, index)?;
+        }
+        if late {
+            self.backward_params(value)?;
         }
         self.passed(value);
         Ok(())
@@ -322,7 +354,8 @@ impl Builder {
         }
         let own = self.plan.nodes[value.0].gradient.expect("invariant: what is passed has a gradient");
         self.prepare(value, Direction::BackwardInput)?;
-        let mut accesses = self.backward_accesses(value, node.signature().input_reads, true);
+        let units = self.units(value, Direction::BackwardInput);
+        let mut accesses = self.backward_accesses(value, node.signature().input_reads, units.is_none());
         accesses.extend(self.prepared(value, Direction::BackwardInput));
         if !self.has_gradient[input.0] {
             match self.fusion.backward(value) {
@@ -343,6 +376,7 @@ impl Builder {
         self.plan.buffers[buffer].kind = BufferKind::Gradient(input);
         accesses.push(Access { buffer, write: true, own_share: true });
         self.step(Work::BackwardInput(value, index), Cut::Samples, accesses, accumulate);
+        self.cut_by_units(units);
         Ok(())
     }
 
@@ -365,9 +399,7 @@ impl Builder {
         let (node, parts) = (graph.node(value), self.plan.parts);
         let signature = node.signature();
         let len = node.trained_len();
-        let terms = signature.macs / (len as u64).max(1) * self.plan.share() as u64;
-        let most = if terms < PARTIAL_TERMS { MAX_PARTIAL_LEN } else { MAX_LONG_PARTIAL_LEN };
-        let by_units = parts > 1 && signature.param_units > 1 && len.saturating_mul(parts) > most;
+        let by_units = self.by_units(value);
         let cut = if by_units { Cut::Units(signature.param_units) } else { Cut::Samples };
         let mut accesses = self.backward_accesses(value, signature.param_reads, !by_units);
         if let Some(unary) = self.plan.nodes[value.0].activated {
@@ -376,17 +408,49 @@ impl Builder {
             accesses.extend(self.read(self.plan.nodes[unary.0].output, true));
         }
         let copies = if by_units { 1 } else { parts };
-        let shared = graph.values().any(|v| v != value && graph.node(v).params() == node.params());
-        if copies > 1 || shared || signature.input_reads.param_gradients {
+        let applies = self.applies(value);
+        if !applies && (copies > 1 || !self.plan.options.keep_gradients || self.is_added_to(value)) {
             let buffer = self.repeated(BufferKind::ParamGradient(value), len, copies)?;
             self.plan.nodes[value.0].param_gradient = Some(buffer);
             accesses.push(Access { buffer, write: true, own_share: true });
         }
         self.step(Work::BackwardParams(value), cut, accesses, false);
+        let step = self.plan.steps.last_mut().expect("just pushed");
+        step.applies = applies;
         if let Cut::Units(units) = cut {
-            self.plan.steps.last_mut().expect("just pushed").parts = units.min(parts);
+            step.parts = units.min(parts);
+        }
+        if applies {
+            let (op, most) = (node.op().expect("an op"), signature.param_units.div_ceil(step.parts));
+            let blocks = [most, most - 1].map(|units| op.block_scratch(node, units).unwrap_or(0));
+            let scratch = signature.scratch + blocks[0].max(blocks[1]);
+            self.plan.scratch_len = self.plan.scratch_len.max(scratch);
         }
         Ok(())
+    }
+
+    /// Whether each part of the pass to the parameters writes rows of its own, summed over all samples.
+    fn by_units(&self, value: Value) -> bool {
+        let (node, parts) = (self.plan.graph.node(value), self.plan.parts);
+        let (signature, len) = (node.signature(), node.trained_len());
+        let terms = signature.macs / (len as u64).max(1) * self.plan.share() as u64;
+        let most = if terms < PARTIAL_TERMS { MAX_PARTIAL_LEN } else { MAX_LONG_PARTIAL_LEN };
+        parts > 1 && signature.param_units > 1 && len.saturating_mul(parts) > most
+    }
+
+    /// Whether the parameters of `value` are moved by the step that finds their gradient: where nobody wants it otherwise.
+    fn applies(&self, value: Value) -> bool {
+        let node = self.plan.graph.node(value);
+        let whole = self.plan.parts == 1 || self.by_units(value);
+        let can = node.op().is_some_and(|op| op.block_scratch(node, 1).is_some());
+        whole && can && !self.plan.options.keep_gradients && !self.is_added_to(value)
+    }
+
+    /// Whether what a pass to these parameters finds is read by others: layers that share them add theirs.
+    fn is_added_to(&self, value: Value) -> bool {
+        let (graph, node) = (&self.plan.graph, self.plan.graph.node(value));
+        let shared = graph.values().any(|v| v != value && graph.node(v).params() == node.params());
+        shared || node.signature().input_reads.param_gradients
     }
 
     fn finish(mut self) -> Result<Plan, Error> {
@@ -428,6 +492,9 @@ impl Builder {
     }
 
     fn update_step(&mut self) {
+        if !self.plan.options.keep_gradients {
+            self.plan.scratch_len = self.plan.scratch_len.max(PIECE_LEN);
+        }
         let gradients = self.plan.buffers.iter().enumerate();
         let reads = gradients
             .filter(|(_, b)| matches!(b.kind, BufferKind::ParamGradient(_) | BufferKind::Statistics(_)));
@@ -448,8 +515,10 @@ impl Builder {
 
     fn collect_pieces(&mut self) {
         let graph = Arc::clone(&self.plan.graph);
+        let applied = self.plan.steps.iter().filter(|step| step.applies).filter_map(|step| step.work.value());
+        let applied: Vec<usize> = applied.flat_map(|value| graph.node(value).params()).copied().collect();
         for (number, entry) in graph.layout().entries().iter().enumerate() {
-            if !entry.spec.role.trainable() {
+            if !entry.spec.role.trainable() || applied.contains(&number) {
                 continue;
             }
             let sources: Vec<Source> = graph.values().filter_map(|v| self.source(v, number)).collect();
@@ -460,8 +529,13 @@ impl Builder {
                 self.plan.pieces.push(Piece { range, decays: entry.spec.role.decays(), sources });
             }
         }
+        let mut norms = self.plan.pieces.len();
         if let Some(step) = self.plan.steps.last_mut().filter(|s| s.work == Work::Update) {
-            step.parts = self.plan.pieces.len().max(1);
+            step.parts = norms.max(1);
+        }
+        for step in self.plan.steps.iter_mut().filter(|step| step.applies) {
+            step.norms = norms;
+            norms += step.parts * MAX_PARAMS;
         }
     }
 
@@ -477,7 +551,18 @@ impl Builder {
 
     fn step(&mut self, work: Work, cut: Cut, accesses: Vec<Access>, accumulate: bool) {
         let parts = self.plan.parts;
-        self.plan.steps.push(Step { work, cut, parts, barrier: false, accumulate, staged: 0, accesses });
+        let step = Step {
+            work,
+            cut,
+            parts,
+            barrier: false,
+            accumulate,
+            staged: 0,
+            applies: false,
+            norms: 0,
+            accesses,
+        };
+        self.plan.steps.push(step);
     }
 
     fn per_sample(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {
@@ -581,9 +666,11 @@ fn wanting_gradient(graph: &Graph, options: &PlanOptions) -> Vec<bool> {
 }
 
 /// A barrier goes before each step that touches what an earlier step since the last barrier touches, unless both
-/// only read it, each part keeps to its own share, or both steps have one part. The update always waits for everything.
+/// only read it, each part keeps to its own share, or both steps have one part; and before one that moves parameters, if a
+/// step since the last barrier read them or computed costs, which it must know. The update always waits for everything.
 fn set_barriers(plan: &mut Plan) {
     let mut since: Vec<(Cut, usize, Access)> = Vec::new();
+    let mut last_barrier = 0;
     for index in 0..plan.steps.len() {
         let step = &plan.steps[index];
         // Steps in one part are the first worker's.
@@ -591,9 +678,16 @@ fn set_barriers(plan: &mut Plan) {
             let clash = |b: &Access| conflict(&plan.buffers, (cut, access), (step.cut, *b));
             (parts > 1 || step.parts > 1) && step.accesses.iter().any(clash)
         };
-        let barrier = index > 0 && (step.work == Work::Update || since.iter().any(conflict));
+        let moves = plan.parts > 1 && step.applies;
+        let reads = |earlier: &Step| match (earlier.work.value(), step.work.value()) {
+            (Some(a), Some(b)) => plan.graph.node(a).params() == plan.graph.node(b).params(),
+            _ => earlier.work == Work::Loss,
+        };
+        let waits = moves && plan.steps[last_barrier..index].iter().any(reads);
+        let barrier = index > 0 && (step.work == Work::Update || waits || since.iter().any(conflict));
         if barrier {
             since.clear();
+            last_barrier = index;
         }
         since.extend(step.accesses.iter().map(|a| (step.cut, step.parts, *a)));
         plan.steps[index].barrier = barrier;

@@ -94,9 +94,10 @@ impl Flow<'_> {
                 self.finds_inputs(&who, value);
                 let chain = plan.nodes[value.0].chain;
                 if let Some((add, other)) = chain.and_then(|chain| chain.add) {
-                    let addend = plan.graph.node(add).inputs()[other];
-                    if plan.graph.node(addend).op().is_some() {
-                        self.finds_output(&who, addend);
+                    let other = plan.graph.node(add).inputs()[other];
+                    // An input of the graph is the caller's, and is always there.
+                    if plan.graph.node(other).op().is_some() {
+                        self.finds_output(&who, other);
                     }
                 }
                 let written = chain.map_or(value, |chain| chain.tail());
@@ -234,6 +235,17 @@ mod tests {
             assert_eq!(places(names[0]).gradient, places(names[1]).gradient, "{names:?}");
         }
         assert_ne!(places("conv1").gradient, places("norm1").gradient, "the shortcut still needs it");
+    }
+
+    #[test]
+    fn an_input_of_the_graph_can_be_added_to_what_is_normalised() {
+        let mut g = Graph::new();
+        let x = g.input("x", [4]).unwrap();
+        let a = g.add("norm", BatchNorm::default(), [x]).unwrap();
+        let a = g.add("sum", Add {}, [a, x]).unwrap();
+        g.add("relu", Relu {}, [a]).unwrap();
+        let plan = Plan::new(&Arc::new(g), PlanOptions::train(4)).unwrap();
+        assert_eq!(plan.steps.iter().filter(|s| matches!(s.work, Work::Forward(_))).count(), 1);
     }
 
     #[test]

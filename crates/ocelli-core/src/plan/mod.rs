@@ -25,7 +25,7 @@ pub(crate) use build::*;
 use ocelli_kernels::Direction;
 pub use view::StepView;
 
-use crate::ops::{ChannelCut, Packing, Place};
+use crate::ops::{ChannelCut, MAX_PARAMS, Packing, Place};
 use crate::{Error, Graph, Value};
 
 /// What a plan is for. It belongs to the plan: ops have no mode.
@@ -61,6 +61,10 @@ pub struct PlanOptions {
     pub fuse: bool,
     /// Whether the gradient of the graph's inputs is wanted.
     pub input_gradients: bool,
+    /// Whether the gradients of the parameters are there after a pass. Without it a plan can only do whole steps
+    /// ([`Executor::step`](crate::Executor::step)): parameters are moved as soon as their gradient is known where that
+    /// can be, no gradient is kept, and none needs memory of its own. The results are the same bits.
+    pub keep_gradients: bool,
     /// Whether second derivatives will be propagated too ([`Executor::curvature`](crate::Executor::curvature)).
     pub curvature: bool,
     /// Whether values that no later step declared to read, and in passes with gradients the scratch memory before
@@ -82,6 +86,7 @@ impl PlanOptions {
             reuse: true,
             fuse: true,
             input_gradients: false,
+            keep_gradients: true,
             curvature: false,
             poison: false,
             parts: None,
@@ -111,6 +116,20 @@ pub enum Work {
     BackwardInput(Value, usize),
     /// Adds up parameter gradients, and updates the parameters if asked to.
     Update,
+}
+
+impl Work {
+    /// The node that it is of.
+    pub fn value(self) -> Option<Value> {
+        match self {
+            Work::Prepare(value, _)
+            | Work::Statistics(value)
+            | Work::Forward(value)
+            | Work::BackwardParams(value)
+            | Work::BackwardInput(value, _) => Some(value),
+            Work::Loss | Work::Update => None,
+        }
+    }
 }
 
 /// How a step is cut.
@@ -146,6 +165,10 @@ pub(crate) struct Step {
     pub(crate) accumulate: bool,
     /// Elements of scratch memory, before those of the op, in which a forward step keeps what is not yet its output.
     pub(crate) staged: usize,
+    /// Whether a pass to the parameters moves them at once. Nothing may read them after that.
+    pub(crate) applies: bool,
+    /// The first of its sums of squares, if it moves parameters.
+    pub(crate) norms: usize,
     /// What it touches.
     pub(crate) accesses: Vec<Access>,
 }
@@ -232,7 +255,7 @@ pub(crate) struct NodePlan {
     pub(crate) saved: Option<usize>,
     pub(crate) statistics: Option<usize>,
     pub(crate) gradient: Option<usize>,
-    /// The buffer of partial parameter gradients; without one they go straight to the gradient arena.
+    /// The buffer of partial parameter gradients; without one they go straight to the gradient arena, or are used at once.
     pub(crate) param_gradient: Option<usize>,
     /// How the forward step is cut.
     pub(crate) forward: Cut,
@@ -409,6 +432,32 @@ impl Plan {
     pub(crate) fn gradient_over(&self, value: Value, input: usize) -> bool {
         let input = self.graph.node(value).inputs()[input];
         self.nodes[input.0].gradient.is_some_and(|buffer| self.nodes[value.0].gradient == Some(buffer))
+    }
+
+    /// How many sums of squares of gradients a step adds up apart: one for each piece, and one for each parameter in each
+    /// part of a pass that moves it.
+    pub(crate) fn norms_len(&self) -> usize {
+        let applying = self.steps.iter().filter(|step| step.applies);
+        self.pieces.len() + applying.map(|step| step.parts * MAX_PARAMS).sum::<usize>()
+    }
+
+    /// The number of that sum for trained parameter `i` of a part of `step`.
+    pub(crate) fn norm_of(&self, step: &Step, part: usize, i: usize) -> usize {
+        step.norms + part * MAX_PARAMS + i
+    }
+
+    /// The numbers of the sums that the parameter of this number in the layout has.
+    pub(crate) fn norm_parts(&self, entry: usize) -> impl Iterator<Item = usize> + '_ {
+        let range = &self.graph.layout().entries()[entry].range;
+        let inside = |piece: &Piece| range.start <= piece.range.start && piece.range.end <= range.end;
+        let pieces = (0..self.pieces.len()).filter(move |&i| inside(&self.pieces[i]));
+        let applying = self.steps.iter().filter(|step| step.applies);
+        let of_steps = applying.flat_map(move |step| {
+            let params = step.work.value().map_or(&[][..], |value| self.graph.node(value).params());
+            let place = params.iter().position(|&param| param == entry);
+            place.into_iter().flat_map(move |i| (0..step.parts).map(move |part| self.norm_of(step, part, i)))
+        });
+        pieces.chain(of_steps)
     }
 
     pub(crate) fn buffer(&self, index: Option<usize>) -> Option<&Buffer> {

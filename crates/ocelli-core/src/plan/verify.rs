@@ -14,7 +14,10 @@
 //!   same, and either in one part or each part its own units. Apart from these the update alone touches them.
 //! - **The update**, which writes parameters, gradients and the optimiser's slots, is the last step, stands behind a
 //!   barrier, and is cut into pieces that lie in trained parameters and do not overlap. Running statistics lie in none.
-//! - **The costs** are written by one step, cut by samples, and read by the update.
+//! - **Parameters that a pass moves at once**, and the slots with them, are touched by no step after it, not by the
+//!   update either, and by none before it since the last barrier; the pass is in one part or each part has its own units.
+//! - **The costs** are written by one step, cut by samples, and read by the steps that move parameters, each with a barrier
+//!   between.
 
 use std::ops::Range;
 
@@ -34,6 +37,7 @@ pub(super) fn verify(plan: &Plan) {
     steps_are_apart(plan);
     direct_gradients_are_apart(plan);
     pieces_are_apart(plan);
+    moved_parameters_are_apart(plan);
 }
 
 fn buffers_are_apart(plan: &Plan) {
@@ -86,6 +90,12 @@ fn cuts_are_sound(plan: &Plan) {
                 evaluates && follow && all && cut.channels == channels && cut.parts == step.parts
             }
             (_, Cut::Rows { .. } | Cut::Channels(_)) => false,
+            (Work::Forward(value), Cut::Units(units)) => {
+                sound_units(plan, value, Direction::Forward, units, step)
+            }
+            (Work::BackwardInput(value, _), Cut::Units(units)) => {
+                sound_units(plan, value, Direction::BackwardInput, units, step)
+            }
             (_, Cut::Units(_)) | (Work::Prepare(..), _) => false,
             (_, Cut::Samples) => step.parts == plan.parts,
         };
@@ -93,6 +103,18 @@ fn cuts_are_sound(plan: &Plan) {
     }
     let costs = plan.steps.iter().filter(|step| step.work == Work::Loss).count();
     assert_eq!(costs, 1, "invariant: one step writes the costs");
+}
+
+/// Whether the op computes its units apart, each an element of every sample.
+fn sound_units(plan: &Plan, value: Value, direction: Direction, units: usize, step: &Step) -> bool {
+    let node = plan.graph.node(value);
+    let width = match direction {
+        Direction::Forward => node.shape().len(),
+        Direction::BackwardInput => node.input_shapes()[0].len(),
+    };
+    let offered = node.op().and_then(|op| op.units(node, direction, plan.options.batch));
+    let alone = node.inputs().len() == 1 && plan.over(value).is_none() && !plan.gradient_over(value, 0);
+    offered == Some(units) && units == width && (1..=units).contains(&step.parts) && alone
 }
 
 /// Elements of the arena that a step touches.
@@ -110,7 +132,7 @@ enum Share {
     Samples(usize),
     /// Part p the p-th run of so many elements.
     Slot(usize),
-    /// Each part its own units of the parameters, or pieces of packed weights.
+    /// Each part its own units of the parameters or of every sample, or pieces of packed weights.
     Units,
     /// Each part its own rows or channels of every sample.
     Sections,
@@ -268,6 +290,10 @@ fn of_samples(plan: &Plan, offset: usize, width: usize, write: bool, step: &Step
     let share = match step.cut {
         Cut::Samples => Share::Samples(width),
         Cut::Rows { .. } | Cut::Channels(_) if write => Share::Sections,
+        // What a pass writes by units are columns of its own.
+        Cut::Units(_) if write && matches!(step.work, Work::Forward(_) | Work::BackwardInput(..)) => {
+            Share::Units
+        }
         _ => Share::All,
     };
     Touch { range: offset..offset + width * plan.options.batch, write, share }
@@ -297,9 +323,10 @@ fn direct_gradients_are_apart(plan: &Plan) {
     for step in &plan.steps {
         let Work::BackwardParams(value) = step.work else { continue };
         let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
-        if places.param_gradient.is_some() {
+        if places.param_gradient.is_some() || step.applies {
             continue;
         }
+        assert!(plan.options.keep_gradients, "invariant: {:?} has a place for what it finds", step.work);
         let alone = step.parts == 1 || matches!(step.cut, Cut::Units(_));
         assert!(alone, "invariant: one part of {:?} writes each gradient", step.work);
         for (range, spec) in places.params.iter().zip(node.trained()) {
@@ -331,6 +358,50 @@ fn pieces_are_apart(plan: &Plan) {
     }
 }
 
+/// The steps that move parameters at once, against every step that might read these.
+fn moved_parameters_are_apart(plan: &Plan) {
+    let mut left: Vec<Range<usize>> = trained(plan).cloned().collect();
+    for (index, step) in plan.steps.iter().enumerate().filter(|(_, step)| step.applies) {
+        let Work::BackwardParams(value) = step.work else {
+            panic!("invariant: {:?} moves nothing", step.work)
+        };
+        let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
+        let alone = step.parts == 1 || matches!(step.cut, Cut::Units(_));
+        assert!(alone, "invariant: one part of {:?} moves each parameter", step.work);
+        assert!(!plan.options.keep_gradients && places.param_gradient.is_none(), "invariant: it is not kept");
+        // What a single worker does follows each other anyhow.
+        let barrier = plan.steps[..=index].iter().rposition(|step| step.barrier || plan.parts == 1);
+        let behind =
+            plan.parts == 1 || plan.steps[barrier.unwrap_or(0)..index].iter().all(|s| s.work != Work::Loss);
+        let costs = plan.steps[..index].iter().any(|s| s.work == Work::Loss);
+        assert!(costs && behind, "invariant: {:?} knows all costs", step.work);
+        for (range, spec) in places.params.iter().zip(node.trained()) {
+            let own = left.iter().position(|r| r == range && r.len() == spec.shape.len());
+            let own =
+                own.unwrap_or_else(|| panic!("invariant: {range:?} of '{}' is moved once", node.name()));
+            left.swap_remove(own);
+            let reads = |earlier: &Step| {
+                let places = earlier.work.value().map(|value| &plan.nodes[value.0]);
+                places.is_some_and(|places| places.params.iter().any(|other| meet(range, other)))
+            };
+            let before = if plan.parts == 1 { index..index } else { barrier.unwrap_or(0)..index };
+            let reader = plan.steps[before].iter().chain(&plan.steps[index + 1..]).find(|step| reads(step));
+            assert!(reader.is_none(), "invariant: {reader:?} and {:?} touch {range:?}", step.work);
+            let piece = plan.pieces.iter().find(|piece| meet(range, &piece.range));
+            assert!(piece.is_none(), "invariant: {piece:?} and {:?} move {range:?}", step.work);
+        }
+    }
+    if plan.options.mode.has_backward() {
+        // None is forgotten: the pieces, which lie apart in trained parameters, are as long as these.
+        let pieces: usize = plan.pieces.iter().map(|piece| piece.range.len()).sum();
+        assert_eq!(
+            pieces,
+            left.iter().map(ExactSizeIterator::len).sum::<usize>(),
+            "invariant: all are moved"
+        );
+    }
+}
+
 /// The ranges of the trained parameters.
 fn trained(plan: &Plan) -> impl Iterator<Item = &Range<usize>> {
     plan.graph.layout().entries().iter().filter(|e| e.spec.role.trainable()).map(|e| &e.range)
@@ -352,6 +423,17 @@ mod tests {
     /// A plan in two parts with statistics, partial gradients, and gradients that are written directly by units.
     fn plan() -> Plan {
         plan_with(true)
+    }
+
+    /// The same, whose gradients are not kept: those of two layers move their parameters at once.
+    fn plan_that_moves() -> Plan {
+        let plan = plan_with(false);
+        let options = PlanOptions { keep_gradients: false, ..plan.options.clone() };
+        Plan::new(&plan.graph, options).unwrap()
+    }
+
+    fn step_of(plan: &Plan, work: Work) -> usize {
+        plan.steps.iter().position(|step| step.work == work).unwrap()
     }
 
     fn plan_with(reuse: bool) -> Plan {
@@ -514,6 +596,63 @@ mod tests {
         let range = plan.graph.layout().find("norm.running_mean").unwrap().range.clone();
         plan.pieces[0].range = range;
         verify(&plan);
+    }
+
+    #[test]
+    fn large_layers_move_their_parameters_at_once_after_the_passes_that_read_them() {
+        let plan = plan_that_moves();
+        let applying: Vec<Work> = plan.steps.iter().filter(|s| s.applies).map(|s| s.work).collect();
+        let (wide, again) = (value(&plan, "wide"), value(&plan, "again"));
+        assert_eq!(applying, [Work::BackwardParams(again), Work::BackwardParams(wide)]);
+        let reader = step_of(&plan, Work::BackwardInput(again, 0));
+        assert!(reader < step_of(&plan, Work::BackwardParams(again)));
+        assert!(!plan_with(false).steps.iter().any(|step| step.applies));
+    }
+
+    #[test]
+    fn a_barrier_before_a_step_that_moves_parameters_is_missed() {
+        let plan = plan_that_moves();
+        let mut broken = plan.clone();
+        let index = step_of(&plan, Work::BackwardParams(value(&plan, "again")));
+        assert!(plan.steps[index].barrier);
+        broken.steps[index].barrier = false;
+        assert!(std::panic::catch_unwind(|| moved_parameters_are_apart(&broken)).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "touch")]
+    fn parameters_that_were_moved_may_not_be_read() {
+        let mut plan = plan_that_moves();
+        let again = value(&plan, "again");
+        let moves = step_of(&plan, Work::BackwardParams(again));
+        let reads = step_of(&plan, Work::BackwardInput(again, 0));
+        plan.steps.swap(moves, reads);
+        moved_parameters_are_apart(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "move")]
+    fn the_update_may_not_move_them_again() {
+        let mut plan = plan_that_moves();
+        plan.pieces[0].range = plan.graph.layout().find("wide.weight").unwrap().range.clone();
+        moved_parameters_are_apart(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "all are moved")]
+    fn no_parameter_may_be_forgotten() {
+        let mut plan = plan_that_moves();
+        plan.pieces.pop();
+        moved_parameters_are_apart(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "knows all costs")]
+    fn costs_are_known_before_a_parameter_moves() {
+        let mut plan = plan_that_moves();
+        let (loss, last) = (step_of(&plan, Work::Loss), plan.steps.len() - 2);
+        plan.steps[loss..last].rotate_left(1);
+        moved_parameters_are_apart(&plan);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A plan's steps for those who measure or print them.
 
-use super::{BufferKind, Plan, Work};
+use super::{BufferKind, Plan, Step, Work};
 
 /// A step of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +14,10 @@ pub struct StepView {
     /// Multiply-adds for a full batch; 0 where its op does not count any.
     pub macs: u64,
     /// Elements that it touches for a full batch, each counted once: inputs, outputs, gradients and what was saved, and the
-    /// parameters. An update also touches the optimiser's slots, which the plan does not know.
+    /// parameters. Where it moves these it also touches the optimiser's slots, which the plan does not know.
     pub elements: u64,
+    /// Parameters that it moves.
+    pub moves: u64,
 }
 
 impl Plan {
@@ -29,6 +31,7 @@ impl Plan {
                 barrier: step.barrier,
                 macs: self.macs(step.work),
                 elements: self.elements(number),
+                moves: self.moves(step),
             }
         })
     }
@@ -59,9 +62,20 @@ impl Plan {
                 self.external(value) + if kept { 0 } else { self.graph.node(value).trained_len() }
             }
             Work::Loss => 0,
-            Work::Update => 2 * self.pieces.iter().map(|piece| piece.range.len()).sum::<usize>(),
+            Work::Update => {
+                let gradients = usize::from(self.options.keep_gradients);
+                (1 + gradients) * self.pieces.iter().map(|piece| piece.range.len()).sum::<usize>()
+            }
         };
         (in_arena + outside) as u64
+    }
+
+    fn moves(&self, step: &Step) -> u64 {
+        match step.work {
+            Work::Update => self.pieces.iter().map(|piece| piece.range.len() as u64).sum(),
+            Work::BackwardParams(value) if step.applies => self.graph.node(value).trained_len() as u64,
+            _ => 0,
+        }
     }
 
     /// Elements that a node reads of the caller's inputs.

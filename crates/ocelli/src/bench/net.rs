@@ -54,7 +54,7 @@ impl NetBench {
         let classes = classes(graph)?;
         let count = if phase == Phase::Latency { 1 } else { batch };
         let options = match phase {
-            Phase::Train => PlanOptions::train(count),
+            Phase::Train => crate::train::step_options(count),
             Phase::Infer | Phase::Latency => PlanOptions::evaluate(count),
         };
         let executor = engine.executor(graph, options)?;

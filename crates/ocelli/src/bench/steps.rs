@@ -105,16 +105,12 @@ impl Breakdown {
             if times.clone().all(|time| time == StepTime::default()) {
                 continue; // an inference does not run the loss
             }
-            let slots = match step.work {
-                Work::Update => slots * plan.graph().layout().trainable(),
-                _ => 0,
-            };
             let mut cost = Cost {
                 seconds: seconds(first.work),
                 slowest_seconds: seconds(times.map(|time| time.work).max().unwrap_or(0)),
                 barrier_seconds: seconds(first.wait),
                 macs: step.macs,
-                bytes: (step.elements + slots as u64) * 4,
+                bytes: (step.elements + slots as u64 * step.moves) * 4,
                 ..Cost::default()
             };
             cost.finish(total);

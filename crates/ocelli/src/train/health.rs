@@ -43,11 +43,11 @@ impl Health {
         PlanOptions { reuse: false, fuse: false, ..PlanOptions::evaluate(BATCH) }
     }
 
-    /// The figures after `epoch`, on these images, with the gradients of the last step.
+    /// The figures after `epoch`, on these images, with the norms of the gradients that the last step of `training` noted.
     pub(super) fn measure(
         &mut self,
         params: &Params<f32>,
-        gradients: &Params<f32>,
+        training: &Executor<f32>,
         images: &[f32],
         epoch: f64,
     ) -> Vec<LayerFigures> {
@@ -62,7 +62,7 @@ impl Health {
                 }
             }
         }
-        self.layers.iter().filter_map(|t| t.figures(&graph, gradients, epoch)).collect()
+        self.layers.iter().filter_map(|t| t.figures(&graph, training, epoch)).collect()
     }
 }
 
@@ -84,13 +84,13 @@ impl Tally {
         }
     }
 
-    fn figures(&self, graph: &Graph, gradients: &Params<f32>, epoch: f64) -> Option<LayerFigures> {
+    fn figures(&self, graph: &Graph, training: &Executor<f32>, epoch: f64) -> Option<LayerFigures> {
         let node = graph.node(self.value);
         let share = |part: usize, all: usize| (all > 0).then(|| part as f64 / all as f64);
         let health = HealthRow {
             epoch,
             // Layers that share parameters share their gradient: it is shown once.
-            gradient_norm: gradient_norm(gradients, node.params()).filter(|_| node.shares().is_none()),
+            gradient_norm: gradient_norm(training, node.params()).filter(|_| node.shares().is_none()),
             dead: share(self.alive.iter().filter(|alive| !**alive).count(), self.alive.len()),
             saturated: share(self.saturated.0, self.saturated.1),
         };
@@ -114,13 +114,10 @@ fn flat_ends(op: Option<&Op>) -> Option<fn(f32) -> bool> {
 }
 
 /// Euclidean norm over the trained parameters of a layer.
-fn gradient_norm(gradients: &Params<f32>, params: &[usize]) -> Option<f64> {
-    let entries = params.iter().map(|&p| &gradients.layout().entries()[p]);
-    let trained: Vec<_> = entries.filter(|e| e.spec.role.trainable()).collect();
-    let squares = |range: &std::ops::Range<usize>| -> f64 {
-        gradients.data()[range.clone()].iter().map(|&g| f64::from(g) * f64::from(g)).sum()
-    };
-    (!trained.is_empty()).then(|| trained.iter().map(|e| squares(&e.range)).sum::<f64>().sqrt())
+fn gradient_norm(training: &Executor<f32>, params: &[usize]) -> Option<f64> {
+    let entries = training.plan().graph().layout().entries();
+    let trained = params.iter().any(|&p| entries[p].spec.role.trainable());
+    trained.then(|| training.gradient_norm(params))
 }
 
 /// The first layer with a parameter or an output that is not finite, in the words of an error.
@@ -143,6 +140,7 @@ pub(super) fn first_not_finite(
         reuse: false,
         fuse: false,
         mode: ocelli_core::Mode::Train,
+        keep_gradients: false,
         ..PlanOptions::evaluate(count)
     };
     let mut executor: Executor<f32> = engine.executor(graph, options)?;

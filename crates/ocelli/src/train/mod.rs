@@ -16,6 +16,11 @@ pub use resolve::NetSpec;
 pub use trainer::{Control, Trainer, data_digest};
 pub(crate) use trainer::{PREFETCH, curvature_options};
 
+/// The plan with which steps of training are done: nothing but their outcome is wanted.
+pub(crate) fn step_options(batch: usize) -> ocelli_core::PlanOptions {
+    ocelli_core::PlanOptions { keep_gradients: false, ..ocelli_core::PlanOptions::train(batch) }
+}
+
 /// The plan with which the health of the layers is measured.
 pub(crate) fn health_options() -> ocelli_core::PlanOptions {
     health::Health::options()

@@ -206,7 +206,7 @@ impl Trainer {
         let graph = Arc::clone(&network.graph);
         let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
         let batch = recipe.batch.min(splits.train.len());
-        let executor = engine.executor(&graph, PlanOptions::train(batch))?;
+        let executor = engine.executor(&graph, super::step_options(batch))?;
         let curvature =
             curvature_options(&recipe.optimizer).map(|o| engine.executor(&graph, o)).transpose()?;
         let evaluator = Evaluator::new(engine, &graph, &criterion, &config.preprocess, &classes)?;
@@ -336,6 +336,9 @@ impl Trainer {
         let run = Batch { inputs: &[&batch.images], targets, count: batch.len() };
         let random = RandomState { seed: self.config.seed, step: self.progress.step };
         let rate = self.rate();
+        if self.progress.batch + 1 == self.batches() {
+            self.executor.note_gradient_norms(); // for the health of the layers
+        }
         let update = Update { optimizer: &self.config.recipe.optimizer, state: &mut self.state, rate };
         let cost = self.executor.step(&mut self.params, &run, &self.criterion, update, random);
         if !cost.is_finite() {
@@ -420,7 +423,7 @@ impl Trainer {
             val_top1: Some(evaluation.top1),
             val_top5: Some(evaluation.top5),
         };
-        let health = self.health.measure(&self.params, self.executor.gradients(), &self.health_images, epoch);
+        let health = self.health.measure(&self.params, &self.executor, &self.health_images, epoch);
         let progress = &mut self.progress;
         let images_per_second = progress.seen as f64 / progress.epoch_seconds.max(1e-9);
         progress.seconds += self.resumed.elapsed().as_secs_f64();
