@@ -429,10 +429,10 @@ fn part_of_packed<T: Element>(conv: &Geometry, direction: Direction, cut: Channe
 /// Output channels that stay together: a vector of the widest kind.
 const GRAIN: usize = 16;
 /// So many of these make tiles that are wide enough.
-const GRAINS: usize = 2;
+const GRAINS: usize = 4;
 
 /// With so many times more weights than inputs the weights are shared out, else the rows of the image.
-const HEAVY: usize = 4;
+const HEAVY: usize = 8;
 
 impl Sectioned for Conv2d {
     /// Each part by rows reads all weights, each part by channels reads all of the image.
@@ -442,7 +442,7 @@ impl Sectioned for Conv2d {
         let extent = (conv.kernel[0] - 1) * conv.dilation[0] + 1;
         // A window without padding that is as wide as the image must not become one that covers it.
         let by_rows = rows > 1 && columns > 1 && conv.padding[0] < extent;
-        let by_channels = conv.groups == 1 && channels >= 2 * GRAINS * GRAIN;
+        let by_channels = conv.groups == 1 && channels >= 2 * GRAIN;
         let heavy = conv.weight_len() >= HEAVY * batch * conv.input_len();
         match self.connections {
             Some(_) => None,

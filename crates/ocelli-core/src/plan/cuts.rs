@@ -16,6 +16,9 @@ const WORK_PER_WEIGHT: u64 = 8;
 /// What reading or writing a number of an image costs.
 const WORK_PER_ELEMENT: u64 = 8;
 
+/// Pixels that a part by rows has at least: two tiles of the matrix unit.
+const PIXELS_PER_SECTION: usize = 32;
+
 /// From so many weights on, a layer that uses each once per sample is cut by channels whatever the batch.
 const MANY_WEIGHTS: u64 = 1 << 20;
 
@@ -44,20 +47,25 @@ pub(super) fn of_forward(
         None => (work(graph, options, value, weights) / WORK_PER_SECTION).clamp(1, most as u64) as usize,
     };
     let channels = node.shape().channels();
-    let most = match axis {
-        Axis::Rows { rows, .. } => rows,
-        Axis::Channels { grain, least } => channels / (grain * least),
-    };
-    // A power of two, as the numbers of threads mostly are, so that all have as much to do.
-    let parts = match options.parts {
-        Some(_) => wanted.min(most),
-        None => 1 << wanted.min(most).max(1).ilog2(),
+    let parts = match (options.parts, axis) {
+        (Some(_), Axis::Rows { rows, .. }) => wanted.min(rows),
+        (Some(_), Axis::Channels { grain, .. }) => wanted.min(channels / grain),
+        (None, Axis::Rows { rows, .. }) => {
+            let pixels = node.shape().len() / channels;
+            even(wanted.min(rows).min(pixels / PIXELS_PER_SECTION))
+        }
+        (None, Axis::Channels { grain, least }) => even(wanted.min(channels / (grain * least))),
     };
     let cut = match axis {
         Axis::Rows { rows, local } => Cut::Rows { rows, local },
         Axis::Channels { grain, .. } => Cut::Channels(ChannelCut { channels, grain, parts }),
     };
     if parts > 1 && (parts > whole.1 || heavy) { (cut, parts) } else { whole }
+}
+
+/// The largest power of two up to this: as the numbers of threads mostly are, so that all have as much to do.
+fn even(parts: usize) -> usize {
+    1 << parts.max(1).ilog2()
 }
 
 /// What a forward step costs, in multiply-adds.
