@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use ocelli_kernels::Element;
 use ocelli_kernels::random::Key;
@@ -81,6 +82,14 @@ impl ParamLayout {
 pub struct Params<T> {
     layout: Arc<ParamLayout>,
     data: AlignedBuffer<T>,
+    /// See [`Params::stamp`].
+    stamp: u64,
+}
+
+/// A number that nothing else has had.
+fn next_stamp() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 impl<T: Element> Params<T> {
@@ -90,7 +99,7 @@ impl<T: Element> Params<T> {
     /// [`Error::Memory`].
     pub fn zeroed(layout: &Arc<ParamLayout>) -> Result<Params<T>, Error> {
         let data = AlignedBuffer::zeroed(layout.arena_len(), "the parameters")?;
-        Ok(Params { layout: Arc::clone(layout), data })
+        Ok(Params { layout: Arc::clone(layout), data, stamp: next_stamp() })
     }
 
     /// Each parameter as its initialiser says; the same seed gives the same bits.
@@ -130,7 +139,14 @@ impl<T: Element> Params<T> {
 
     /// The arena, to be changed.
     pub fn data_mut(&mut self) -> &mut [T] {
+        self.stamp = next_stamp();
         &mut self.data
+    }
+
+    /// A number that changes whenever the values may have, and that no other parameters have: what was made from these
+    /// values is still right where it is the same.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp
     }
 
     /// One parameter in the field's order (convolution weights O×I×kh×kw): borrowed where it lies so in memory.
@@ -166,8 +182,8 @@ impl<T: Element> Params<T> {
     /// # Panics
     /// If `values` has another length than the parameter.
     pub fn set(&mut self, entry: &ParamEntry, values: &[T]) {
-        let (count, channels, inner) = blocks(entry.spec.shape);
-        to_channels_last(count, channels, inner, values, &mut self.data[entry.range.clone()]);
+        let (range, (count, channels, inner)) = (entry.range.clone(), blocks(entry.spec.shape));
+        to_channels_last(count, channels, inner, values, &mut self.data_mut()[range]);
     }
 
     /// A copy.

@@ -8,6 +8,7 @@ use ocelli_core::ops::{
     Add, BatchNorm, Bias, Concat, Conv2d, Dropout, Flatten, GlobalAvgPool, LeakyRelu, Linear, MaxPool2d,
     Relu, Relu6, Scale, Sigmoid, Tanh,
 };
+use ocelli_core::plan::Work;
 use ocelli_core::{
     Batch, Criterion, Executor, Graph, Loss, Mode, Op, Optimizer, OptimizerState, Params, Plan, PlanOptions,
     RandomState, Reduction, Targets, Update, Value,
@@ -155,7 +156,15 @@ fn residual_networks_take_fewer_steps_and_less_memory() {
         let plan = |fuse, options| Plan::new(&graph, PlanOptions { fuse, ..options }).unwrap();
         for options in [PlanOptions::train(64), PlanOptions::evaluate(64)] {
             let (fused, unfused) = (plan(true, options.clone()), plan(false, options.clone()));
-            assert!(fused.step_count() < unfused.step_count() * 4 / 5);
+            // What packs weights is the same with and without.
+            let steps = |plan: &Plan| plan.steps().filter(|s| !matches!(s.work, Work::Prepare(..))).count();
+            // Activations in training have steps of their own; in evaluation every layer is one step.
+            let most = if norm || options.mode == Mode::Evaluate { 0.8 } else { 0.9 };
+            assert!(
+                (steps(&fused) as f64) < most * steps(&unfused) as f64,
+                "norm {norm}, {:?}",
+                options.mode
+            );
             assert!(fused.barriers() <= unfused.barriers());
             assert!(fused.arena_len() < unfused.arena_len());
         }

@@ -90,6 +90,8 @@ fn training_and_evaluation_allocate_nothing() {
         };
         let mut training = executor(PlanOptions::train(COUNT));
         let mut evaluation = executor(PlanOptions::evaluate(COUNT));
+        let mut single = executor(PlanOptions { parts: Some(4), ..PlanOptions::evaluate(1) });
+        assert!(single.plan().parts() > 1, "several threads work on one image");
         let mut params = Params::initialised(graph.layout(), 1).unwrap();
         let mut state = OptimizerState::new(&adam, graph.layout()).unwrap();
         assert!(training.plan().parts() > 1, "several threads work");
@@ -103,6 +105,7 @@ fn training_and_evaluation_allocate_nothing() {
             let count = allocations(|| {
                 evaluation.evaluate(&params, &batch, &criterion);
                 evaluation.forward(&params, &inputs, COUNT);
+                single.forward(&params, &[&images[..3 * 12 * 12]], 1);
             });
             assert_eq!(count, 0, "allocations in evaluation {step} on {threads} threads");
         }

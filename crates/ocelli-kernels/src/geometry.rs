@@ -150,6 +150,39 @@ impl Conv2d {
         Some(room / stride + 1)
     }
 
+    /// The convolution that computes the rows `rows` of a sample's output alone, and the rows of the input that it takes.
+    ///
+    /// It differs in its numbers of rows and in the padding above alone. The choice of method and how weights are packed
+    /// must not depend on these, so that it takes the same packed weights.
+    ///
+    /// # Panics
+    /// If there are no such rows, or a window may lie beside the image: the padding is as large as the kernel's extent.
+    pub fn of_rows(&self, rows: Range<usize>) -> (Conv2d, Range<usize>) {
+        let extent = (self.kernel[0] - 1) * self.dilation[0] + 1;
+        assert!(rows.start < rows.end && rows.end <= self.output[0], "rows {rows:?} of {self:?}");
+        assert!(self.padding[0] < extent, "a window of {self:?} lies beside the image");
+        let (input, padding) = reached(&rows, extent, self.stride[0], self.padding[0], self.input[0]);
+        let [_, width, channels] = self.input;
+        let [_, columns, outputs] = self.output;
+        let conv = Conv2d {
+            input: [input.len(), width, channels],
+            output: [rows.len(), columns, outputs],
+            padding: [padding, self.padding[1]],
+            ..*self
+        };
+        (conv, input)
+    }
+
+    /// The convolution to the output channels `channels` alone, whose weights are those of these channels.
+    ///
+    /// # Panics
+    /// If there are no such channels, or there are groups.
+    pub fn of_channels(&self, channels: Range<usize>) -> Conv2d {
+        let inside = channels.start < channels.end && channels.end <= self.output[2];
+        assert!(inside && self.groups == 1, "channels {channels:?} of {self:?}");
+        Conv2d { output: [self.output[0], self.output[1], channels.len()], ..*self }
+    }
+
     /// Input row (`axis` 0) or column (`axis` 1) that tap `tap` of output row or column `out` reads, if it lies
     /// in the image.
     #[inline(always)]
@@ -157,6 +190,19 @@ impl Conv2d {
         let at = (out * self.stride[axis] + tap * self.dilation[axis]).wrapping_sub(self.padding[axis]);
         (at < self.input[axis]).then_some(at)
     }
+}
+
+/// The input rows in the image that windows `rows` reach, and how many rows above the image the first one starts.
+fn reached(
+    rows: &Range<usize>,
+    extent: usize,
+    stride: usize,
+    padding: usize,
+    input: usize,
+) -> (Range<usize>, usize) {
+    let (start, end) = (rows.start * stride, (rows.end - 1) * stride + extent);
+    let first = start.saturating_sub(padding);
+    (first..end.saturating_sub(padding).min(input), padding.saturating_sub(start))
 }
 
 /// Windows of a 2-D pooling over N·H·W·C images. Channels stay apart, so `input[2] == output[2]`.
@@ -188,6 +234,25 @@ impl Pool2d {
     /// Elements of a sample's output.
     pub fn output_len(&self) -> usize {
         self.output.iter().product()
+    }
+
+    /// The pooling to the rows `rows` of a sample's output alone, and the rows of the input that it takes. Averages that
+    /// count the padding above and below the image cannot be cut like this.
+    ///
+    /// # Panics
+    /// If there are no such rows, or they cannot be cut.
+    pub fn of_rows(&self, rows: Range<usize>) -> (Pool2d, Range<usize>) {
+        assert!(rows.start < rows.end && rows.end <= self.output[0], "rows {rows:?} of {self:?}");
+        assert!(!self.count_padding || self.padding[0] == 0, "{self:?} counts its padding");
+        let (input, padding) = reached(&rows, self.kernel[0], self.stride[0], self.padding[0], self.input[0]);
+        let [_, width, channels] = self.input;
+        let pool = Pool2d {
+            input: [input.len(), width, channels],
+            output: [rows.len(), self.output[1], channels],
+            padding: [padding, self.padding[1]],
+            ..*self
+        };
+        (pool, input)
     }
 
     /// Taps along `axis` (0 rows, 1 columns) of output `out` that lie in the image.

@@ -1,5 +1,6 @@
 //! The executor: runs a plan over a batch, on a team of threads, allocating nothing.
 
+mod forward;
 mod profile;
 mod run;
 
@@ -13,7 +14,7 @@ use crate::ops::{RandomState, Values};
 use crate::optim::Optimizer;
 use crate::optimizer_state::OptimizerState;
 use crate::plan::BufferKind;
-use crate::{Error, Params, Plan, Value};
+use crate::{Error, Mode, Params, Plan, Value};
 
 use profile::Recorder;
 pub use profile::{Clock, Profile, StepTime};
@@ -73,6 +74,8 @@ pub struct Executor<T: Element> {
     differentiated: Option<usize>,
     /// Notes what each step takes, while it is asked for.
     recorder: Option<Recorder>,
+    /// The stamp of the parameters from which what is packed in the arena was made, if it is whole.
+    prepared: Option<u64>,
 }
 
 impl<T: Element> Executor<T> {
@@ -98,6 +101,7 @@ impl<T: Element> Executor<T> {
             costed: 0,
             differentiated: None,
             recorder: None,
+            prepared: None,
             plan,
         })
     }
@@ -113,7 +117,7 @@ impl<T: Element> Executor<T> {
     /// If the batch does not fit the plan: more samples than planned for, or inputs of another length.
     pub fn forward(&mut self, params: &Params<T>, inputs: &[&[T]], count: usize) -> &[T] {
         let batch = Batch { inputs, targets: None, count };
-        self.run(Values::Fixed(params.data()), &batch, None, RandomState::default(), None, Goal::Forward);
+        self.run(Values::of(params), &batch, None, RandomState::default(), None, Goal::Forward);
         self.output()
     }
 
@@ -122,7 +126,7 @@ impl<T: Element> Executor<T> {
     /// # Panics
     /// As [`Executor::forward`], and if the batch has no targets.
     pub fn evaluate(&mut self, params: &Params<T>, batch: &Batch<'_, T>, criterion: &Criterion) -> f64 {
-        let values = Values::Fixed(params.data());
+        let values = Values::of(params);
         self.run(values, batch, Some(criterion), RandomState::default(), None, Goal::Forward);
         self.cost(criterion)
     }
@@ -138,7 +142,7 @@ impl<T: Element> Executor<T> {
         criterion: &Criterion,
         random: RandomState,
     ) -> f64 {
-        let values = Values::Fixed(params.data());
+        let values = Values::of(params);
         self.run(values, batch, Some(criterion), random, None, Goal::Gradients);
         self.cost(criterion)
     }
@@ -190,7 +194,7 @@ impl<T: Element> Executor<T> {
         if !self.plan.options().curvature {
             return Err(Error::Options("this plan was made without second derivatives".to_string()));
         }
-        let values = Values::Fixed(params.data());
+        let values = Values::of(params);
         self.run(values, batch, Some(criterion), random, None, Goal::Curvature);
         Ok(())
     }
@@ -298,6 +302,13 @@ impl<T: Element> Executor<T> {
         assert!(kept, "a plan that keeps gradients");
         assert!(criterion.is_none() || batch.targets.is_some(), "a cost needs targets");
         self.note(batch.count, criterion.is_some(), goal);
+        // Plans for evaluation keep what they pack; others pack it in each pass.
+        let stamp = params.stamp().filter(|_| self.plan.options().mode == Mode::Evaluate);
+        let prepared = stamp.is_some() && self.prepared == stamp;
+        if !prepared {
+            // Until the pass is through, what is packed is not whole.
+            self.prepared = None;
+        }
         let scale = criterion.map_or(T::ONE, |c| c.reduction.scale(batch.count));
         let norms = if self.notes_norms && update.is_some() { &mut self.norms[..] } else { &mut [] };
         let run = Run {
@@ -316,6 +327,7 @@ impl<T: Element> Executor<T> {
             norms: Shared::new(norms),
             update,
             recorder: self.recorder.as_ref(),
+            prepared,
         };
         let team = if self.plan.parts() > 1 { &*self.team } else { &self.alone };
         let pass = || team.run(&|worker| run.work(worker));
@@ -323,6 +335,7 @@ impl<T: Element> Executor<T> {
             Some(recorder) => recorder.pass(pass),
             None => pass(),
         }
+        self.prepared = stamp;
     }
 
     fn check(&self, batch: &Batch<'_, T>, goal: Goal) {

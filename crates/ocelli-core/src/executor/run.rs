@@ -8,8 +8,8 @@ use super::profile::Recorder;
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
-    Activated, BackwardInput, BackwardParams, Columns, Epilogue, Forward, Inputs, MAX_PARAMS, Operation,
-    ParamViews, Prepare, RandomState, Reads, Statistics, UnitPass, Values,
+    Activated, BackwardInput, BackwardParams, Columns, Inputs, MAX_PARAMS, Operation, ParamViews, Prepare,
+    RandomState, Reads, Statistics, UnitPass, Values,
 };
 use crate::optim::{self, Optimizer};
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
@@ -63,6 +63,8 @@ pub(super) struct Run<'a, T: Element> {
     pub(super) norms: Shared<'a, f64>,
     pub(super) update: Option<UpdateRun<'a, T>>,
     pub(super) recorder: Option<&'a Recorder>,
+    /// Whether what a pass packs is there already.
+    pub(super) prepared: bool,
 }
 
 impl<'a, T: Element> Run<'a, T> {
@@ -70,6 +72,8 @@ impl<'a, T: Element> Run<'a, T> {
     pub(super) fn work(&self, worker: &Worker<'_>) {
         let (index, count) = (worker.index(), worker.count());
         let mut watch = self.recorder.map(|recorder| recorder.watch(index));
+        // All workers begin together: a barrier before the first step that runs would be one too many.
+        let mut begun = false;
         for (number, step) in self.plan.steps.iter().enumerate() {
             if self.goal == Goal::Forward && step.work == Work::Loss && self.criterion.is_none() {
                 continue;
@@ -77,7 +81,10 @@ impl<'a, T: Element> Run<'a, T> {
             if self.goal == Goal::Forward && is_backward(step.work) {
                 break;
             }
-            if step.barrier {
+            if self.prepared && matches!(step.work, Work::Prepare(..)) {
+                continue;
+            }
+            if std::mem::replace(&mut begun, true) && step.barrier {
                 worker.barrier();
                 if let Some(watch) = &mut watch {
                     watch.waited(number);
@@ -85,7 +92,7 @@ impl<'a, T: Element> Run<'a, T> {
             }
             let moves = step.applies || step.work == Work::Update;
             let finite = !moves || self.costs_are_finite();
-            let own = Plan::share_of(index, count, step.parts);
+            let own = Plan::parts_of_worker(index, count, step.parts);
             let by_samples = step.cut == Cut::Samples && treats_samples_alone(step.work);
             let together = if by_samples { own.len().max(1) } else { 1 };
             for first in own.clone().step_by(together) {
@@ -116,15 +123,15 @@ impl<'a, T: Element> Run<'a, T> {
                 let of = |part| self.plan.samples_of(part, self.batch.count);
                 of(part).start..of(parts.end - 1).end
             }
-            Cut::Units(_) | Cut::Pieces => 0..self.batch.count,
+            _ => 0..self.batch.count,
         };
         match step.work {
             Work::Prepare(value, direction) => self.prepare(step, value, direction, part),
             Work::Statistics(value) => self.statistics(value, part, samples),
-            Work::Forward(_) | Work::BackwardInput(..) if step.cut != Cut::Samples => {
+            Work::Forward(_) | Work::BackwardInput(..) if matches!(step.cut, Cut::Units(_)) => {
                 self.pass_units(step, part, samples, worker);
             }
-            Work::Forward(value) => self.forward(value, samples, worker),
+            Work::Forward(value) => self.forward(step, value, part, samples, worker),
             Work::Loss => self.loss(samples),
             // Gradients that are not kept are of no use where nothing may be moved.
             Work::BackwardParams(_) if step.applies && !finite => {}
@@ -137,13 +144,13 @@ impl<'a, T: Element> Run<'a, T> {
     fn prepare(&self, step: &Step, value: Value, direction: Direction, part: usize) {
         let Cut::Units(all) = step.cut else { unreachable!("invariant: weights are packed by pieces") };
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
-        let (op, share) = (node.op().expect("an op"), self.plan.share());
+        let (op, packing) = (node.op().expect("an op"), self.plan.packing(value, direction));
         let pieces = Plan::share_of(part, step.parts, all);
-        let range = op.prepared_range(node, direction, share, pieces.clone());
+        let range = op.prepared_range(node, &packing, pieces.clone());
         let offset = self.plan.buffer(places.prepared[direction as usize]).expect("planned").offset;
         let prepared = self.arena.write(offset + range.start..offset + range.end);
         let (kernels, params) = (self.kernels, self.params(places));
-        op.prepare(Prepare { node, kernels, direction, share, params, pieces, prepared });
+        op.prepare(Prepare { node, kernels, packing, params, pieces, prepared });
     }
 
     fn statistics(&self, value: Value, part: usize, samples: Range<usize>) {
@@ -154,36 +161,6 @@ impl<'a, T: Element> Run<'a, T> {
         let pass =
             Statistics { kernels: self.kernels, inputs: self.inputs(value, &samples, true), contribution };
         node.op().expect("an op").statistics(pass);
-    }
-
-    fn forward(&self, value: Value, samples: Range<usize>, worker: usize) {
-        if samples.is_empty() {
-            return;
-        }
-        let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
-        let over = self.plan.over(value);
-        let inputs = Inputs { overwritten: over, ..self.inputs(value, &samples, true) };
-        let pass = Forward {
-            node,
-            kernels: self.kernels,
-            mode: self.plan.options.mode,
-            inputs,
-            params: self.params(places),
-            prepared: self.whole(places.prepared[Direction::Forward as usize], true),
-            epilogue: self.epilogue(value, &samples),
-            statistics: self.whole(places.statistics, true),
-            output: self.rows_mut(places.output, node.shape().len(), &samples),
-            saved: self.rows_mut(places.saved, node.signature().saved, &samples),
-            scratch: self.scratch(worker),
-            random: self.random,
-            share: self.plan.share(),
-            samples,
-        };
-        let op = node.op().expect("an op");
-        match over {
-            Some(_) => op.forward_in_place(pass),
-            None => op.forward(pass),
-        }
     }
 
     /// Some units of a pass that is cut by them, for all samples.
@@ -217,16 +194,7 @@ impl<'a, T: Element> Run<'a, T> {
         node.op().expect("an op").pass_units(pass);
     }
 
-    /// What the head of a chain does in place of the nodes behind it.
-    fn epilogue(&self, value: Value, samples: &Range<usize>) -> Epilogue<'_, T> {
-        let chain = self.plan.nodes[value.0].chain;
-        let addend = chain
-            .and_then(|c| c.add)
-            .map_or(&[][..], |(add, other)| self.inputs(add, samples, true).get(other));
-        Epilogue { addend, unary: self.unary(chain.and_then(|c| c.unary)) }
-    }
-
-    fn unary(&self, value: Option<Value>) -> Option<ocelli_kernels::Unary<T>> {
+    pub(super) fn unary(&self, value: Option<Value>) -> Option<ocelli_kernels::Unary<T>> {
         self.plan.graph.node(value?).op()?.unary()
     }
 
@@ -457,7 +425,7 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    fn inputs(&self, value: Value, samples: &Range<usize>, declared: bool) -> Inputs<'_, T> {
+    pub(super) fn inputs(&self, value: Value, samples: &Range<usize>, declared: bool) -> Inputs<'_, T> {
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
         Inputs {
             arena: self.arena,
@@ -466,14 +434,15 @@ impl<'a, T: Element> Run<'a, T> {
             shapes: node.input_shapes(),
             samples: (samples.start, samples.end),
             overwritten: None,
+            within: None,
         }
     }
 
-    fn params(&self, places: &'a NodePlan) -> ParamViews<'a, T> {
+    pub(super) fn params(&self, places: &'a NodePlan) -> ParamViews<'a, T> {
         ParamViews { values: self.params, ranges: &places.params }
     }
 
-    fn scratch(&self, worker: usize) -> &'a mut [T] {
+    pub(super) fn scratch(&self, worker: usize) -> &'a mut [T] {
         let stride = scratch_stride(self.plan);
         self.scratch.write(worker * stride..worker * stride + self.plan.scratch_len)
     }
@@ -488,7 +457,12 @@ impl<'a, T: Element> Run<'a, T> {
         Some(offset + samples.start * width..offset + samples.end * width)
     }
 
-    fn rows_mut(&self, buffer: Option<usize>, width: usize, samples: &Range<usize>) -> &'a mut [T] {
+    pub(super) fn rows_mut(
+        &self,
+        buffer: Option<usize>,
+        width: usize,
+        samples: &Range<usize>,
+    ) -> &'a mut [T] {
         self.rows_range(buffer, width, samples).map_or(&mut [], |range| self.arena.write(range))
     }
 
@@ -503,7 +477,7 @@ impl<'a, T: Element> Run<'a, T> {
         range.map_or(&[], |range| self.arena.read(range))
     }
 
-    fn whole(&self, buffer: Option<usize>, declared: bool) -> &'a [T] {
+    pub(super) fn whole(&self, buffer: Option<usize>, declared: bool) -> &'a [T] {
         let buffer = self.plan.buffer(buffer).filter(|_| declared);
         buffer.map_or(&[], |b| self.arena.read(b.range()))
     }

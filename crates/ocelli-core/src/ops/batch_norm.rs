@@ -1,11 +1,13 @@
 //! Batch normalisation.
 
-use ocelli_kernels::Element;
+use std::ops::Range;
+
+use ocelli_kernels::{Direction, Element};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BackwardInput, BackwardParams, BatchStatistics, Forward, InPlace, Operation, ParamViews, Reads, Relation,
-    Relations, Signature, Statistics, only_input, per_channel,
+    BackwardInput, BackwardParams, BatchStatistics, Forward, InPlace, Operation, Packing, ParamViews, Preparation,
+    Prepare, Reads, Relation, Relations, Signature, Statistics, only_input, per_channel,
 };
 use crate::graph::Node;
 use crate::init::Init;
@@ -105,13 +107,16 @@ impl Operation for BatchNorm {
     }
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
-        let (weight, bias) = (pass.params.get(0), pass.params.get(1));
-        let (scale, rest) = pass.scratch.split_at_mut(weight.len());
-        let shift = &mut rest[..weight.len()];
-        self.normalise(pass.statistics, pass.params, |c, mean, inverse| {
-            scale[c] = weight[c] * inverse;
-            shift[c] = bias[c] - mean * scale[c];
-        });
+        let channels = pass.node.shape().channels();
+        let both = match pass.prepared {
+            [] => {
+                let both = &mut pass.scratch[..2 * channels];
+                self.scale_and_shift(pass.statistics, pass.params, both);
+                both
+            }
+            prepared => prepared,
+        };
+        let (scale, shift) = both.split_at(channels);
         let (x, then) = (pass.inputs.get(0), pass.epilogue);
         (pass.kernels.column_affine)(scale, shift, x, then.addend, then.unary, pass.output);
     }
@@ -141,7 +146,32 @@ impl Operation for BatchNorm {
     }
 }
 
+/// In evaluation scale and shift follow from the parameters alone.
+impl Preparation for BatchNorm {
+    fn prepared_pieces(&self, _: &Node, packing: &Packing) -> usize {
+        usize::from(packing.mode == Mode::Evaluate && packing.direction == Direction::Forward)
+    }
+
+    fn prepared_range(&self, node: &Node, _: &Packing, pieces: Range<usize>) -> Range<usize> {
+        0..2 * node.shape().channels() * pieces.len()
+    }
+
+    fn prepare<T: Element>(&self, pass: Prepare<'_, T>) {
+        self.scale_and_shift(&[], pass.params, pass.prepared);
+    }
+}
+
 impl BatchNorm {
+    /// Every channel's scale, then every channel's shift: y = scale·x + shift.
+    fn scale_and_shift<T: Element>(&self, statistics: &[T], params: ParamViews<'_, T>, both: &mut [T]) {
+        let (weight, bias) = (params.get(0), params.get(1));
+        let (scale, shift) = both.split_at_mut(weight.len());
+        self.normalise(statistics, params, |c, mean, inverse| {
+            scale[c] = weight[c] * inverse;
+            shift[c] = bias[c] - mean * scale[c];
+        });
+    }
+
     /// What multiplies g and x − μ in ∂C/∂x, μ, and what is added: four numbers for each channel.
     fn through<'s, T: Element>(
         &self,

@@ -6,7 +6,7 @@ use ocelli_kernels::{Direction, Element, Kernels, Unary, Write};
 
 use crate::arena::Shared;
 use crate::graph::Node;
-use crate::{Mode, ParamSpec, Shape};
+use crate::{Mode, ParamSpec, Params, Shape};
 
 /// The most parameters that one op has.
 pub(crate) const MAX_PARAMS: usize = 4;
@@ -55,23 +55,96 @@ pub(crate) trait BatchStatistics: Operation {
     fn fold_statistics<'a, T: Element>(&self, statistics: &[T], param: impl Fn(usize) -> &'a mut [T]);
 }
 
-/// The contract of an op whose kernels read its weights packed: the plan has that done once for all parts of a batch.
+/// The contract of an op whose kernels read its weights packed, or numbers that follow from its weights: the plan has
+/// that done once for all parts of a batch, and in evaluation once for as long as the parameters stay.
 pub(crate) trait Preparation: Operation {
-    /// In how many pieces the weights are packed for a pass over mostly `share` samples at a time; 0 where they are taken
-    /// as they stand.
-    fn prepared_pieces(&self, node: &Node, direction: Direction, share: usize) -> usize;
+    /// In how many pieces the weights are packed; 0 where they are taken as they stand.
+    fn prepared_pieces(&self, node: &Node, packing: &Packing) -> usize;
 
     /// The elements of what is packed that some pieces fill. Pieces follow each other.
-    fn prepared_range(
-        &self,
-        node: &Node,
-        direction: Direction,
-        share: usize,
-        pieces: Range<usize>,
-    ) -> Range<usize>;
+    fn prepared_range(&self, node: &Node, packing: &Packing, pieces: Range<usize>) -> Range<usize>;
 
-    /// Packs some pieces, as kernels for `f32` take them; others have nothing to prepare.
+    /// Packs some pieces. Weights are packed as kernels for `f32` take them; others have nothing to pack.
     fn prepare<T: Element>(&self, pass: Prepare<'_, T>);
+}
+
+/// Which pass weights are packed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packing {
+    /// Training or evaluation.
+    pub(crate) mode: Mode,
+    /// The pass.
+    pub(crate) direction: Direction,
+    /// Samples that the choice of method goes by.
+    pub(crate) share: usize,
+    /// The parts of the pass, where it is cut by channels: each part's weights are then packed by themselves, as one
+    /// piece.
+    pub(crate) channels: Option<ChannelCut>,
+}
+
+/// The channels of an output, or the elements of a vector, cut into parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChannelCut {
+    /// How many there are.
+    pub(crate) channels: usize,
+    /// Channels that are not separated: as many as fill the widest vector.
+    pub(crate) grain: usize,
+    /// Parts, none of which is empty.
+    pub(crate) parts: usize,
+}
+
+impl ChannelCut {
+    /// The channels of part `part`.
+    pub(crate) fn part(&self, part: usize) -> Range<usize> {
+        let grains = self.channels.div_ceil(self.grain);
+        let bound = |part: usize| (part * grains / self.parts * self.grain).min(self.channels);
+        bound(part)..bound(part + 1)
+    }
+
+    /// The most channels that a part has.
+    pub(crate) fn widest(&self) -> usize {
+        (0..self.parts).map(|part| self.part(part).len()).max().unwrap_or(0)
+    }
+}
+
+/// Along which axis the output of a sample can be cut, so that each part is computed by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Axis {
+    /// By rows of the image. With `local`, each reads the same rows of the inputs alone, and the op need not know.
+    Rows {
+        /// How many there are.
+        rows: usize,
+        /// Whether a row follows from the same rows of the inputs.
+        local: bool,
+    },
+    /// By channels, or elements of a vector.
+    Channels {
+        /// See [`ChannelCut`].
+        grain: usize,
+        /// Grains that make a part worth having.
+        least: usize,
+    },
+}
+
+/// What of each sample's output is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Section {
+    /// All of it.
+    Whole,
+    /// Some rows of one sample's image.
+    Rows(Range<usize>),
+    /// Some channels of every pixel, or some elements of every vector: `output` has no others.
+    Channels(Range<usize>),
+}
+
+/// The contract of an op that can compute parts of a sample's output. What it computes then does not depend on how the
+/// output is cut but by rounding.
+pub(crate) trait Sectioned: Operation {
+    /// How it is best cut for batches of so many samples; `None` where it cannot be.
+    fn axis(&self, node: &Node, batch: usize) -> Option<Axis>;
+
+    /// Scratch memory for the largest of `parts` parts along that axis.
+    fn section_scratch(&self, node: &Node, axis: Axis, parts: usize) -> usize;
 }
 
 /// The contract of an op that can hand over the gradient of its parameters block by block ([`BackwardParams::apply`]), so
@@ -192,6 +265,8 @@ pub(crate) struct Inputs<'a, T> {
     pub(crate) samples: (usize, usize),
     /// The input that is not lent, because the output overwrites it.
     pub(crate) overwritten: Option<usize>,
+    /// The part of a sample that is lent: from the first of these parts of it up to the second, of so many in all.
+    pub(crate) within: Option<[usize; 3]>,
 }
 
 impl<'a, T: Element> Inputs<'a, T> {
@@ -204,7 +279,13 @@ impl<'a, T: Element> Inputs<'a, T> {
     /// overwrites it.
     pub(crate) fn get(&self, i: usize) -> &'a [T] {
         let len = self.shapes[i].len();
-        let range = self.samples.0 * len..self.samples.1 * len;
+        let range = match self.within {
+            None => self.samples.0 * len..self.samples.1 * len,
+            Some([first, end, of]) => {
+                let start = self.samples.0 * len;
+                start + len / of * first..start + len / of * end
+            }
+        };
         match self.places.get(i).filter(|_| self.overwritten != Some(i)) {
             Some(Place::Arena(offset)) => self.arena.read(offset + range.start..offset + range.end),
             Some(Place::External(input)) => &self.external[*input][range],
@@ -216,10 +297,25 @@ impl<'a, T: Element> Inputs<'a, T> {
 /// The parameters of a pass over a plan.
 #[derive(Clone, Copy)]
 pub(crate) enum Values<'a, T> {
-    /// They stay as they are.
-    Fixed(&'a [T]),
+    /// They stay as they are; with the number that tells them from all others.
+    Fixed(&'a [T], u64),
     /// Steps of the plan move them.
     Updated(Shared<'a, T>),
+}
+
+impl<'a, T: Element> Values<'a, T> {
+    /// Parameters that stay as they are.
+    pub(crate) fn of(params: &'a Params<T>) -> Values<'a, T> {
+        Values::Fixed(params.data(), params.stamp())
+    }
+
+    /// What tells these values from all others, if they stay what they are.
+    pub(crate) fn stamp(&self) -> Option<u64> {
+        match self {
+            Values::Fixed(_, stamp) => Some(*stamp),
+            Values::Updated(_) => None,
+        }
+    }
 }
 
 /// The parameters of a node. Of those that steps move, each is lent for as long as it is used and no other with it.
@@ -235,7 +331,7 @@ impl<'a, T> ParamViews<'a, T> {
     pub(crate) fn get(&self, i: usize) -> &'a [T] {
         let range = self.ranges[i].clone();
         match &self.values {
-            Values::Fixed(values) => &values[range],
+            Values::Fixed(values, _) => &values[range],
             Values::Updated(shared) => shared.read(range),
         }
     }
@@ -251,10 +347,8 @@ pub(crate) struct Prepare<'a, T: Element> {
     pub(crate) node: &'a Node,
     /// The kernels to use.
     pub(crate) kernels: &'static Kernels<T>,
-    /// The pass.
-    pub(crate) direction: Direction,
-    /// Samples that the choice of method goes by.
-    pub(crate) share: usize,
+    /// The pass that they are for.
+    pub(crate) packing: Packing,
     /// The parameters.
     pub(crate) params: ParamViews<'a, T>,
     /// Which pieces are wanted.
@@ -302,7 +396,9 @@ pub(crate) struct Forward<'a, T: Element> {
     pub(crate) prepared: &'a [T],
     /// The statistics that all parts contributed, one after the other; empty in evaluation.
     pub(crate) statistics: &'a [T],
-    /// samples × output shape, to be overwritten.
+    /// What of the output is wanted; ops that are not [`Sectioned`] are asked for all.
+    pub(crate) section: Section,
+    /// samples × what is wanted, to be overwritten.
     pub(crate) output: &'a mut [T],
     /// What to do to the output besides; nothing but for batch normalisation.
     pub(crate) epilogue: Epilogue<'a, T>,

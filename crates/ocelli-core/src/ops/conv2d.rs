@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::defaults::{he, is_he, is_one, is_ones, is_true, is_zero, is_zeros, one, ones, yes, zero};
 use super::sides::{self, Sides};
 use super::{
-    Apply, BackwardInput, BackwardParams, BlockGradients, Curvature, Forward, Operation, Preparation, Prepare, Reads,
-    Signature, Window, connections, only_image, squares,
+    Apply, Axis, BackwardInput, BackwardParams, BlockGradients, ChannelCut, Curvature, Forward, Operation, Packing,
+    Preparation, Prepare, Reads, Section, Sectioned, Signature, Window, connections, only_image, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
-use crate::{ParamSpec, Role, Shape};
+use crate::{Mode, ParamSpec, Role, Shape};
 
 /// A convolution: every output channel is the sum of its input channels, each filtered with a kernel of its own.
 ///
@@ -291,8 +291,22 @@ impl Operation for Conv2d {
         let conv = self.geometry_of(pass.node, pass.share);
         let (weights, scratch) = self.dense(&conv, pass.params.get(0), pass.scratch);
         let bias = if self.bias { pass.params.get(1) } else { &[] };
+        let x = pass.inputs.get(0);
+        let (conv, x, weights, bias) = match pass.section {
+            Section::Whole => (conv, x, weights, bias),
+            Section::Rows(rows) => {
+                let (part, input) = conv.of_rows(rows);
+                let row = conv.input[1] * conv.input[2];
+                (part, &x[input.start * row..input.end * row], weights, bias)
+            }
+            Section::Channels(channels) => {
+                let weights = &weights[channels.start * conv.filter_len()..channels.end * conv.filter_len()];
+                let bias = if self.bias { &bias[channels.clone()] } else { bias };
+                (conv.of_channels(channels), x, weights, bias)
+            }
+        };
         let packed = packed(&conv, Direction::Forward, pass.prepared);
-        (pass.kernels.conv_forward)(&conv, pass.inputs.get(0), weights, packed, bias, pass.output, scratch);
+        (pass.kernels.conv_forward)(&conv, x, weights, packed, bias, pass.output, scratch);
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
@@ -353,37 +367,102 @@ impl BlockGradients for Conv2d {
     }
 }
 
-/// Weights below this many elements are packed by every part for itself: that costs less than waiting for others.
+/// Where every pass packs its weights, those of fewer elements are packed by every part for itself: that costs less than
+/// waiting for others.
 const PREPARED_WEIGHTS: usize = 1 << 12;
 
 impl Preparation for Conv2d {
-    fn prepared_pieces(&self, node: &Node, direction: Direction, share: usize) -> usize {
-        let conv = self.geometry_of(node, share);
-        let small = conv.weight_len() < PREPARED_WEIGHTS;
-        if small || self.connections.is_some() { 0 } else { conv.packed_pieces::<f32>(direction) }
+    fn prepared_pieces(&self, node: &Node, packing: &Packing) -> usize {
+        let conv = self.geometry_of(node, packing.share);
+        let small = packing.mode != Mode::Evaluate && conv.weight_len() < PREPARED_WEIGHTS;
+        if small || self.connections.is_some() {
+            return 0;
+        }
+        let pieces = |conv: &Geometry| conv.packed_pieces::<f32>(packing.direction);
+        match packing.channels {
+            None => pieces(&conv),
+            Some(cut) if (0..cut.parts).all(|part| pieces(&conv.of_channels(cut.part(part))) > 0) => cut.parts,
+            Some(_) => 0,
+        }
     }
 
-    fn prepared_range(
-        &self,
-        node: &Node,
-        direction: Direction,
-        share: usize,
-        pieces: Range<usize>,
-    ) -> Range<usize> {
-        let conv = self.geometry_of(node, share);
-        match pieces.end.checked_sub(1).filter(|last| pieces.start <= *last) {
-            Some(last) => {
-                conv.packed_range(direction, pieces.start).start..conv.packed_range(direction, last).end
-            }
-            None => 0..0,
-        }
+    fn prepared_range(&self, node: &Node, packing: &Packing, pieces: Range<usize>) -> Range<usize> {
+        let (conv, direction) = (self.geometry_of(node, packing.share), packing.direction);
+        let Some(last) = pieces.end.checked_sub(1).filter(|last| pieces.start <= *last) else { return 0..0 };
+        let range = |piece| match packing.channels {
+            None => conv.packed_range(direction, piece),
+            Some(cut) => part_of_packed::<f32>(&conv, direction, cut, piece),
+        };
+        range(pieces.start).start..range(last).end
     }
 
     fn prepare<T: Element>(&self, pass: Prepare<'_, T>) {
-        let conv = self.geometry_of(pass.node, pass.share);
-        if conv.packed_pieces::<T>(pass.direction) > 0 {
-            (pass.kernels.conv_pack)(&conv, pass.direction, pass.params.get(0), pass.pieces, pass.prepared);
+        let (conv, direction) = (self.geometry_of(pass.node, pass.packing.share), pass.packing.direction);
+        let (pack, weights) = (pass.kernels.conv_pack, pass.params.get(0));
+        let Some(cut) = pass.packing.channels else {
+            if conv.packed_pieces::<T>(direction) > 0 {
+                pack(&conv, direction, weights, pass.pieces, pass.prepared);
+            }
+            return;
+        };
+        let mut left = pass.prepared;
+        for piece in pass.pieces {
+            let channels = cut.part(piece);
+            let part = conv.of_channels(channels.clone());
+            let (to, rest) = left.split_at_mut(part.packed_len::<f32>(direction));
+            left = rest;
+            if part.packed_pieces::<T>(direction) > 0 {
+                let weights = &weights[channels.start * conv.filter_len()..channels.end * conv.filter_len()];
+                pack(&part, direction, weights, 0..part.packed_pieces::<T>(direction), to);
+            }
         }
+    }
+}
+
+/// Where the weights of one part of the channels lie, which are packed one part after the other.
+fn part_of_packed<T: Element>(conv: &Geometry, direction: Direction, cut: ChannelCut, part: usize) -> Range<usize> {
+    let len = |part| conv.of_channels(cut.part(part)).packed_len::<T>(direction);
+    let start = (0..part).map(len).sum();
+    start..start + len(part)
+}
+
+/// Output channels that stay together: a vector of the widest kind.
+const GRAIN: usize = 16;
+/// So many of these make tiles that are wide enough.
+const GRAINS: usize = 4;
+
+/// With so many times more weights than inputs the weights are shared out, else the rows of the image.
+const HEAVY: usize = 8;
+
+impl Sectioned for Conv2d {
+    /// Each part by rows reads all weights, each part by channels reads all of the image.
+    fn axis(&self, node: &Node, batch: usize) -> Option<Axis> {
+        let conv = self.geometry_of(node, batch);
+        let [rows, columns, channels] = conv.output;
+        let extent = (conv.kernel[0] - 1) * conv.dilation[0] + 1;
+        // A window without padding that is as wide as the image must not become one that covers it.
+        let by_rows = rows > 1 && columns > 1 && conv.padding[0] < extent;
+        let by_channels = conv.groups == 1 && channels >= 2 * GRAIN;
+        let heavy = conv.weight_len() >= HEAVY * batch * conv.input_len();
+        match self.connections {
+            Some(_) => None,
+            None if by_channels && (heavy || !by_rows) => {
+                Some(Axis::Channels { grain: GRAIN, least: GRAINS })
+            }
+            None => by_rows.then_some(Axis::Rows { rows, local: false }),
+        }
+    }
+
+    fn section_scratch(&self, node: &Node, axis: Axis, parts: usize) -> usize {
+        let conv = self.geometry_of(node, 1);
+        let part = |part| match axis {
+            Axis::Rows { rows, .. } => conv.of_rows(part * rows / parts..(part + 1) * rows / parts).0,
+            Axis::Channels { grain, .. } => {
+                conv.of_channels(ChannelCut { channels: conv.output[2], grain, parts }.part(part))
+            }
+        };
+        let scratch = |conv: Geometry| conv.scratch::<f32>().max(conv.scratch::<f64>());
+        (0..parts).map(|p| padded(scratch(part(p)))).max().unwrap_or(0)
     }
 }
 

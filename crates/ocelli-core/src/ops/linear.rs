@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::defaults::{he, is_he, is_true, is_zero, yes, zero};
 use super::{
-    BackwardInput, BackwardParams, BlockGradients, Curvature, Forward, Operation, Reads, Signature, only_input,
-    squares,
+    Axis, BackwardInput, BackwardParams, BlockGradients, Curvature, Forward, Operation, Reads, Section, Sectioned,
+    Signature, only_input, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -115,13 +115,19 @@ impl Operation for Linear {
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
         let (x, kernels) = (pass.inputs.get(0), pass.kernels);
+        let units = match pass.section {
+            Section::Channels(units) => units,
+            Section::Whole | Section::Rows(_) => 0..self.features,
+        };
         let mut product = self.product(pass.samples.len(), pass.share, pass.node.input_shapes()[0].len());
+        (product.n, product.c_row) = (units.len(), units.len());
         if self.bias {
-            let bias = pass.params.get(1);
-            pass.output.chunks_exact_mut(self.features).for_each(|y| y.copy_from_slice(bias));
+            let bias = &pass.params.get(1)[units.clone()];
+            pass.output.chunks_exact_mut(units.len()).for_each(|y| y.copy_from_slice(bias));
             product.write = Write::Add;
         }
-        (kernels.gemm)(&product, x, pass.params.get(0), pass.output, pass.scratch);
+        let weights = &pass.params.get(0)[units.start * product.k..units.end * product.k];
+        (kernels.gemm)(&product, x, weights, pass.output, pass.scratch);
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
@@ -170,6 +176,20 @@ impl BlockGradients for Linear {
         let [rows, columns] = block(units, node.input_shapes()[0].len());
         // The biases follow in the same place.
         Some((rows * columns).max(units))
+    }
+}
+
+/// Output units that stay together: a vector of the widest kind.
+const GRAIN: usize = 16;
+
+/// The weights are most of what a few samples read, so they are shared out.
+impl Sectioned for Linear {
+    fn axis(&self, _: &Node, _: usize) -> Option<Axis> {
+        Some(Axis::Channels { grain: GRAIN, least: 1 })
+    }
+
+    fn section_scratch(&self, node: &Node, _: Axis, _: usize) -> usize {
+        node.signature().scratch
     }
 }
 

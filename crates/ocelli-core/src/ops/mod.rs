@@ -11,8 +11,9 @@ mod testing;
 
 pub(crate) use by_units::{ByUnits, Columns, UnitPass};
 pub(crate) use contract::{
-    Activated, Apply, BackwardInput, BackwardParams, BatchStatistics, BlockGradients, Curvature, Epilogue,
-    Forward, Inputs, MAX_PARAMS, Operation, ParamViews, Place, Preparation, Prepare, Statistics, Values,
+    Activated, Apply, Axis, BackwardInput, BackwardParams, BatchStatistics, BlockGradients, ChannelCut,
+    Curvature, Epilogue, Forward, Inputs, MAX_PARAMS, Operation, Packing, ParamViews, Place, Preparation,
+    Prepare, Section, Sectioned, Statistics, Values,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
 pub(crate) use in_place::{InPlace, Relation, Relations};
@@ -183,9 +184,9 @@ macro_rules! with_preparation {
     ($($op:ident),* $(,)?) => {
         impl Op {
             /// In how many pieces weights are packed for a pass; 0 where they are taken as they stand.
-            pub(crate) fn prepared_pieces(&self, node: &Node, direction: Direction, share: usize) -> usize {
+            pub(crate) fn prepared_pieces(&self, node: &Node, packing: &Packing) -> usize {
                 match self {
-                    $(Op::$op(op) => op.prepared_pieces(node, direction, share),)*
+                    $(Op::$op(op) => op.prepared_pieces(node, packing),)*
                     _ => 0,
                 }
             }
@@ -194,12 +195,11 @@ macro_rules! with_preparation {
             pub(crate) fn prepared_range(
                 &self,
                 node: &Node,
-                direction: Direction,
-                share: usize,
+                packing: &Packing,
                 pieces: Range<usize>,
             ) -> Range<usize> {
                 match self {
-                    $(Op::$op(op) => op.prepared_range(node, direction, share, pieces),)*
+                    $(Op::$op(op) => op.prepared_range(node, packing, pieces),)*
                     _ => 0..0,
                 }
             }
@@ -215,7 +215,40 @@ macro_rules! with_preparation {
     };
 }
 
-with_preparation!(Conv2d);
+with_preparation!(Conv2d, BatchNorm);
+
+/// Declares the ops that can compute parts of a sample's output, and those whose every pixel follows from the same
+/// pixel of the inputs.
+macro_rules! with_sections {
+    ($($op:ident),*; $($local:ident),*) => {
+        impl Op {
+            /// How the output of a sample is best cut.
+            pub(crate) fn axis(&self, node: &Node, batch: usize) -> Option<Axis> {
+                match self {
+                    $(Op::$op(op) => op.axis(node, batch),)*
+                    $(Op::$local(_) => {
+                        let [_, rows, _] = node.shape().image()?;
+                        Some(Axis::Rows { rows, local: true })
+                    })*
+                    _ => None,
+                }
+            }
+
+            /// Scratch memory for the largest of `parts` parts along that axis.
+            pub(crate) fn section_scratch(&self, node: &Node, axis: Axis, parts: usize) -> usize {
+                match self {
+                    $(Op::$op(op) => op.section_scratch(node, axis, parts),)*
+                    _ => node.signature().scratch,
+                }
+            }
+        }
+    };
+}
+
+with_sections!(
+    Linear, Conv2d, MaxPool2d, AvgPool2d;
+    Sigmoid, Tanh, ScaledTanh, Relu, LeakyRelu, Relu6, Bias, Scale, BatchNorm, Add, Concat
+);
 
 /// Declares the ops that can hand over the gradient of their parameters block by block.
 macro_rules! with_block_gradients {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::defaults::{is_false, is_true, is_zeros, yes};
 use super::sides::{self, Sides};
 use super::{
-    BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Signature, Window, only_image,
+    Axis, BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Section, Sectioned, Signature,
+    Window, only_image,
 };
 use crate::Shape;
 use crate::graph::Node;
@@ -200,7 +201,8 @@ impl Operation for MaxPool2d {
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
         let pool = self.sliding().geometry_of(pass.node);
-        (pass.kernels.max_pool_forward)(&pool, pass.inputs.get(0), pass.output, pass.saved);
+        let (pool, x) = section(pool, pass.section, pass.inputs.get(0));
+        (pass.kernels.max_pool_forward)(&pool, x, pass.output, pass.saved);
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
@@ -221,7 +223,8 @@ impl Operation for AvgPool2d {
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
         let pool = self.sliding().geometry_of(pass.node);
-        (pass.kernels.average_pool_forward)(&pool, pass.inputs.get(0), pass.output);
+        let (pool, x) = section(pool, pass.section, pass.inputs.get(0));
+        (pass.kernels.average_pool_forward)(&pool, x, pass.output);
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
@@ -231,6 +234,41 @@ impl Operation for AvgPool2d {
 
     fn backward_params<T: Element>(&self, _: BackwardParams<'_, T>) {
         unreachable!("invariant: pooling has no parameters")
+    }
+}
+
+/// The pooling of a part of the output, and what it reads.
+fn section<T>(pool: Pool2d, section: Section, x: &[T]) -> (Pool2d, &[T]) {
+    match section {
+        Section::Whole | Section::Channels(_) => (pool, x),
+        Section::Rows(rows) => {
+            let (part, input) = pool.of_rows(rows);
+            let row = pool.input[1] * pool.input[2];
+            (part, &x[input.start * row..input.end * row])
+        }
+    }
+}
+
+impl Sectioned for MaxPool2d {
+    fn axis(&self, node: &Node, _: usize) -> Option<Axis> {
+        let [_, rows, _] = node.shape().image()?;
+        Some(Axis::Rows { rows, local: false })
+    }
+
+    fn section_scratch(&self, _: &Node, _: Axis, _: usize) -> usize {
+        0
+    }
+}
+
+impl Sectioned for AvgPool2d {
+    fn axis(&self, node: &Node, _: usize) -> Option<Axis> {
+        let [_, rows, _] = node.shape().image()?;
+        let counts = self.count_padding && self.padding[0] > 0;
+        (!counts).then_some(Axis::Rows { rows, local: false })
+    }
+
+    fn section_scratch(&self, _: &Node, _: Axis, _: usize) -> usize {
+        0
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use ocelli_kernels::Direction;
 
+use super::cuts;
 use super::fuse::Fusion;
 use super::memory::{MAX_LEN, place};
 use super::{
     Access, Buffer, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work,
 };
-use crate::ops::{MAX_PARAMS, Place, Reads, Relation};
+use crate::ops::{Axis, MAX_PARAMS, Place, Reads, Relation};
 use crate::{Error, Graph, Value};
 
 /// A batch is cut into at most this many parts. More would let more threads work at once, but make each matrix
@@ -38,6 +39,8 @@ pub(crate) struct Builder {
     plan: Plan,
     /// Whether a value reaches the output.
     used: Vec<bool>,
+    /// How each forward step is cut, and into how many parts.
+    cuts: Vec<(Cut, usize)>,
     /// Whether the gradient of a value is wanted.
     wants_gradient: Vec<bool>,
     /// Whether a value's gradient has been set already.
@@ -67,6 +70,10 @@ impl Builder {
         let parts = parts(graph, &used, &options)?;
         let fusion = Fusion::of(graph, &options, &used);
         let wants_gradient = wanting_gradient(graph, &options);
+        let most = options.parts.unwrap_or(MAX_PARTS);
+        let cut = |value| cuts::of_forward(graph, &options, value, parts, most);
+        let cuts: Vec<(Cut, usize)> = graph.values().map(cut).collect();
+        let nodes = cuts.iter().map(|(cut, _)| NodePlan { forward: *cut, ..NodePlan::default() }).collect();
         let plan = Plan {
             graph: Arc::clone(graph),
             options,
@@ -74,13 +81,13 @@ impl Builder {
             parts,
             steps: Vec::new(),
             buffers: Vec::new(),
-            nodes: vec![NodePlan::default(); graph.nodes().len()],
+            nodes,
             pieces: Vec::new(),
             arena_len: 0,
             scratch_len: 0,
         };
         let has_gradient = vec![false; graph.nodes().len()];
-        Ok(Builder { plan, used, wants_gradient, has_gradient, unprepared: Vec::new(), fusion })
+        Ok(Builder { plan, used, cuts, wants_gradient, has_gradient, unprepared: Vec::new(), fusion })
     }
 
     pub(crate) fn build(mut self) -> Result<Plan, Error> {
@@ -91,6 +98,10 @@ impl Builder {
         let order: Vec<Value> = graph.values().filter(|v| graph.node(*v).op().is_some()).collect();
         let used: Vec<Value> = order.iter().copied().filter(|v| self.used[v.0]).collect();
         self.expect_preparations(Direction::Forward, used.clone());
+        // What stays from pass to pass comes first, out of the way.
+        while self.plan.options.mode == Mode::Evaluate && !self.unprepared.is_empty() {
+            self.prepare_next(None)?;
+        }
         for &value in &order {
             let entries = graph.layout().entries();
             let ranges = graph.node(value).params().iter().map(|&p| entries[p].range.clone());
@@ -119,11 +130,11 @@ impl Builder {
     /// Notes which passes of these nodes, in the order in which they come, read packed weights. Second derivatives do not:
     /// they square them.
     fn expect_preparations(&mut self, direction: Direction, mut passes: Vec<Value>) {
-        let graph = &self.plan.graph;
-        let (share, prepares) = (self.plan.share(), self.plan.parts > 1 && !self.plan.options.curvature);
+        let plan = &self.plan;
+        let prepares = (plan.parts > 1 || plan.options.mode == Mode::Evaluate) && !plan.options.curvature;
         passes.retain(|&value| {
-            let node = graph.node(value);
-            prepares && node.op().is_some_and(|op| op.prepared_pieces(node, direction, share) > 0)
+            let (node, packing) = (plan.graph.node(value), plan.packing(value, direction));
+            prepares && node.op().is_some_and(|op| op.prepared_pieces(node, &packing) > 0)
         });
         self.unprepared = passes.into_iter().rev().map(|value| (value, direction)).collect();
     }
@@ -145,9 +156,9 @@ impl Builder {
         self.unprepared.pop();
         let graph = Arc::clone(&self.plan.graph);
         let node = graph.node(value);
-        let (op, share) = (node.op().expect("inputs have no weights"), self.plan.share());
-        let pieces = op.prepared_pieces(node, direction, share);
-        let len = op.prepared_range(node, direction, share, 0..pieces).end;
+        let (op, packing) = (node.op().expect("inputs have no weights"), self.plan.packing(value, direction));
+        let pieces = op.prepared_pieces(node, &packing);
+        let len = op.prepared_range(node, &packing, 0..pieces).end;
         let buffer = self.repeated(BufferKind::Prepared(value, direction), len, 1)?;
         self.plan.nodes[value.0].prepared[direction as usize] = Some(buffer);
         let accesses = vec![Access { buffer, write: true, own_share: true }];
@@ -206,18 +217,55 @@ impl Builder {
         let units = self.units(value, Direction::Forward);
         let places = &self.plan.nodes[value.0];
         let output = places.output.expect("invariant: an op has an output");
-        let mut accesses = self.input_accesses(value, units.is_none());
+        let (cut, parts) = match units {
+            Some(units) => (Cut::Units(units), units.min(self.plan.parts)),
+            None => self.cuts[value.0],
+        };
+        let own_share = cut == Cut::Samples;
+        let mut accesses = self.input_accesses(value, own_share);
         accesses.extend(self.read(places.statistics, false));
         accesses.extend(self.prepared(value, Direction::Forward));
-        if let Some((add, other)) = places.chain.and_then(|chain| chain.add) {
-            let addend = self.plan.graph.node(add).inputs()[other];
-            accesses.extend(self.read(self.plan.nodes[addend.0].output, true));
+        if let Some(chain) = places.chain {
+            accesses.extend(chain.norm.and_then(|norm| self.prepared(norm, Direction::Forward)));
+            let addend = chain.add.map(|(add, other)| self.plan.graph.node(add).inputs()[other]);
+            accesses.extend(addend.and_then(|v| self.read(self.plan.nodes[v.0].output, own_share)));
         }
         accesses.retain(|access| access.buffer != output);
         let written = [Some(output), places.saved].into_iter().flatten();
         accesses.extend(written.map(|buffer| Access { buffer, write: true, own_share: true }));
-        self.step(Work::Forward(value), Cut::Samples, accesses, false);
-        self.cut_by_units(units);
+        let staged = self.staged(value, cut, parts);
+        let node = self.plan.graph.node(value);
+        let scratch = match cut {
+            Cut::Rows { rows, local } => {
+                node.op().map_or(0, |op| op.section_scratch(node, Axis::Rows { rows, local }, parts))
+            }
+            Cut::Channels(cut) => node.op().map_or(0, |op| {
+                op.section_scratch(node, Axis::Channels { grain: cut.grain, least: 1 }, parts)
+            }),
+            _ => node.signature().scratch,
+        };
+        self.plan.scratch_len = self.plan.scratch_len.max(staged + scratch);
+        self.step(Work::Forward(value), cut, accesses, false);
+        let step = self.plan.steps.last_mut().expect("just pushed");
+        (step.parts, step.staged) = (parts, staged);
+    }
+
+    /// Elements that a part of a forward step has at a time before they become its output.
+    fn staged(&self, value: Value, cut: Cut, parts: usize) -> usize {
+        let (plan, shape) = (&self.plan, self.plan.graph.node(value).shape());
+        let chain = plan.nodes[value.0].chain;
+        let normalises = chain.is_some_and(|chain| chain.norm.is_some());
+        match cut {
+            Cut::Samples if normalises => plan.chunk(value) * shape.len(),
+            Cut::Rows { rows, .. } if normalises => rows.div_ceil(parts) * (shape.len() / rows),
+            // Once as the op leaves them, once normalised, and what is added to them.
+            Cut::Channels(cut) => {
+                let adds = chain.is_some_and(|chain| chain.add.is_some());
+                let copies = 1 + usize::from(normalises) + usize::from(adds);
+                copies * plan.options.batch * (shape.len() / cut.channels) * cut.widest()
+            }
+            _ => 0,
+        }
     }
 
     /// How many units a pass is cut by, if it is.
@@ -418,7 +466,10 @@ impl Builder {
                 buffer.last = buffer.last.max(index);
             }
         }
+        let evaluates = self.plan.options.mode == Mode::Evaluate;
         let keep = |kind: BufferKind| match kind {
+            // Later passes with the same parameters read what this one packs.
+            BufferKind::Prepared(..) => evaluates,
             // The caller reads the output after the step.
             BufferKind::Output(v) => v == self.plan.output,
             BufferKind::Gradient(v) => self.plan.graph.node(v).op().is_none(),
@@ -427,6 +478,9 @@ impl Builder {
         for buffer in &mut self.plan.buffers {
             if keep(buffer.kind) {
                 buffer.last = last_step;
+            }
+            if evaluates && matches!(buffer.kind, BufferKind::Prepared(..)) {
+                buffer.first = 0;
             }
         }
         self.plan.arena_len =
@@ -497,16 +551,18 @@ impl Builder {
 
     fn step(&mut self, work: Work, cut: Cut, accesses: Vec<Access>, accumulate: bool) {
         let parts = self.plan.parts;
-        self.plan.steps.push(Step {
+        let step = Step {
             work,
             cut,
             parts,
             barrier: false,
             accumulate,
+            staged: 0,
             applies: false,
             norms: 0,
             accesses,
-        });
+        };
+        self.plan.steps.push(step);
     }
 
     fn per_sample(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {
@@ -610,15 +666,18 @@ fn wanting_gradient(graph: &Graph, options: &PlanOptions) -> Vec<bool> {
 }
 
 /// A barrier goes before each step that touches what an earlier step since the last barrier touches, unless both
-/// only read it or each part keeps to its own share; and before one that moves parameters, if a step since the last
-/// barrier read them or computed costs, which it must know. The update always waits for everything.
+/// only read it, each part keeps to its own share, or both steps have one part; and before one that moves parameters, if a
+/// step since the last barrier read them or computed costs, which it must know. The update always waits for everything.
 fn set_barriers(plan: &mut Plan) {
-    let mut since: Vec<(Cut, Access)> = Vec::new();
+    let mut since: Vec<(Cut, usize, Access)> = Vec::new();
     let mut last_barrier = 0;
     for index in 0..plan.steps.len() {
         let step = &plan.steps[index];
-        let conflict =
-            |a: &(Cut, Access)| step.accesses.iter().any(|b| conflict(&plan.buffers, *a, (step.cut, *b)));
+        // Steps in one part are the first worker's.
+        let conflict = |&(cut, parts, access): &(Cut, usize, Access)| {
+            let clash = |b: &Access| conflict(&plan.buffers, (cut, access), (step.cut, *b));
+            (parts > 1 || step.parts > 1) && step.accesses.iter().any(clash)
+        };
         let moves = plan.parts > 1 && step.applies;
         let reads = |earlier: &Step| match (earlier.work.value(), step.work.value()) {
             (Some(a), Some(b)) => plan.graph.node(a).params() == plan.graph.node(b).params(),
@@ -630,7 +689,7 @@ fn set_barriers(plan: &mut Plan) {
             since.clear();
             last_barrier = index;
         }
-        since.extend(step.accesses.iter().map(|a| (step.cut, *a)));
+        since.extend(step.accesses.iter().map(|a| (step.cut, step.parts, *a)));
         plan.steps[index].barrier = barrier;
     }
 }

@@ -7,8 +7,9 @@
 //!    input, where nobody else reads that: no other node, not the caller, and in backward neither the node nor the producer.
 //!    A node whose output is its input in the same order (dropout in evaluation, flattening of single pixels) is the *same*:
 //!    it has no step, and its readers read its input's buffer. A **chain** is batch normalisation and what writes over its
-//!    output: the sum with one other value, then an activation, one of them or both. One step does its work and leaves but
-//!    the last output. The statistics stay at the head's place, right after what they are of; all else happens at the *turn*
+//!    output: the sum with one other value, then an activation, one of them or both. In evaluation, where nothing is read
+//!    again, it begins with any op that does not write over its input, a convolution say, and batch normalisation may come
+//!    second. One step does its work and leaves but the last output. The statistics stay at the head's place, right after what they are of; all else happens at the *turn*
 //!    of the tail, when the other value is there.
 //! 2. **Backward** ([`Fusion::may_pass_on`], [`Fusion::alone`], asked by the builder step by step). A gradient that is the
 //!    output's gradient is the same buffer, where it is the first term of its sum, and where what is written later for one of
@@ -24,7 +25,7 @@
 
 use super::{Chain, PlanOptions};
 use crate::ops::{Op, Relation, Relations};
-use crate::{Graph, Value};
+use crate::{Graph, Mode, Value};
 
 /// What the builder is to know of each node, by its number.
 pub(super) struct Fusion {
@@ -58,7 +59,7 @@ impl Fusion {
         if fusion.enabled {
             fusion.relate(graph, options, used);
             fusion.share(graph, options, used);
-            fusion.link(graph, used);
+            fusion.link(graph, options, used);
         }
         fusion
     }
@@ -78,22 +79,35 @@ impl Fusion {
         let mut same: Vec<Vec<Value>> = graph.values().map(|v| vec![v]).collect();
         for value in graph.values().filter(|v| used[v.0]) {
             let inputs = graph.node(value).inputs();
+            let last =
+                |x: Value| same[x.0].iter().all(|&x| self.last_reader(graph, options, x, value, &same));
             self.over[value.0] = match self.relations[value.0].forward {
-                Relation::Apart => None,
+                Relation::Apart => {
+                    let joins = self.normalises_step(graph, options, value) && same[inputs[0].0].len() == 1;
+                    (joins && last(inputs[0])).then_some(0)
+                }
                 Relation::Same => graph.node(inputs[0]).op().map(|_| 0),
                 Relation::Over => (0..inputs.len().min(2)).find(|&i| {
                     let others = inputs.iter().enumerate().filter(|&(k, _)| k != i);
                     let apart = others.into_iter().all(|(_, other)| !same[inputs[i].0].contains(other));
-                    apart
-                        && same[inputs[i].0]
-                            .iter()
-                            .all(|&x| self.last_reader(graph, options, x, value, &same))
+                    apart && last(inputs[i])
                 }),
             };
             if self.is_same(value) {
                 let all = [&same[inputs[0].0][..], &[value]].concat();
                 all.iter().for_each(|member| same[member.0].clone_from(&all));
             }
+        }
+    }
+
+    /// Whether `value` is batch normalisation by numbers that are known beforehand, of what an op leaves that can begin a
+    /// chain.
+    fn normalises_step(&self, graph: &Graph, options: &PlanOptions, value: Value) -> bool {
+        let normalises = |v: Value| matches!(graph.node(v).op(), Some(Op::BatchNorm(_)));
+        options.mode == Mode::Evaluate && normalises(value) && {
+            let input = graph.node(value).inputs()[0];
+            let apart = self.relations[input.0].forward == Relation::Apart;
+            graph.node(input).op().is_some() && apart && !normalises(input)
         }
     }
 
@@ -117,16 +131,24 @@ impl Fusion {
         producer.op().is_some() && !in_backward && !self.readers[x.0].iter().any(elsewhere)
     }
 
-    /// Makes chains of batch normalisation and what writes over its output.
-    fn link(&mut self, graph: &Graph, used: &[bool]) {
-        let normalises = |v: &Value| used[v.0] && matches!(graph.node(*v).op(), Some(Op::BatchNorm(_)));
-        for head in graph.values().filter(normalises) {
-            let mut chain = Chain { head, add: None, unary: None };
+    /// Makes chains of batch normalisation, or in evaluation of any op, and what writes over its output.
+    fn link(&mut self, graph: &Graph, options: &PlanOptions, used: &[bool]) {
+        let evaluates = options.mode == Mode::Evaluate;
+        let normalises = |v: Value| matches!(graph.node(v).op(), Some(Op::BatchNorm(_)));
+        for head in graph.values().filter(|v| used[v.0] && graph.node(*v).op().is_some()) {
+            let begins = evaluates && self.relations[head.0].forward == Relation::Apart || normalises(head);
+            if !begins || self.over[head.0].is_some() {
+                continue;
+            }
+            let mut chain = Chain { head, norm: None, add: None, unary: None };
             let mut tail = head;
+            if let Some(norm) = self.written_over_by(graph, tail).filter(|&v| normalises(v)) {
+                (chain.norm, tail) = (Some(norm), norm);
+            }
             if let Some(add) = self.written_over_by(graph, tail) {
                 let inputs = graph.node(add).inputs();
                 if matches!(graph.node(add).op(), Some(Op::Add(_))) && inputs.len() == 2 {
-                    let other = usize::from(inputs[0] == head);
+                    let other = usize::from(inputs[0] == tail);
                     (chain.add, tail) = (Some((add, other)), add);
                 }
             }

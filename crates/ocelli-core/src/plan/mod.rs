@@ -11,6 +11,7 @@
 //! `plan/flow.rs`.
 
 mod build;
+mod cuts;
 mod flow;
 mod fuse;
 mod memory;
@@ -24,7 +25,7 @@ pub(crate) use build::*;
 use ocelli_kernels::Direction;
 pub use view::StepView;
 
-use crate::ops::{MAX_PARAMS, Place};
+use crate::ops::{ChannelCut, MAX_PARAMS, Packing, Place};
 use crate::{Error, Graph, Value};
 
 /// What a plan is for. It belongs to the plan: ops have no mode.
@@ -132,10 +133,20 @@ impl Work {
 }
 
 /// How a step is cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// By samples: part p of every such step has the same samples and the same worker.
+    #[default]
     Samples,
+    /// By runs of rows of every sample's output.
+    Rows {
+        /// How many rows there are.
+        rows: usize,
+        /// Whether a part reads the same rows of the inputs alone.
+        local: bool,
+    },
+    /// By runs of channels of every pixel's output.
+    Channels(ChannelCut),
     /// By runs of this many units of the parameters (or pieces of packed weights) in total, all samples each.
     Units(usize),
     /// By pieces of the parameter arena.
@@ -152,6 +163,8 @@ pub(crate) struct Step {
     pub(crate) barrier: bool,
     /// Whether a gradient is added to what is there: the first one sets, the next ones add.
     pub(crate) accumulate: bool,
+    /// Elements of scratch memory, before those of the op, in which a forward step keeps what is not yet its output.
+    pub(crate) staged: usize,
     /// Whether a pass to the parameters moves them at once. Nothing may read them after that.
     pub(crate) applies: bool,
     /// The first of its sums of squares, if it moves parameters.
@@ -208,12 +221,14 @@ impl Buffer {
     }
 }
 
-/// Nodes that work in one step, at the turn of the last one: batch normalisation, the sum with one other value, an
-/// activation.
+/// Nodes that work in one step, at the turn of the last one: batch normalisation, or in evaluation any op and then batch
+/// normalisation; the sum with one other value; an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chain {
     /// Whose steps they are.
     pub(crate) head: Value,
+    /// The normalisation behind a head that is none.
+    pub(crate) norm: Option<Value>,
     /// The sum, and which of its inputs the other value is.
     pub(crate) add: Option<(Value, usize)>,
     /// The activation.
@@ -223,7 +238,7 @@ pub(crate) struct Chain {
 impl Chain {
     /// The nodes in order.
     pub(crate) fn members(self) -> impl Iterator<Item = Value> {
-        [Some(self.head), self.add.map(|(add, _)| add), self.unary].into_iter().flatten()
+        [Some(self.head), self.norm, self.add.map(|(add, _)| add), self.unary].into_iter().flatten()
     }
 
     /// The last one, whose output is written.
@@ -242,6 +257,8 @@ pub(crate) struct NodePlan {
     pub(crate) gradient: Option<usize>,
     /// The buffer of partial parameter gradients; without one they go straight to the gradient arena, or are used at once.
     pub(crate) param_gradient: Option<usize>,
+    /// How the forward step is cut.
+    pub(crate) forward: Cut,
     /// The buffers of packed weights, for [`Direction::Forward`] and [`Direction::BackwardInput`].
     pub(crate) prepared: [Option<usize>; 2],
     /// Ranges in the parameter arena.
@@ -313,9 +330,10 @@ impl Plan {
         self.output
     }
 
-    /// Into how many parts a batch is cut: the most threads that can work at once.
+    /// Into how many parts a batch, or what is computed of it, is cut: the most threads that can work at once.
     pub fn parts(&self) -> usize {
-        self.parts
+        let within = |step: &&Step| matches!(step.cut, Cut::Rows { .. } | Cut::Channels(_));
+        self.steps.iter().filter(within).map(|step| step.parts).fold(self.parts, usize::max)
     }
 
     /// The buffers, with their lifetimes and places.
@@ -366,6 +384,37 @@ impl Plan {
     /// Samples of a part of a full batch.
     pub(crate) fn share(&self) -> usize {
         self.options.batch.div_ceil(self.parts)
+    }
+
+    /// Samples that a forward step treats at a time where other nodes' work follows, so that they do not leave the cache
+    /// in between.
+    pub(crate) fn chunk(&self, value: Value) -> usize {
+        const CHUNK: usize = 1 << 17;
+        (CHUNK / self.graph.node(value).shape().len().max(1)).clamp(1, self.options.batch)
+    }
+
+    /// Samples that the choice of method goes by in a step that is cut like this.
+    pub(crate) fn share_in(&self, cut: Cut) -> usize {
+        match cut {
+            Cut::Rows { .. } | Cut::Channels(_) => self.options.batch,
+            _ => self.share(),
+        }
+    }
+
+    /// Which pass of a node its weights are packed for.
+    pub(crate) fn packing(&self, value: Value, direction: Direction) -> Packing {
+        let cut = match direction {
+            Direction::Forward => self.nodes[value.0].forward,
+            Direction::BackwardInput => Cut::Samples,
+        };
+        let channels = if let Cut::Channels(channels) = cut { Some(channels) } else { None };
+        Packing { mode: self.options.mode, direction, share: self.share_in(cut), channels }
+    }
+
+    /// The parts of a step that worker `index` of `workers` works on: runs that differ by one at most. The only part of a
+    /// step is the first worker's, and steps with as many parts are shared out alike.
+    pub(crate) fn parts_of_worker(index: usize, workers: usize, parts: usize) -> Range<usize> {
+        (index * parts).div_ceil(workers)..((index + 1) * parts).div_ceil(workers)
     }
 
     /// The share of one of `parts` in `all` things: runs that differ by one at most.

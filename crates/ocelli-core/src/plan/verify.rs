@@ -7,7 +7,9 @@
 //! - **The arena.** Buffers that live together do not overlap, and a step touches a buffer within its life. Within a step
 //!   no part writes what any part of it touches otherwise. Between two steps without a barrier, what one writes the other
 //!   leaves alone, unless each part keeps to the same elements in both: part p of all steps that are cut by samples runs
-//!   on the same worker, since all of them have as many parts.
+//!   on the same worker, since all of them have as many parts; or unless both steps have one part, which is the same
+//!   worker's whatever the step.
+//!   What evaluation packs lives as long as the plan, so that a pass may leave the packing out.
 //! - **The gradients.** Passes that write them directly do so into ranges of trained parameters, no two passes into the
 //!   same, and either in one part or each part its own units. Apart from these the update alone touches them.
 //! - **The update**, which writes parameters, gradients and the optimiser's slots, is the last step, stands behind a
@@ -21,7 +23,7 @@ use std::ops::Range;
 
 use ocelli_kernels::Direction;
 
-use super::{BufferKind, Cut, Plan, Step, Work};
+use super::{BufferKind, Cut, Mode, Plan, Step, Work};
 use crate::Value;
 use crate::ops::{Place, Reads};
 
@@ -40,6 +42,8 @@ pub(super) fn verify(plan: &Plan) {
 
 fn buffers_are_apart(plan: &Plan) {
     for (index, a) in plan.buffers.iter().enumerate() {
+        let stays = plan.options.mode == Mode::Evaluate && matches!(a.kind, BufferKind::Prepared(..));
+        assert!(!stays || (a.first, a.last) == (0, plan.steps.len() - 1), "invariant: {a:?} stays");
         assert!(a.range().end <= plan.arena_len, "invariant: {a:?} lies in the arena");
         for b in &plan.buffers[..index] {
             let together = a.first <= b.last && b.first <= a.last;
@@ -49,6 +53,7 @@ fn buffers_are_apart(plan: &Plan) {
 }
 
 fn cuts_are_sound(plan: &Plan) {
+    let evaluates = plan.options.mode == Mode::Evaluate;
     for (index, step) in plan.steps.iter().enumerate() {
         let sound = match (step.work, step.cut) {
             (Work::Update, Cut::Pieces) => {
@@ -64,13 +69,27 @@ fn cuts_are_sound(plan: &Plan) {
             (Work::Prepare(value, direction), Cut::Units(pieces)) => {
                 let node = plan.graph.node(value);
                 let op = node.op().expect("an op");
+                let packing = plan.packing(value, direction);
                 let shares = (0..step.parts).map(|part| Plan::share_of(part, step.parts, pieces));
-                let ranges = shares.map(|share| op.prepared_range(node, direction, plan.share(), share));
+                let ranges = shares.map(|share| op.prepared_range(node, &packing, share));
                 let apart = ranges.collect::<Vec<_>>().windows(2).all(|pair| pair[0].end <= pair[1].start);
-                pieces == op.prepared_pieces(node, direction, plan.share())
-                    && (1..=pieces).contains(&step.parts)
-                    && apart
+                pieces == op.prepared_pieces(node, &packing) && (1..=pieces).contains(&step.parts) && apart
             }
+            (Work::Forward(value), Cut::Rows { rows, .. }) => {
+                let image = plan.graph.node(value).shape().image();
+                let divides = image.is_some_and(|[_, height, _]| height == rows);
+                divides && evaluates && (1..=rows).contains(&step.parts)
+            }
+            (Work::Forward(value), Cut::Channels(cut)) => {
+                let parts: Vec<Range<usize>> = (0..cut.parts).map(|part| cut.part(part)).collect();
+                let follow = parts.windows(2).all(|pair| pair[0].end == pair[1].start);
+                let all = parts.first().is_some_and(|p| p.start == 0)
+                    && parts.last().is_some_and(|p| p.end == cut.channels)
+                    && parts.iter().all(|p| p.start < p.end);
+                let channels = plan.graph.node(value).shape().channels();
+                evaluates && follow && all && cut.channels == channels && cut.parts == step.parts
+            }
+            (_, Cut::Rows { .. } | Cut::Channels(_)) => false,
             (Work::Forward(value), Cut::Units(units)) => {
                 sound_units(plan, value, Direction::Forward, units, step)
             }
@@ -115,12 +134,14 @@ enum Share {
     Slot(usize),
     /// Each part its own units of the parameters or of every sample, or pieces of packed weights.
     Units,
+    /// Each part its own rows or channels of every sample.
+    Sections,
     /// Each part all of them.
     All,
 }
 
 fn steps_are_apart(plan: &Plan) {
-    let mut since: Vec<(Cut, Touch)> = Vec::new();
+    let mut since: Vec<(&Step, Touch)> = Vec::new();
     for (index, step) in plan.steps.iter().enumerate() {
         if step.barrier {
             since.clear();
@@ -134,14 +155,16 @@ fn steps_are_apart(plan: &Plan) {
             let clash = |other: &&Touch| (touch.write || other.write) && meet(&touch.range, &other.range);
             let within = touches[..number].iter().filter(|_| writes).find(clash);
             assert!(within.is_none(), "invariant: {:?} holds {touch:?} and {within:?}", step.work);
-            let same = |cut: Cut, other: &Touch| {
-                let both = cut == Cut::Samples && step.cut == Cut::Samples && touch.share != Share::All;
-                both && touch.share == other.share && touch.range == other.range
+            let same = |before: &Step, other: &Touch| {
+                let both =
+                    before.cut == Cut::Samples && step.cut == Cut::Samples && touch.share != Share::All;
+                let own = both && touch.share == other.share && touch.range == other.range;
+                own || before.parts == 1 && step.parts == 1
             };
-            let earlier = since.iter().find(|(cut, other)| clash(&other) && !same(*cut, other));
+            let earlier = since.iter().find(|(before, other)| clash(&other) && !same(before, other));
             assert!(earlier.is_none(), "invariant: a barrier before {:?}: {touch:?}, {earlier:?}", step.work);
         }
-        since.extend(touches.into_iter().map(|touch| (step.cut, touch)));
+        since.extend(touches.into_iter().map(|touch| (step, touch)));
     }
 }
 
@@ -169,6 +192,9 @@ fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
             touches.extend(whole(plan, places.statistics));
             if let Some((add, other)) = places.chain.and_then(|chain| chain.add) {
                 touches.extend(inputs(plan, add, step, Some(1 - other)));
+            }
+            if let Some(norm) = places.chain.and_then(|chain| chain.norm) {
+                touches.extend(whole(plan, plan.nodes[norm.0].prepared[Direction::Forward as usize]));
             }
             touches.extend(whole(plan, places.prepared[Direction::Forward as usize]));
             touches.extend(rows(plan, places.output, node.shape().len(), true, step));
@@ -258,10 +284,12 @@ fn rows(plan: &Plan, buffer: Option<usize>, width: usize, write: bool, step: &St
     plan.buffer(buffer).map(|buffer| of_samples(plan, buffer.offset, width, write, step))
 }
 
-/// `width` elements per sample: of each part its own, or where parts are not samples, of each part all.
+/// `width` elements per sample: of each part its own; where parts are not samples, of each part all, or if it writes them,
+/// where the parts are sections of samples, its own of every sample.
 fn of_samples(plan: &Plan, offset: usize, width: usize, write: bool, step: &Step) -> Touch {
     let share = match step.cut {
         Cut::Samples => Share::Samples(width),
+        Cut::Rows { .. } | Cut::Channels(_) if write => Share::Sections,
         // What a pass writes by units are columns of its own.
         Cut::Units(_) if write && matches!(step.work, Work::Forward(_) | Work::BackwardInput(..)) => {
             Share::Units
@@ -388,7 +416,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ops::{BatchNorm, Linear, Relu};
+    use crate::ops::{BatchNorm, Conv2d, Flatten, Linear, Relu};
+    use crate::plan::Buffer;
     use crate::{Graph, PlanOptions};
 
     /// A plan in two parts with statistics, partial gradients, and gradients that are written directly by units.
@@ -435,6 +464,64 @@ mod tests {
             let outcome = std::panic::catch_unwind(|| verify(&broken));
             assert!(outcome.is_err(), "without the barrier before {:?}", broken.steps[index].work);
         }
+    }
+
+    /// A plan for one image, cut by rows and by channels, with steps that are not cut.
+    fn sections() -> Plan {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [3, 8, 8]).unwrap();
+        let a = graph.add("rows", Conv2d::new(16, 3).padding(1), [x]).unwrap();
+        let a = graph.add("norm", BatchNorm::default(), [a]).unwrap();
+        let a = graph.add("channels", Conv2d::new(160, 5).padding(2), [a]).unwrap();
+        let a = graph.add("flat", Flatten {}, [a]).unwrap();
+        let a = graph.add("units", Linear::new(80), [a]).unwrap();
+        graph.add("out", Linear::new(3), [a]).unwrap();
+        let options = PlanOptions { parts: Some(4), reuse: false, ..PlanOptions::evaluate(1) };
+        Plan::new(&Arc::new(graph), options).unwrap()
+    }
+
+    #[test]
+    fn sections_of_a_sample_need_barriers_between_them() {
+        let plan = sections();
+        let cut = |name| plan.nodes[value(&plan, name).0].forward;
+        assert!(matches!(cut("rows"), Cut::Rows { rows: 8, .. }), "{:?}", cut("rows"));
+        assert!(matches!(cut("channels"), Cut::Channels(_)) && matches!(cut("units"), Cut::Channels(_)));
+        let barriers: Vec<usize> = (0..plan.steps.len()).filter(|&i| plan.steps[i].barrier).collect();
+        assert!(barriers.len() > 3, "{barriers:?}");
+        for index in barriers {
+            let mut broken = plan.clone();
+            broken.steps[index].barrier = false;
+            let outcome = std::panic::catch_unwind(|| verify(&broken));
+            assert!(outcome.is_err(), "without the barrier before {:?}", broken.steps[index].work);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "is not cut by")]
+    fn parts_by_channels_are_all_channels() {
+        let mut plan = sections();
+        let step = plan.steps.iter_mut().find(|step| matches!(step.cut, Cut::Channels(_))).unwrap();
+        let Cut::Channels(cut) = &mut step.cut else { unreachable!() };
+        cut.channels -= 1;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "is not cut by")]
+    fn parts_by_rows_are_rows_of_the_image() {
+        let mut plan = sections();
+        let step = plan.steps.iter_mut().find(|step| matches!(step.cut, Cut::Rows { .. })).unwrap();
+        step.parts = 9;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "stays")]
+    fn what_is_packed_once_stays() {
+        let mut plan = sections();
+        let prepared = |buffer: &&mut Buffer| matches!(buffer.kind, BufferKind::Prepared(..));
+        plan.buffers.iter_mut().find(prepared).unwrap().last -= 1;
+        verify(&plan);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// How long a waiting thread spins before it sleeps. Waking a sleeper costs several microseconds, and the steps
 /// of a plan are often shorter than this.
-const SPIN: Duration = Duration::from_micros(20);
+const SPIN: Duration = Duration::from_micros(100);
 
 /// A counter that only advances, and on which threads wait for the next value: spinning first, then asleep.
 ///

@@ -268,3 +268,59 @@ fn adjoints<T: Element>(draw: &mut Draw) {
         assert!(spread <= bound, "{products:?} for {conv:?}, {:?}, seed {}", kernels.isa, draw.seed);
     }
 }
+
+#[test]
+fn rows_and_channels_by_themselves_are_those_of_the_whole() {
+    for conv in typical() {
+        for seed in 0..4 {
+            sections::<f32>(&conv, &mut Draw::new(seed));
+            sections::<f64>(&conv, &mut Draw::new(seed));
+        }
+    }
+}
+
+/// Rows have the same bits and take the same packed weights; channels have the same values but for rounding.
+fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
+    let [rows, columns, channels] = conv.output;
+    let (x, w) = (draw.values::<T>(conv.input_len()), draw.values::<T>(conv.weight_len()));
+    let bias = draw.values::<T>(channels);
+    for kernels in tables::<T>() {
+        let forward = |conv: &Conv2d, x: &[T], w: &[T], packed: &[T], bias: &[T]| {
+            let (mut y, mut scratch) = (Guarded::nan(conv.output_len()), Guarded::nan(conv.scratch::<T>()));
+            (kernels.conv_forward)(conv, &Guarded::new(x), w, packed, bias, &mut y, &mut scratch);
+            y.to_vec()
+        };
+        let mut packed = vec![T::NAN; conv.packed_len::<T>(Direction::Forward)];
+        let pieces = conv.packed_pieces::<T>(Direction::Forward);
+        if pieces > 0 {
+            (kernels.conv_pack)(conv, Direction::Forward, &w, 0..pieces, &mut packed);
+        }
+        let whole = forward(conv, &x, &w, &packed, &bias);
+        let context = || format!("seed {}, {conv:?} on {:?}", draw.seed, kernels.isa);
+        let cut = draw.seed as usize % (rows + 1);
+        for part in [0..cut, cut..rows].into_iter().filter(|part| !part.is_empty()) {
+            let (of_rows, input) = conv.of_rows(part.clone());
+            let row = conv.input[1] * conv.input[2];
+            let y = forward(&of_rows, &x[input.start * row..input.end * row], &w, &packed, &bias);
+            assert!(
+                y == whole[part.start * columns * channels..part.end * columns * channels],
+                "{part:?}: {}",
+                context()
+            );
+        }
+        if conv.groups > 1 {
+            continue;
+        }
+        let cut = 1 + draw.seed as usize * 7 % channels;
+        for part in [0..cut, cut..channels].into_iter().filter(|part| !part.is_empty()) {
+            let weights = &w[part.start * conv.filter_len()..part.end * conv.filter_len()];
+            let y = forward(&conv.of_channels(part.clone()), &x, weights, &[], &bias[part.clone()]);
+            for (y, whole) in y.chunks_exact(part.len()).zip(whole.chunks_exact(channels)) {
+                for (y, whole) in y.iter().zip(&whole[part.clone()]) {
+                    let bound = 8.0 * unit::<T>() * (8.0 + conv.filter_len() as f64);
+                    assert!((y.f64() - whole.f64()).abs() <= bound, "{y} and {whole}: {}", context());
+                }
+            }
+        }
+    }
+}

@@ -161,3 +161,35 @@ fn adjoint<T: Element>(draw: &mut Draw) {
         assert!(difference <= 60.0 * unit::<T>() * size, "{difference} {pool:?} seed {}", draw.seed);
     }
 }
+
+#[test]
+fn rows_by_themselves_are_those_of_the_whole() {
+    for_seeds!(150, rows);
+}
+
+fn rows<T: Element>(draw: &mut Draw) {
+    let mut pool = random_pool(draw);
+    if pool.padding[0] > 0 {
+        pool.count_padding = false;
+    }
+    let x = draw.values::<T>(pool.input_len());
+    let (cut, row) = (draw.size(0, pool.output[0]), pool.input[1] * pool.input[2]);
+    for kernels in tables::<T>() {
+        let both = |pool: &Pool2d, x: &[T]| {
+            let (mut largest, mut mean) = (nan::<T>(pool.output_len()), nan::<T>(pool.output_len()));
+            (kernels.max_pool_forward)(pool, x, &mut largest, &mut []);
+            (kernels.average_pool_forward)(pool, x, &mut mean);
+            [largest, mean]
+        };
+        let whole = both(&pool, &x);
+        for part in [0..cut, cut..pool.output[0]].into_iter().filter(|part| !part.is_empty()) {
+            let (of_rows, input) = pool.of_rows(part.clone());
+            let found = both(&of_rows, &x[input.start * row..input.end * row]);
+            let out = pool.output[1] * pool.output[2];
+            for (found, whole) in found.iter().zip(&whole) {
+                let same = found[..] == whole[part.start * out..part.end * out];
+                assert!(same, "seed {}, rows {part:?} of {pool:?} on {:?}", draw.seed, kernels.isa);
+            }
+        }
+    }
+}
