@@ -7,8 +7,8 @@ use crate::{AdamStep, Conv2d, Direction, Element, Gemm, Isa, Pool2d, SgdStep, Un
 /// Passes the list of all kernels, each with its arguments and the function that it is, to a macro.
 ///
 /// The functions' parameters are meant where the macro is called: `T` the number type, `FUSED` whether there is a
-/// fused multiply-add, `products` and `Unit` the module of the matrix products and convolutions and its type
-/// parameter.
+/// fused multiply-add, `products` and `Unit` the module of the matrix products, convolutions and poolings and its
+/// type parameter.
 macro_rules! for_each_kernel {
     ($callback:ident($($args:tt)*)) => { $callback! { ($($args)*)
         /// C = A·B, or added; see [`Gemm`]. (gemm, a, b, c, scratch of [`Gemm::scratch`])
@@ -39,16 +39,16 @@ macro_rules! for_each_kernel {
 
         /// y = each window's maximum; argmax = the offset ky·kw + kx of its first occurrence, or empty where it is
         /// not wanted. NaN counts as the greatest value. (pool, x, y, argmax)
-        max_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T], argmax: &mut [T]) = pool::max_pool_forward::<T>;
+        max_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T], argmax: &mut [T]) = products::pool::max_pool_forward::<Unit>;
 
         /// dx of each window's maximum = Σ dy. (pool, argmax, dy, dx, write)
-        max_pool_backward(pool: &Pool2d, argmax: &[T], dy: &[T], dx: &mut [T], write: Write) = pool::max_pool_backward::<T>;
+        max_pool_backward(pool: &Pool2d, argmax: &[T], dy: &[T], dx: &mut [T], write: Write) = products::pool::max_pool_backward::<Unit>;
 
         /// y = each window's sum / [`Pool2d::divisor`]. (pool, x, y)
-        average_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T]) = pool::average_pool_forward::<T>;
+        average_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T]) = products::pool::average_pool_forward::<Unit>;
 
         /// dx = Σ dy / divisor over the windows that hold the pixel. (pool, dy, dx, write)
-        average_pool_backward(pool: &Pool2d, dy: &[T], dx: &mut [T], write: Write) = pool::average_pool_backward::<T>;
+        average_pool_backward(pool: &Pool2d, dy: &[T], dx: &mut [T], write: Write) = products::pool::average_pool_backward::<Unit>;
 
         /// y = f(x). (unary, x, y)
         unary_forward(unary: Unary<T>, x: &[T], y: &mut [T]) = elementwise::unary_forward::<T, FUSED>;
@@ -198,7 +198,7 @@ macro_rules! table {
         #[allow(unsafe_code)]
         mod $name {
             use super::*;
-            use crate::common::{columns, elementwise, normalise, optimise, pool, response};
+            use crate::common::{columns, elementwise, normalise, optimise, response};
             use crate::$products as products;
 
             type T = $t;
