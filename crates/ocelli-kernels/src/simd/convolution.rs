@@ -94,7 +94,7 @@ pub(crate) fn forward<S: Simd>(
     check_scratch("conv_forward", conv, scratch.len());
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
-        return depthwise::forward(conv, x, w, bias, y, scratch);
+        return depthwise::forward::<S>(conv, x, w, bias, y, scratch);
     }
     if conv.is_dense() {
         bias_rows(bias, y);
@@ -164,7 +164,7 @@ pub(crate) fn backward_input<S: Simd>(
     check_scratch("conv_backward_input", conv, scratch.len());
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
-        return depthwise::backward_input(conv, dy, w, dx, write, scratch);
+        return depthwise::backward_input::<S>(conv, dy, w, dx, write, scratch);
     }
     if conv.is_dense() {
         let gemm = dense(samples, conv.samples, [conv.filter_len(), conv.output[2]], write);
@@ -232,7 +232,7 @@ pub(crate) fn backward_weights<S: Simd>(
     }
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
-        return depthwise::backward_weights(conv, x, dy, dw, outputs, write, scratch);
+        return depthwise::backward_weights::<S>(conv, x, dy, dw, outputs, write, scratch);
     }
     if conv.is_dense() {
         let gemm = dense(outputs.len(), outputs.len(), [conv.filter_len(), samples], write);

@@ -17,6 +17,8 @@ mod channels;
 pub(crate) mod convolution;
 mod correlation;
 mod depthwise;
+mod depthwise3;
+mod depthwise_sums;
 mod dots;
 pub(crate) mod gemm;
 #[cfg(target_arch = "aarch64")]
