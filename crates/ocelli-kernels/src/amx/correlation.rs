@@ -85,7 +85,7 @@ unsafe fn pack_block<const P: usize>(
             split::rows::<P>(from, strides[1], columns, terms, to);
             split::turn(to, P);
         } else {
-            split::pairs::<P>(|t| from.wrapping_add(t * strides[0]), terms, columns, to);
+            split::pairs::<P>(|t| from.wrapping_add(t * strides[0]), terms, columns, to, 0);
         }
     }
 }
@@ -111,7 +111,7 @@ unsafe fn pack_gathered<const P: usize>(
                 let (tap, input) = ((first + t) / terms.inputs, (first + t) % terms.inputs);
                 tap_of(weights, terms, tap).wrapping_add(input * weights.strides[0])
             };
-            split::pairs::<P>(row, count, columns, to);
+            split::pairs::<P>(row, count, columns, to, 0);
         }
     }
 }

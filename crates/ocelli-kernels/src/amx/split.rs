@@ -137,12 +137,12 @@ pub(super) unsafe fn copy_runs(from: *const f32, runs: usize, step: usize, len: 
     }
 }
 
-/// Fills P tiles, one after the other, from rows of terms: word j of a tile's row i is the pair of rows i and i + 16 at
-/// column j: what B is where its rows stand as rows. `row(t)` is where term t's columns start; there are `terms` rows
-/// and `columns` columns, and 0 elsewhere.
+/// Fills tiles from rows of terms: word j of a tile's row i is the pair of rows i and i + 16 at column j: what B is where its
+/// rows stand as rows. `row(t)` is where term t's columns start; there are `terms` rows, of a block, and 0 for the others.
+/// 16 columns fill P tiles, one after the other; the next 16 columns' are `tile` bytes on. Columns beyond the last are 0.
 ///
 /// # Safety
-/// The CPU has AVX-512; the rows are valid for the columns, `to` for P tiles.
+/// The CPU has AVX-512; the rows are valid for the columns, `to` for the tiles.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn pairs<const P: usize>(
@@ -150,27 +150,34 @@ pub(super) unsafe fn pairs<const P: usize>(
     terms: usize,
     columns: usize,
     to: *mut u8,
+    tile: usize,
 ) {
-    let mask = lanes(columns);
-    // SAFETY: the caller's promise; nothing is read where there is no row or column.
-    unsafe {
-        for i in 0..SIDE {
-            let load = |t: usize| {
-                if t < terms { _mm512_maskz_loadu_ps(mask, row(t)) } else { _mm512_setzero_ps() }
-            };
-            let (first, second) = (split::<P>(load(i)), split::<P>(load(i + SIDE)));
-            for p in 0..P {
-                _mm512_storeu_si512(to.add(p * TILE + i * 64).cast(), pair(first[p], second[p]));
+    for i in 0..SIDE {
+        let [first, second] = [i, i + SIDE].map(|t| if t < terms { row(t) } else { std::ptr::null() });
+        let to = to.wrapping_add(i * 64);
+        for j in (0..columns).step_by(SIDE) {
+            let mask = lanes(columns - j);
+            let to = to.wrapping_add(j / SIDE * tile);
+            // SAFETY: the caller's promise; nothing is read where there is no row or column.
+            unsafe {
+                let load = |row: *const f32| {
+                    if row.is_null() { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(mask, row.add(j)) }
+                };
+                let (first, second) = (split::<P>(load(first)), split::<P>(load(second)));
+                for p in 0..P {
+                    _mm512_storeu_si512(to.add(p * TILE).cast(), pair(first[p], second[p]));
+                }
             }
         }
     }
 }
 
-/// Fills P tiles from rows whose terms stand next to each other: row i of a tile has the pairs of row i. There are
-/// `rows` rows of `terms` terms, `stride` numbers apart, and 0 elsewhere: what A is where its rows stand as rows.
+/// Fills tiles from rows whose terms stand next to each other, `stride` numbers apart: row i of a tile has the pairs of
+/// row i: what A is where its rows stand as rows. Each block of terms fills P tiles, one after the other; terms beyond the
+/// last are 0, and rows beyond the last are left.
 ///
 /// # Safety
-/// The CPU has AVX-512; `from` is valid for the rows' terms, `to` for P tiles.
+/// The CPU has AVX-512; `from` is valid for the rows' terms, `to` for the tiles.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn rows<const P: usize>(
@@ -180,21 +187,9 @@ pub(super) unsafe fn rows<const P: usize>(
     terms: usize,
     to: *mut u8,
 ) {
-    let (first, second) = (lanes(terms), lanes(terms.saturating_sub(SIDE)));
-    // SAFETY: the caller's promise; nothing is read where there is no row or term.
-    unsafe {
-        for i in 0..SIDE {
-            let from = from.wrapping_add(i * stride);
-            let (first, second) = if i < rows {
-                (_mm512_maskz_loadu_ps(first, from), _mm512_maskz_loadu_ps(second, from.wrapping_add(SIDE)))
-            } else {
-                (_mm512_setzero_ps(), _mm512_setzero_ps())
-            };
-            let (first, second) = (split::<P>(first), split::<P>(second));
-            for p in 0..P {
-                _mm512_storeu_si512(to.add(p * TILE + i * 64).cast(), pair(first[p], second[p]));
-            }
-        }
+    for i in 0..rows {
+        // SAFETY: the caller's promise.
+        unsafe { row::<P>(from.add(i * stride), terms, to.add(i * 64), TILE, P * TILE) };
     }
 }
 
