@@ -76,7 +76,8 @@ impl Conv2d {
             most = most.max(weights + wide.window(wide.rows()) * wide.samples());
         }
         let special = if self.is_depthwise() {
-            self.weight_len()
+            // Weights or sums by tap, the total of sums, and a row of zeros.
+            2 * self.filter_len() * self.output[2].next_multiple_of(LANES) + self.input[2]
         } else if self.is_dense() {
             PRODUCT.max(matrix::MOST)
         } else if self.is_narrow() {

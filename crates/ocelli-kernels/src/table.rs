@@ -7,8 +7,8 @@ use crate::{AdamStep, Conv2d, Direction, Element, Gemm, Isa, Pool2d, SgdStep, Un
 /// Passes the list of all kernels, each with its arguments and the function that it is, to a macro.
 ///
 /// The functions' parameters are meant where the macro is called: `T` the number type, `FUSED` whether there is a
-/// fused multiply-add, `products` and `Unit` the module of the matrix products and convolutions and its type
-/// parameter.
+/// fused multiply-add, `products` the module of the matrix products, convolutions and poolings, `Unit` what multiplies there and
+/// `Vectors` the vectors beside it.
 macro_rules! for_each_kernel {
     ($callback:ident($($args:tt)*)) => { $callback! { ($($args)*)
         /// C = A·B, or added; see [`Gemm`]. (gemm, a, b, c, scratch of [`Gemm::scratch`])
@@ -39,16 +39,16 @@ macro_rules! for_each_kernel {
 
         /// y = each window's maximum; argmax = the offset ky·kw + kx of its first occurrence, or empty where it is
         /// not wanted. NaN counts as the greatest value. (pool, x, y, argmax)
-        max_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T], argmax: &mut [T]) = pool::max_pool_forward::<T>;
+        max_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T], argmax: &mut [T]) = products::pool::max_pool_forward::<Vectors>;
 
         /// dx of each window's maximum = Σ dy. (pool, argmax, dy, dx, write)
-        max_pool_backward(pool: &Pool2d, argmax: &[T], dy: &[T], dx: &mut [T], write: Write) = pool::max_pool_backward::<T>;
+        max_pool_backward(pool: &Pool2d, argmax: &[T], dy: &[T], dx: &mut [T], write: Write) = products::pool::max_pool_backward::<Vectors>;
 
         /// y = each window's sum / [`Pool2d::divisor`]. (pool, x, y)
-        average_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T]) = pool::average_pool_forward::<T>;
+        average_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T]) = products::pool::average_pool_forward::<Vectors>;
 
         /// dx = Σ dy / divisor over the windows that hold the pixel. (pool, dy, dx, write)
-        average_pool_backward(pool: &Pool2d, dy: &[T], dx: &mut [T], write: Write) = pool::average_pool_backward::<T>;
+        average_pool_backward(pool: &Pool2d, dy: &[T], dx: &mut [T], write: Write) = products::pool::average_pool_backward::<Vectors>;
 
         /// y = f(x). (unary, x, y)
         unary_forward(unary: Unary<T>, x: &[T], y: &mut [T]) = elementwise::unary_forward::<T, FUSED>;
@@ -194,15 +194,16 @@ macro_rules! featured {
 
 /// A module with one table.
 macro_rules! table {
-    ($name:ident, $t:ty, $unit:ty, $products:ident, $fused:expr, $kind:ident($($args:tt)*)) => {
+    ($name:ident, $t:ty, $unit:ty, $vectors:ty, $products:ident, $fused:expr, $kind:ident($($args:tt)*)) => {
         #[allow(unsafe_code)]
         mod $name {
             use super::*;
-            use crate::common::{columns, elementwise, normalise, optimise, pool, response};
+            use crate::common::{columns, elementwise, normalise, optimise, response};
             use crate::$products as products;
 
             type T = $t;
             type Unit = $unit;
+            type Vectors = $vectors;
             const FUSED: bool = $fused;
 
             pub(super) static TABLE: Kernels<T> = for_each_kernel!($kind($($args)*));
@@ -210,19 +211,20 @@ macro_rules! table {
     };
 }
 
-table!(portable_f32, f32, f32, scalar, cfg!(target_arch = "aarch64"), plain(Isa::Portable));
-table!(portable_f64, f64, f64, scalar, cfg!(target_arch = "aarch64"), plain(Isa::Portable));
+table!(portable_f32, f32, f32, f32, scalar, cfg!(target_arch = "aarch64"), plain(Isa::Portable));
+table!(portable_f64, f64, f64, f64, scalar, cfg!(target_arch = "aarch64"), plain(Isa::Portable));
 
 /// The tables of the architecture beside the portable ones, from slow to fast.
 #[cfg(target_arch = "x86_64")]
 mod native {
     use super::*;
 
-    table!(avx2_f32, f32, crate::simd::Avx2, simd, true, featured(Isa::Avx2, "avx2,fma"));
-    table!(avx2_f64, f64, f64, scalar, true, featured(Isa::Avx2, "avx2,fma"));
+    table!(avx2_f32, f32, crate::simd::Avx2, crate::simd::Avx2, simd, true, featured(Isa::Avx2, "avx2,fma"));
+    table!(avx2_f64, f64, f64, f64, scalar, true, featured(Isa::Avx2, "avx2,fma"));
     table!(
         avx512_f32,
         f32,
+        crate::simd::Avx512,
         crate::simd::Avx512,
         simd,
         true,
@@ -230,6 +232,7 @@ mod native {
     );
     table!(
         avx512_f64,
+        f64,
         f64,
         f64,
         scalar,
@@ -241,6 +244,7 @@ mod native {
         amx_f32,
         f32,
         crate::amx::Matrix<3>,
+        crate::simd::Avx512,
         simd,
         true,
         featured(Isa::Amx, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
@@ -255,8 +259,8 @@ mod native {
 mod native {
     use super::*;
 
-    table!(neon_f32, f32, crate::simd::Neon, simd, true, featured(Isa::Neon, "neon"));
-    table!(neon_f64, f64, f64, scalar, true, featured(Isa::Neon, "neon"));
+    table!(neon_f32, f32, crate::simd::Neon, crate::simd::Neon, simd, true, featured(Isa::Neon, "neon"));
+    table!(neon_f64, f64, f64, f64, scalar, true, featured(Isa::Neon, "neon"));
 
     pub(super) static F32: [&Kernels<f32>; 1] = [&neon_f32::TABLE];
     pub(super) static F64: [&Kernels<f64>; 1] = [&neon_f64::TABLE];

@@ -5,6 +5,7 @@
 //! cache while all output channels' weights pass by. The channels of the source that their windows reach are split once;
 //! rows of terms are then copies of what the taps see.
 
+use super::gather::{BEYOND, Gather};
 use super::grid::{From, Grid, Left, Right, To};
 use super::unit::Tiles;
 use super::{BLOCK, SIDE, TILE, split};
@@ -369,27 +370,34 @@ impl Pass<'_> {
     /// Rows of the terms of all taps, one after the other.
     ///
     /// # Safety
-    /// As [`run`]; `left` has room for the rows, `window` for a row of numbers and what the windows reach.
+    /// As [`run`]; `left` has room for the rows, `window` for 16 rows of numbers and what the windows reach.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     unsafe fn gather<const P: usize>(&self, left: &Left, window: *mut f32) {
         let (shape, Unit { samples, rows }) = (&self.job.shape, self.unit);
-        let terms = shape.terms();
-        let numbers = window;
-        let window = window.wrapping_add(terms.next_multiple_of(BLOCK));
-        let mut to = left.at.cast_mut();
+        let (numbers, stride) = (window, shape.terms().next_multiple_of(SIDE));
+        let window = window.wrapping_add(SIDE * stride + BEYOND);
         // SAFETY: the caller's promise.
         unsafe {
-            let source = self.job.sample(self.sample).rows(shape, samples, self.row, rows, window);
-            for sample in 0..samples {
-                for row in 0..rows {
-                    for x in 0..shape.x.count {
-                        let at = sample * source.strides.sample
-                            + row * shape.y.step * source.strides.row
-                            + x * shape.x.step * source.strides.pixel;
-                        source.gather(shape, at, numbers);
-                        split::row::<P>(numbers, terms, to, left.part, ROW);
-                        to = to.add(left.row);
+            let windows =
+                Gather::new(shape, self.job.sample(self.sample).rows(shape, samples, self.row, rows, window));
+            let pixels = self.pixels();
+            let (mut sample, mut row, mut x) = (0, 0, 0);
+            // Some rows at a time: what was just written cannot be read at once where reads are of more than one write.
+            for first in (0..pixels).step_by(SIDE) {
+                let count = SIDE.min(pixels - first);
+                for i in 0..count {
+                    windows.row([sample, row, x], numbers.add(i * stride));
+                    x += 1;
+                    if x == shape.x.count {
+                        (row, x) = (row + 1, 0);
                     }
+                    if row == rows {
+                        (sample, row) = (sample + 1, 0);
+                    }
+                }
+                for i in 0..count {
+                    let to = left.at.cast_mut().add((first + i) * left.row);
+                    split::row::<P>(numbers.add(i * stride), shape.terms(), to, left.part, ROW);
                 }
             }
         }

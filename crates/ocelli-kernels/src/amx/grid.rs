@@ -139,9 +139,34 @@ impl Grid {
                 c_row,
                 c_tile: c_row * SIDE,
             };
+            // What is only written meanwhile comes near while the product is summed, what is read is called a cell ahead.
+            let ahead = if matches!(self.from, From::Destination) { rows * SIDE } else { 0 };
+            self.call(&area, ahead);
             product.run::<P>(rows, columns);
             if aside {
                 self.put(&area, columns * SIDE);
+            }
+        }
+    }
+
+    /// Has the rows of C that are `ahead` of an area brought near, to be written.
+    ///
+    /// # Safety
+    /// As [`Grid::run`].
+    #[inline]
+    unsafe fn call(&self, area: &Area, ahead: usize) {
+        let first = area.row + ahead;
+        for row in first..(first + area.rows).min(self.m) {
+            let at = match self.to {
+                To::Rows(c, stride) => c.wrapping_add(row * stride),
+                // SAFETY: the caller's promise: there is a place for each row.
+                To::Places(c, places) => c.wrapping_add(unsafe { *places.add(row) }),
+                To::Columns(..) => return,
+            };
+            for column in (0..area.columns).step_by(SIDE) {
+                let at = at.wrapping_add(area.column + column);
+                // SAFETY: a prefetch changes nothing, wherever it points.
+                unsafe { _mm_prefetch::<_MM_HINT_ET0>(at.cast()) };
             }
         }
     }

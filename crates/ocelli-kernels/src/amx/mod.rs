@@ -26,6 +26,7 @@ use crate::simd::{self, Avx512, Products};
 use crate::{Conv2d, Direction, Gemm, Write};
 
 mod correlation;
+mod gather;
 mod gemm;
 mod grid;
 mod split;

@@ -89,6 +89,29 @@ pub(super) unsafe fn row<const P: usize>(
     }
 }
 
+/// Copies runs of `len` numbers, from each of `runs` places `step` apart, one after the other. Writes whole vectors: up to 15
+/// numbers beyond the last.
+///
+/// # Safety
+/// The CPU has AVX-512; the runs are valid, and `to` for so many numbers and those beyond.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn copy_runs(from: *const f32, runs: usize, step: usize, len: usize, to: *mut f32) {
+    for run in 0..runs {
+        let (from, to) = (from.wrapping_add(run * step), to.wrapping_add(run * len));
+        let mut done = 0;
+        // SAFETY: the caller's promise.
+        unsafe {
+            while len - done > SIDE {
+                _mm512_storeu_ps(to.add(done), _mm512_loadu_ps(from.add(done)));
+                done += SIDE;
+            }
+            let last = _mm512_maskz_loadu_ps(lanes(len - done), from.add(done));
+            _mm512_storeu_ps(to.add(done), last);
+        }
+    }
+}
+
 /// Fills P tiles, one after the other, from rows of terms: word j of a tile's row i is the pair of rows i and i + 16 at
 /// column j: what B is where its rows stand as rows. `row(t)` is where term t's columns start; there are `terms` rows
 /// and `columns` columns, and 0 elsewhere.

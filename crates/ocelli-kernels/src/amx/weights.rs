@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::gather::{BEYOND, Gather};
 use super::grid::{self, From, Grid, Left, Right, To};
 use super::unit::Tiles;
 use super::{BLOCK, SIDE, TILE, split};
@@ -199,19 +200,17 @@ impl Rows<'_> {
         let shape = &self.shape;
         let stride = shape.terms().next_multiple_of(SIDE);
         let mut to = scratch;
-        let window = scratch.wrapping_add(unit.samples * unit.rows * shape.x.count * stride);
+        let window = scratch.wrapping_add(unit.samples * unit.rows * shape.x.count * stride + BEYOND);
         let mut place = places;
         // SAFETY: the caller's promise.
         unsafe {
             let first = Source { at: self.x.at.wrapping_add(sample * self.x.strides.sample), ..self.x };
             let source = first.rows(shape, unit.samples, row, unit.rows, window);
+            let windows = Gather::new(shape, source);
             for sample in 0..unit.samples {
                 for row in 0..unit.rows {
                     for x in 0..shape.x.count {
-                        let at = sample * source.strides.sample
-                            + row * shape.y.step * source.strides.row
-                            + x * shape.x.step * source.strides.pixel;
-                        source.gather(shape, at, to);
+                        windows.row([sample, row, x], to);
                         *place = to;
                         (to, place) = (to.add(stride), place.add(1));
                     }

@@ -200,7 +200,7 @@ impl Correlation {
         let pixels = (unit.samples * unit.rows * self.x.count).next_multiple_of(SIDE);
         let blocks = terms.slab_blocks(terms.slab());
         let window = if terms.gathered {
-            self.window(unit.rows).saturating_mul(unit.samples) + blocks * BLOCK
+            self.window(unit.rows).saturating_mul(unit.samples).saturating_add(SIDE * blocks * BLOCK + SIDE)
         } else if terms.taps > 1 {
             let channels = terms.slab().next_multiple_of(BLOCK);
             let window = self.y.reach(unit.rows).saturating_mul(self.x.reach(self.x.count));
@@ -222,7 +222,8 @@ impl Correlation {
         let pixels = (unit.samples * unit.rows * self.x.count).next_multiple_of(BLOCK);
         let gathered = if terms.gathered {
             let columns = (terms.taps * terms.inputs).next_multiple_of(SIDE);
-            self.window(unit.rows).saturating_mul(unit.samples).saturating_add(pixels.saturating_mul(columns))
+            let rows = pixels.saturating_mul(columns) + SIDE;
+            self.window(unit.rows).saturating_mul(unit.samples).saturating_add(rows)
         } else {
             0
         };

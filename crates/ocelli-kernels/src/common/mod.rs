@@ -9,7 +9,6 @@ pub(crate) mod elementwise;
 pub(crate) mod math;
 pub(crate) mod normalise;
 pub(crate) mod optimise;
-pub(crate) mod pool;
 pub(crate) mod response;
 
 use std::ops::Range;

@@ -1,4 +1,5 @@
-//! The reference of the products: the equations as loops, generic over the number type.
+//! The reference of the products and of pooling: the equations as loops, generic over the number type.
 
 pub(crate) mod convolution;
 pub(crate) mod gemm;
+pub(crate) mod pool;

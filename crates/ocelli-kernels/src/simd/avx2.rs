@@ -37,6 +37,7 @@ unsafe fn first(lanes: usize) -> __m256i {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Avx2 {
     type Vector = __m256;
+    type Mask = __m256;
     const LANES: usize = 8;
     const CHEAP_MASKS: bool = false;
     const VECTORS: usize = 2;
@@ -58,6 +59,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn splat(from: *const f32) -> __m256 {
         unsafe { _mm256_set1_ps(*from) }
+    }
+
+    #[inline(always)]
+    unsafe fn fill(number: f32) -> __m256 {
+        unsafe { _mm256_set1_ps(number) }
     }
 
     #[inline(always)]
@@ -104,8 +110,33 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn greater(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_cmp_ps::<_CMP_GT_OQ>(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn equal(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_cmp_ps::<_CMP_EQ_OQ>(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn select(mask: __m256, a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_blendv_ps(b, a, mask) }
+    }
+
+    #[inline(always)]
+    unsafe fn any_nan(v: __m256) -> bool {
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v)) != 0 }
     }
 
     #[inline(always)]

@@ -30,6 +30,7 @@ fn first(lanes: usize) -> __mmask16 {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Avx512 {
     type Vector = __m512;
+    type Mask = __mmask16;
     const LANES: usize = 16;
     const CHEAP_MASKS: bool = true;
     const VECTORS: usize = 3;
@@ -53,6 +54,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn splat(from: *const f32) -> __m512 {
         unsafe { _mm512_set1_ps(*from) }
+    }
+
+    #[inline(always)]
+    unsafe fn fill(number: f32) -> __m512 {
+        unsafe { _mm512_set1_ps(number) }
     }
 
     #[inline(always)]
@@ -81,8 +87,33 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn greater(a: __m512, b: __m512) -> __mmask16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn equal(a: __m512, b: __m512) -> __mmask16 {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_EQ_OQ>(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn select(mask: __mmask16, a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_mask_blend_ps(mask, b, a) }
+    }
+
+    #[inline(always)]
+    unsafe fn any_nan(v: __m512) -> bool {
+        unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v) != 0 }
     }
 
     #[inline(always)]

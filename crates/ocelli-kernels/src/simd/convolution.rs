@@ -94,7 +94,7 @@ pub(crate) fn forward<U: Products>(
     check_scratch("conv_forward", conv, scratch.len());
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
-        return depthwise::forward(conv, x, w, bias, y, scratch);
+        return depthwise::forward::<U::Vectors>(conv, x, w, bias, y, scratch);
     }
     if conv.is_dense() {
         bias_rows(bias, y);
@@ -164,7 +164,7 @@ pub(crate) fn backward_input<U: Products>(
     check_scratch("conv_backward_input", conv, scratch.len());
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
-        return depthwise::backward_input(conv, dy, w, dx, write, scratch);
+        return depthwise::backward_input::<U::Vectors>(conv, dy, w, dx, write, scratch);
     }
     if conv.is_dense() {
         let gemm = dense(samples, conv.samples, [conv.filter_len(), conv.output[2]], write);
@@ -231,7 +231,7 @@ pub(crate) fn backward_weights<U: Products>(
     }
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
-        return depthwise::backward_weights(conv, x, dy, dw, outputs, write, scratch);
+        return depthwise::backward_weights::<U::Vectors>(conv, x, dy, dw, outputs, write, scratch);
     }
     if conv.is_dense() {
         let gemm = dense(outputs.len(), outputs.len(), [conv.filter_len(), samples], write);

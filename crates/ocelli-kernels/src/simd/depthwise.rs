@@ -3,11 +3,22 @@
 
 use std::ops::Range;
 
+use super::{Simd, depthwise3};
 use crate::common::{blocks, by_length, multiply_add, write_all};
 use crate::{Conv2d, Write};
 
 #[inline(always)]
-pub(crate) fn forward(conv: &Conv2d, x: &[f32], w: &[f32], bias: &[f32], y: &mut [f32], scratch: &mut [f32]) {
+pub(crate) fn forward<S: Simd>(
+    conv: &Conv2d,
+    x: &[f32],
+    w: &[f32],
+    bias: &[f32],
+    y: &mut [f32],
+    scratch: &mut [f32],
+) {
+    if depthwise3::is_meant(conv) {
+        return depthwise3::forward::<S>(conv, x, w, bias, y, scratch);
+    }
     let channels = conv.input[2];
     let weights = by_tap(conv, w, scratch);
     for (at, pixel) in y.chunks_exact_mut(channels.max(1)).enumerate() {
@@ -50,7 +61,7 @@ fn sum_taps<const N: usize>(
 }
 
 #[inline(always)]
-pub(crate) fn backward_input(
+pub(crate) fn backward_input<S: Simd>(
     conv: &Conv2d,
     dy: &[f32],
     w: &[f32],
@@ -58,6 +69,9 @@ pub(crate) fn backward_input(
     write: Write,
     scratch: &mut [f32],
 ) {
+    if depthwise3::is_meant(conv) {
+        return depthwise3::backward_input::<S>(conv, dy, w, dx, write, scratch);
+    }
     let [height, width, channels] = conv.input;
     let weights = by_tap(conv, w, scratch);
     for (at, pixel) in dx.chunks_exact_mut(channels.max(1)).enumerate() {
@@ -108,7 +122,7 @@ fn output_at(conv: &Conv2d, axis: usize, at: usize, tap: usize) -> Option<usize>
 }
 
 #[inline(always)]
-pub(crate) fn backward_weights(
+pub(crate) fn backward_weights<S: Simd>(
     conv: &Conv2d,
     x: &[f32],
     dy: &[f32],
@@ -117,6 +131,9 @@ pub(crate) fn backward_weights(
     write: Write,
     scratch: &mut [f32],
 ) {
+    if depthwise3::is_meant(conv) {
+        return depthwise3::backward_weights::<S>(conv, x, dy, dw, outputs, write, scratch);
+    }
     let (taps, channels) = (conv.filter_len(), conv.input[2]);
     let sums = &mut scratch[..taps * channels];
     sums.fill(0.0);

@@ -18,15 +18,20 @@ use crate::{Conv2d, Direction, Gemm, Write};
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod channels;
 pub(crate) mod convolution;
 pub(crate) mod correlation;
 mod depthwise;
+mod depthwise3;
+mod depthwise_sums;
 mod dots;
 pub(crate) mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+pub(crate) mod pool;
 mod scatter;
 mod tile;
+mod unpool;
 pub(crate) mod weights;
 mod widen;
 pub(crate) mod window;
@@ -49,6 +54,8 @@ use tile::Tile;
 pub(crate) trait Simd: Copy + 'static {
     /// A register of [`Simd::LANES`] numbers.
     type Vector: Copy;
+    /// One truth value for each lane.
+    type Mask: Copy;
     /// Numbers in a vector.
     const LANES: usize;
     /// Whether reading or writing some lanes of a vector costs no more than all.
@@ -63,8 +70,10 @@ pub(crate) trait Simd: Copy + 'static {
     const DOTS: &'static [[unsafe fn(&Dots); 2]];
 
     unsafe fn zero() -> Self::Vector;
-    /// One number in all lanes.
+    /// One number in all lanes, read where products take it from.
     unsafe fn splat(from: *const f32) -> Self::Vector;
+    /// One number in all lanes.
+    unsafe fn fill(number: f32) -> Self::Vector;
     unsafe fn load(from: *const f32) -> Self::Vector;
     /// The first `lanes` numbers, the others 0; reads no further.
     unsafe fn load_first(from: *const f32, lanes: usize) -> Self::Vector;
@@ -72,7 +81,16 @@ pub(crate) trait Simd: Copy + 'static {
     /// Writes the first `lanes` numbers and nothing else.
     unsafe fn store_first(to: *mut f32, v: Self::Vector, lanes: usize);
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// Where a > b; not where one is NaN.
+    unsafe fn greater(a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// Where a = b; not where one is NaN.
+    unsafe fn equal(a: Self::Vector, b: Self::Vector) -> Self::Mask;
+    /// a where the mask holds, b elsewhere.
+    unsafe fn select(mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Whether a lane is NaN.
+    unsafe fn any_nan(v: Self::Vector) -> bool;
     /// The sum of all lanes.
     unsafe fn sum(v: Self::Vector) -> f32;
     /// Turns rows into columns: out\[i\] lane j = rows\[j\] lane i.

@@ -26,6 +26,7 @@ unsafe fn dot<const R: usize, const N: usize>(dots: &Dots) {
 #[allow(clippy::undocumented_unsafe_blocks)]
 impl Simd for Neon {
     type Vector = float32x4_t;
+    type Mask = uint32x4_t;
     const LANES: usize = 4;
     const CHEAP_MASKS: bool = false;
     // Of the tiles of 24 sums, that of 4 vectors loads least: 4 vectors and 6 numbers for each term.
@@ -61,6 +62,11 @@ impl Simd for Neon {
             );
             vdupq_laneq_f32::<0>(number)
         }
+    }
+
+    #[inline(always)]
+    unsafe fn fill(number: f32) -> float32x4_t {
+        unsafe { vdupq_n_f32(number) }
     }
 
     #[inline(always)]
@@ -110,8 +116,33 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn multiply(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vmulq_f32(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn multiply_add(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
         unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn greater(a: float32x4_t, b: float32x4_t) -> uint32x4_t {
+        unsafe { vcgtq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn equal(a: float32x4_t, b: float32x4_t) -> uint32x4_t {
+        unsafe { vceqq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn select(mask: uint32x4_t, a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vbslq_f32(mask, a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn any_nan(v: float32x4_t) -> bool {
+        unsafe { vminvq_u32(vceqq_f32(v, v)) == 0 }
     }
 
     #[inline(always)]

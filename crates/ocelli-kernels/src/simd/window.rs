@@ -102,27 +102,6 @@ impl Source {
         }
     }
 
-    /// Copies what the taps of one window see, one after the other: that of the window which starts `at` elements behind
-    /// the first one.
-    ///
-    /// # Safety
-    /// `self` is what [`Source::rows`] gave, `to` valid for the terms of a sum.
-    #[inline(always)]
-    pub(crate) unsafe fn gather(&self, shape: &Correlation, at: usize, to: *mut f32) {
-        let Correlation { y, x, .. } = *shape;
-        let steps = [y.tap_step * self.strides.row, x.tap_step * self.strides.pixel];
-        let (runs, len) = runs(shape, steps);
-        let mut to = to;
-        for i in 0..runs[0] {
-            for j in 0..runs[1] {
-                let from = self.at.wrapping_add(at + i * steps[0] + j * steps[1]);
-                // SAFETY: the caller's promise.
-                unsafe { to.copy_from_nonoverlapping(from, len) };
-                to = to.wrapping_add(len);
-            }
-        }
-    }
-
     /// Copies the window of one output of one sample tap by tap, with zeros where it hangs over the border.
     ///
     /// # Safety

@@ -134,6 +134,33 @@ fn typical_layers_agree_with_seven_loops() {
 }
 
 #[test]
+fn random_depthwise_convolutions_of_three_by_three_agree_with_seven_loops() {
+    for seed in 0..150 {
+        let draw = &mut Draw::new(seed);
+        let stride = draw.size(1, 2);
+        let channels = [2, 5, 16, 24, 33, 48, 96][draw.size(0, 6)];
+        let (size, before) = ([draw.size(1, 13), draw.size(1, 13)], [draw.size(0, 2), draw.size(0, 2)]);
+        let after = [draw.size(0, 2), draw.size(0, 2)];
+        let along = |axis: usize| Conv2d::output_size(size[axis], 3, stride, before[axis] + after[axis], 1);
+        let (Some(height), Some(width)) = (along(0), along(1)) else { continue };
+        let conv = Conv2d {
+            input: [size[0], size[1], channels],
+            output: [height, width, channels],
+            kernel: [3, 3],
+            stride: [stride; 2],
+            padding: before,
+            dilation: [1, 1],
+            groups: channels,
+            samples: 4,
+        };
+        let samples = draw.size(1, 3);
+        forward::<f32>(draw, conv, samples);
+        backward_input::<f32>(draw, conv, samples);
+        backward_weights::<f32>(draw, conv, samples);
+    }
+}
+
+#[test]
 fn no_samples_leave_nothing_but_a_zero_gradient_of_the_weights() {
     let mut draw = Draw::new(3);
     for conv in typical() {

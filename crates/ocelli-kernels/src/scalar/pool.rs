@@ -1,6 +1,6 @@
 //! Max and average pooling. Channels are contiguous and treated alike, so that they fill vectors.
 
-use super::{blocks, by_length};
+use crate::common::{blocks, by_length};
 use crate::{Element, Pool2d, Write};
 
 /// A window of one output pixel.
