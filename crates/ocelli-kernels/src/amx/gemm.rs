@@ -62,9 +62,10 @@ pub(super) unsafe fn run<const P: usize>(
                         To::Rows(c.add(row * gemm.c_row + column), gemm.c_row)
                     };
                     let grid = Grid {
-                        left: Left { at: packed_left, tile, row: 64, part: TILE, offsets },
+                        left: Left { at: packed_left, tile, row: 64, part: TILE, offsets, group: 0 },
                         right: Right { at: packed_right, tile },
                         blocks: terms.div_ceil(BLOCK),
+                        groups: 1,
                         m: rows,
                         n: columns,
                         from,

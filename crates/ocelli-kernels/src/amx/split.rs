@@ -89,6 +89,31 @@ pub(super) unsafe fn row<const P: usize>(
     }
 }
 
+/// Splits a row of `terms` numbers like [`row`], to each of several places.
+///
+/// # Safety
+/// As [`row`], for each place.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn spread<const P: usize>(from: *const f32, terms: usize, places: &[*mut u8], part: usize) {
+    for first in (0..terms).step_by(BLOCK) {
+        let left = terms - first;
+        let from = from.wrapping_add(first);
+        // SAFETY: the caller's promise; no lane beyond the terms is read.
+        unsafe {
+            let second = _mm512_maskz_loadu_ps(lanes(left.saturating_sub(SIDE)), from.wrapping_add(SIDE));
+            let (first_half, second) =
+                (split::<P>(_mm512_maskz_loadu_ps(lanes(left), from)), split::<P>(second));
+            for p in 0..P {
+                let words = pair(first_half[p], second[p]);
+                for to in places {
+                    _mm512_storeu_si512(to.add(p * part + first * 2).cast(), words);
+                }
+            }
+        }
+    }
+}
+
 /// Copies runs of `len` numbers, from each of `runs` places `step` apart, one after the other. Writes whole vectors: up to 15
 /// numbers beyond the last.
 ///

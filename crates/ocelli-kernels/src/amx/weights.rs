@@ -114,7 +114,7 @@ impl Rows<'_> {
             }
             let dy = self.dy.add(sample * conv.output_len() + row * shape.x.count * conv.output[2]);
             self.pack_left::<P>(dy, pixels, left, tile);
-            let left = Left { at: left, tile, row: 64, part: TILE, offsets };
+            let left = Left { at: left, tile, row: 64, part: TILE, offsets, group: 0 };
             let sums = Sums { left, right, terms: pixels, from, aside };
             if Terms::of(shape).gathered {
                 self.gather(sample, row, unit, places, rest);
@@ -272,6 +272,7 @@ impl Sums {
                     left: self.left,
                     right: Right { at: self.right, tile },
                     blocks: self.terms.div_ceil(BLOCK),
+                    groups: 1,
                     m: outputs,
                     n: width,
                     from: self.from,

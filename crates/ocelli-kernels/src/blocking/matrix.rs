@@ -204,7 +204,11 @@ impl Correlation {
         } else if terms.taps > 1 {
             let channels = terms.slab().next_multiple_of(BLOCK);
             let window = self.y.reach(unit.rows).saturating_mul(self.x.reach(self.x.count));
-            window.saturating_mul(unit.samples).saturating_mul(channels * BYTES / 4)
+            let copies = window.saturating_mul(unit.samples);
+            let shifted =
+                self.x.taps.saturating_mul(unit.samples * self.y.step * shifts::rows(self, unit.rows));
+            let shifted = shifted.saturating_mul(self.x.count).saturating_add(SIDE);
+            copies.max(shifted).saturating_mul(channels * BYTES / 4)
         } else {
             0
         };
@@ -231,6 +235,21 @@ impl Correlation {
         let right = pixels * WEIGHT_COLUMNS * BYTES / 4;
         let tables = pixels.div_ceil(BLOCK).next_multiple_of(SIDE) + 2 * pixels;
         gathered.saturating_add(left + right + tables + ASIDE + WEIGHT_COLUMNS + 6 * SIDE)
+    }
+}
+
+/// Images shifted by the columns of taps.
+pub(crate) mod shifts {
+    use super::{Correlation, SIDE};
+
+    /// Whether so many pixels of a sample fill tiles well enough.
+    pub(crate) fn suit(pixels: usize) -> bool {
+        pixels.next_multiple_of(SIDE) * 8 <= pixels * 9
+    }
+
+    /// Rows of each remainder by the stride that `rows` rows of outputs see.
+    pub(crate) fn rows(shape: &Correlation, rows: usize) -> usize {
+        shape.y.reach(rows).div_ceil(shape.y.step)
     }
 }
 
