@@ -34,6 +34,12 @@ const VECTOR_RATE: f64 = 26.0;
 /// Cycles for packing a number: as it stands, and where terms and sides must be turned.
 const PACKING: f64 = 0.35;
 const TURNING: f64 = 0.7;
+/// Columns of a single image with so few pixels that reading the weights is most of the work: vector units take 4 bytes of
+/// each instead of 6.
+const FEW_COLUMNS: usize = 4;
+const FEW_COLUMNS_OF_ONE_TAP: usize = 16;
+/// Cycles for a number that is gathered from a window besides.
+const GATHERING: f64 = 1.3;
 
 /// Blocks of a product.
 #[derive(Clone, Copy, Debug)]
@@ -261,6 +267,11 @@ impl Conv2d {
         {
             return false;
         }
+        // Not by the rows of outputs: those of an image may be computed a few at a time, with the same packed weights.
+        let few = if self.kernel == [1, 1] { FEW_COLUMNS_OF_ONE_TAP } else { FEW_COLUMNS };
+        if self.samples == 1 && self.output[1] <= few {
+            return false;
+        }
         let [mut matrix, mut vector] = [0.0; 2];
         for (_, shape) in self.phases(direction) {
             if shape.outputs < SIDE / 2 {
@@ -301,7 +312,7 @@ impl Correlation {
         let pixels = (self.y.count * self.x.count) as f64;
         let columns = self.outputs.div_ceil(SIDE);
         let packing = match (terms.gathered, terms.taps) {
-            (true, _) => PACKING + 0.15,
+            (true, _) => GATHERING,
             (_, 1) => PACKING,
             _ => 0.12,
         };
