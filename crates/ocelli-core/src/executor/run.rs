@@ -93,13 +93,12 @@ impl<'a, T: Element> Run<'a, T> {
             let moves = step.applies || step.work == Work::Update;
             let finite = !moves || self.costs_are_finite();
             let own = Plan::parts_of_worker(index, count, step.parts);
-            let by_samples = step.cut == Cut::Samples && treats_samples_alone(step.work);
-            let together = if by_samples { own.len().max(1) } else { 1 };
+            let together = self.together(step, own.len());
             for first in own.clone().step_by(together) {
                 if self.plan.options.poison && self.goal != Goal::Forward {
                     self.scratch(index).fill(T::NAN);
                 }
-                self.parts(step, first..first + together, index, finite);
+                self.parts(step, first..(first + together).min(own.end), index, finite);
             }
             if let Some(watch) = &mut watch {
                 watch.worked(number);
@@ -113,6 +112,19 @@ impl<'a, T: Element> Run<'a, T> {
                 worker.barrier();
             }
         }
+    }
+
+    /// How many of its `own` parts of a step a worker takes in one go.
+    fn together(&self, step: &Step, own: usize) -> usize {
+        let together = match (step.cut, step.work) {
+            (Cut::Samples, work) if treats_samples_alone(work) => own,
+            (Cut::Units(all), Work::BackwardParams(value)) if self.goal == Goal::Gradients => {
+                let node = self.plan.graph.node(value);
+                node.op().expect("an op").parts_together(node, all.div_ceil(step.parts)).min(own)
+            }
+            _ => 1,
+        };
+        together.max(1)
     }
 
     /// One part of a step, or several in one go.
@@ -135,7 +147,7 @@ impl<'a, T: Element> Run<'a, T> {
             Work::Loss => self.loss(samples),
             // Gradients that are not kept are of no use where nothing may be moved.
             Work::BackwardParams(_) if step.applies && !finite => {}
-            Work::BackwardParams(value) => self.backward_params(step, value, part, samples, worker),
+            Work::BackwardParams(value) => self.backward_params(step, value, parts, samples, worker),
             Work::BackwardInput(value, index) => self.backward_input(step, value, index, samples, worker),
             Work::Update => self.update(part, finite, worker),
         }
@@ -220,23 +232,43 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    fn backward_params(&self, step: &Step, value: Value, part: usize, samples: Range<usize>, worker: usize) {
+    fn backward_params(
+        &self,
+        step: &Step,
+        value: Value,
+        parts: Range<usize>,
+        samples: Range<usize>,
+        worker: usize,
+    ) {
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
         let (signature, reads) = (node.signature(), self.reads(node.signature().param_reads));
         let units = match step.cut {
-            Cut::Units(all) => Plan::share_of(part, step.parts, all),
+            Cut::Units(_) => self.units_of(step, parts.start).start..self.units_of(step, parts.end - 1).end,
             _ => 0..signature.param_units,
         };
         let mut decays = [false; MAX_PARAMS];
         decays.iter_mut().zip(node.trained()).for_each(|(decays, spec)| *decays = spec.role.decays());
         let apply = |i: usize, first: usize, gradient: &[T]| {
-            let start = places.params[i].start + first;
-            let norm = self.plan.norm_of(step, part, i);
-            self.move_params(start..start + gradient.len(), decays[i], gradient, norm);
+            let per_unit = places.params[i].len() / signature.param_units;
+            // Part by part, so that norms are added up in one order, whoever takes several in one go.
+            for part in parts.clone() {
+                let units = match step.cut {
+                    Cut::Units(_) => self.units_of(step, part),
+                    _ => 0..signature.param_units,
+                };
+                let own =
+                    (units.start * per_unit).max(first)..(units.end * per_unit).min(first + gradient.len());
+                if !own.is_empty() {
+                    let gradient = &gradient[own.start - first..own.end - first];
+                    let start = places.params[i].start;
+                    let norm = self.plan.norm_of(step, part, i);
+                    self.move_params(start + own.start..start + own.end, decays[i], gradient, norm);
+                }
+            }
         };
         let mut gradients = match step.applies {
             true => Default::default(),
-            false => self.param_gradients(value, part, &units),
+            false => self.param_gradients(value, parts.start, &units),
         };
         if samples.is_empty() {
             gradients.iter_mut().for_each(|g| g.fill(T::ZERO));
@@ -275,6 +307,12 @@ impl<'a, T: Element> Run<'a, T> {
             Goal::Curvature => op.curvature_params(pass),
             _ => op.backward_params(pass),
         }
+    }
+
+    /// The units of a part of a step that is cut by them.
+    fn units_of(&self, step: &Step, part: usize) -> Range<usize> {
+        let Cut::Units(all) = step.cut else { unreachable!("invariant: it is cut by units") };
+        Plan::share_of(part, step.parts, all)
     }
 
     /// The destination of each trained parameter's gradient: a slot of the partial gradients, or the arena itself.

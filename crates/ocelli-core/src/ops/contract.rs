@@ -154,6 +154,10 @@ pub(crate) trait BlockGradients: Operation {
     /// Elements of scratch memory that a part of so many units needs for blocks besides what the signature says; `None`
     /// where the op cannot do it with these settings.
     fn block_scratch(&self, node: &Node, units: usize) -> Option<usize>;
+
+    /// How many neighbouring parts of at most so many units a worker may take in one go: each unit's gradient is the same bits
+    /// whichever others it is computed with, and what all units share is prepared once.
+    fn parts_together(&self, node: &Node, units: usize) -> usize;
 }
 
 /// What an op finds when it infers its shapes.

@@ -363,9 +363,22 @@ impl BlockGradients for Conv2d {
     fn block_scratch(&self, node: &Node, units: usize) -> Option<usize> {
         let filter = self.geometry_of(node, 1).filter_len();
         let longest = blocks(&(0..units), filter).map(|block| block.len() * filter).max().unwrap_or(0);
-        self.connections.is_none().then(|| padded(longest))
+        let together = self.parts_together(node, units) * units * filter;
+        self.connections.is_none().then(|| padded(longest.max(together)))
+    }
+
+    /// As many as are one block. Few output channels' method goes by how many they are.
+    fn parts_together(&self, node: &Node, units: usize) -> usize {
+        let filter = self.geometry_of(node, 1).filter_len();
+        match self.channels >= MANY_CHANNELS && self.connections.is_none() {
+            true => (BLOCK / (units * filter).max(1)).max(1),
+            false => 1,
+        }
     }
 }
+
+/// Kernels treat fewer output channels than this differently when they are given all of them.
+const MANY_CHANNELS: usize = 16;
 
 /// Where every pass packs its weights, those of fewer elements are packed by every part for itself: that costs less than
 /// waiting for others.

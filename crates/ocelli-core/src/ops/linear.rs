@@ -177,6 +177,11 @@ impl BlockGradients for Linear {
         // The biases follow in the same place.
         Some((rows * columns).max(units))
     }
+
+    /// The method of a product goes by its rows.
+    fn parts_together(&self, _node: &Node, _units: usize) -> usize {
+        1
+    }
 }
 
 /// Output units that stay together: a vector of the widest kind.

@@ -261,6 +261,14 @@ macro_rules! with_block_gradients {
                     _ => None,
                 }
             }
+
+            /// See [`BlockGradients::parts_together`].
+            pub(crate) fn parts_together(&self, node: &Node, units: usize) -> usize {
+                match self {
+                    $(Op::$op(op) => op.parts_together(node, units),)*
+                    _ => 1,
+                }
+            }
         }
     };
 }

@@ -234,7 +234,7 @@ pub(crate) fn backward_weights<U: Products>(
         return depthwise::backward_weights::<U::Vectors>(conv, x, dy, dw, outputs, write, scratch);
     }
     if conv.is_dense() {
-        let gemm = dense(outputs.len(), outputs.len(), [conv.filter_len(), samples], write);
+        let gemm = dense(outputs.len(), conv.output[2], [conv.filter_len(), samples], write);
         let gemm = Gemm { a: [1, conv.output[2]], b: [conv.filter_len(), 1], ..gemm };
         let dy = dy[outputs.start..].as_ptr();
         // SAFETY: the checks above; an output's weights are its row of C.
