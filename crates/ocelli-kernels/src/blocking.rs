@@ -52,11 +52,15 @@ impl Conv2d {
         let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
         let forward = Correlation { y: Axis::forward(self, 0), x: Axis::forward(self, 1), inputs, outputs };
         let mut most = 0;
+        // Enough for any number of samples, by which the method is chosen: several may go where one does not.
+        let several = Conv2d { samples: 2, ..*self };
         for direction in [Direction::Forward, Direction::BackwardInput] {
             for (_, shape) in self.phases(direction) {
                 most = most.max(shape.scratch());
-                for parts in matrix::PARTS.into_iter().filter(|&parts| self.is_for_matrix(direction, parts)) {
-                    let weights = shape.columns() / LANES * self.packed_column(direction, &shape);
+                for parts in
+                    matrix::PARTS.into_iter().filter(|&parts| several.is_for_matrix(direction, parts))
+                {
+                    let weights = shape.columns() / LANES * several.packed_column(direction, &shape);
                     most = most.max(weights.saturating_add(shape.matrix_scratch(usize::MAX, parts)));
                 }
             }

@@ -79,9 +79,9 @@ macro_rules! for_each_kernel {
         /// Each channel's sum over the rows of sums.len() channels. (x, sums, write)
         column_sums(x: &[T], sums: &mut [T], write: Write) = columns::column_sums::<T>;
 
-        /// Each channel's mean over the rows and its sum of squared deviations from it, in two passes; both 0
-        /// where there are no rows. (x, mean, m2)
-        column_moments(x: &[T], mean: &mut [T], m2: &mut [T]) = columns::column_moments::<T, FUSED>;
+        /// Each channel's mean over the rows and its sum of squared deviations from it, in one pass over memory;
+        /// both 0 where there are no rows. (x, mean, m2)
+        column_moments(x: &[T], mean: &mut [T], m2: &mut [T]) = moments::column_moments::<T, FUSED>;
 
         /// y = f(scale·x + shift + addend), each channel with its own scale and shift. An empty addend is none, and no
         /// function is the identity. (scale, shift, x, addend, unary, y)
@@ -215,7 +215,7 @@ macro_rules! table {
         mod $name {
             use super::*;
             #[allow(unused_imports)]
-            use crate::common::{columns, elementwise, normalise, optimise, response};
+            use crate::common::{columns, elementwise, moments, normalise, optimise, response};
             use crate::$products as products;
 
             type T = $t;

@@ -443,7 +443,7 @@ impl Sectioned for Conv2d {
         // A window without padding that is as wide as the image must not become one that covers it.
         let by_rows = rows > 1 && columns > 1 && conv.padding[0] < extent;
         let by_channels = conv.groups == 1 && channels >= 2 * GRAIN;
-        let heavy = conv.weight_len() >= HEAVY * batch * conv.input_len();
+        let heavy = conv.weight_len() / HEAVY >= batch.saturating_mul(conv.input_len());
         match self.connections {
             Some(_) => None,
             None if by_channels && (heavy || !by_rows) => {

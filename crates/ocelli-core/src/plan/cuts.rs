@@ -36,7 +36,8 @@ pub(super) fn of_forward(
     if options.mode != Mode::Evaluate || options.curvature {
         return whole;
     }
-    let weights: u64 = node.signature().params.iter().map(|spec| spec.shape.len() as u64).sum();
+    let weights = node.signature().params.iter().map(|spec| spec.shape.len() as u64);
+    let weights = weights.fold(0, u64::saturating_add);
     let heavy =
         matches!(axis, Axis::Channels { .. }) && weights >= MANY_WEIGHTS && node.signature().macs <= weights;
     if options.batch >= most && !(heavy && most > 1) {
@@ -71,7 +72,8 @@ fn even(parts: usize) -> usize {
 /// What a forward step costs, in multiply-adds.
 fn work(graph: &Graph, options: &PlanOptions, value: Value, weights: u64) -> u64 {
     let node = graph.node(value);
-    let elements = node.shape().len() + node.input_shapes().iter().map(|shape| shape.len()).sum::<usize>();
-    let of_sample = node.signature().macs.saturating_add(elements as u64 * WORK_PER_ELEMENT);
+    let inputs = node.input_shapes().iter().map(|shape| shape.len());
+    let elements = inputs.fold(node.shape().len(), usize::saturating_add) as u64;
+    let of_sample = node.signature().macs.saturating_add(elements.saturating_mul(WORK_PER_ELEMENT));
     of_sample.saturating_mul(options.batch as u64).saturating_add(weights.saturating_mul(WORK_PER_WEIGHT))
 }

@@ -1,9 +1,9 @@
 //! The plan: in which order, where in memory and in how many parts a graph is computed.
 //!
 //! A plan is immutable and knows everything beforehand. It is a list of steps; each step is one pass of one op,
-//! cut into parts by sample (or, for large parameter gradients, by output unit). How a step is cut depends on the
-//! graph and the batch alone, never on the number of threads: that is why any number of threads computes the same
-//! bits.
+//! cut into parts by sample; or for large parameters by output unit, and in evaluation of few samples by rows or
+//! channels. How a step is cut depends on the graph and the batch alone, never on the number of threads: that is why any
+//! number of threads computes the same bits.
 //!
 //! Architecture invariant: two parts that may run at the same time never touch the same element, unless both
 //! only read it. [`Plan::new`] checks every plan for it (in `plan/verify.rs`, which says what is checked), and the arena

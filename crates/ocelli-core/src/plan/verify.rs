@@ -1,6 +1,7 @@
 //! The proof that a plan's parts keep out of each other's way, on which the arena relies.
 //!
-//! What a step touches is derived here anew from what the executor lends to it (`executor/run.rs`), and what may meet
+//! What a step touches is derived here anew from what the executor lends to it (`executor/run.rs` and
+//! `executor/forward.rs`), and what may meet
 //! follows from the cuts and the barriers: neither the builder's list of accesses nor its rule for barriers is used.
 //! Proved for every plan:
 //!

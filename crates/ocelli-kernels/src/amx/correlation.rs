@@ -7,6 +7,7 @@
 
 use super::gather::{BEYOND, Gather};
 use super::grid::{From, Grid, Left, Right, To};
+use super::shifts::Shifts;
 use super::unit::Tiles;
 use super::{BLOCK, SIDE, TILE, split};
 use crate::Write;
@@ -15,7 +16,7 @@ use crate::simd::correlation::{Job, Weights};
 use crate::simd::window::Source;
 
 /// Bytes of a block of a row of terms, of one part.
-const ROW: usize = 64;
+pub(super) const ROW: usize = 64;
 
 /// Packs the weights of some columns, which start a block: 16 columns every `column_bytes` bytes, block after block of
 /// terms.
@@ -84,7 +85,7 @@ unsafe fn pack_block<const P: usize>(
             split::rows::<P>(from, strides[1], columns, terms, to);
             split::turn(to, P);
         } else {
-            split::pairs::<P>(|t| from.wrapping_add(t * strides[0]), terms, columns, to);
+            split::pairs::<P>(|t| from.wrapping_add(t * strides[0]), terms, columns, to, 0);
         }
     }
 }
@@ -110,7 +111,7 @@ unsafe fn pack_gathered<const P: usize>(
                 let (tap, input) = ((first + t) / terms.inputs, (first + t) % terms.inputs);
                 tap_of(weights, terms, tap).wrapping_add(input * weights.strides[0])
             };
-            split::pairs::<P>(row, count, columns, to);
+            split::pairs::<P>(row, count, columns, to, 0);
         }
     }
 }
@@ -159,12 +160,12 @@ pub(super) unsafe fn run<const P: usize>(job: &Job, scratch: *mut f32) {
 }
 
 /// Some pixels of a correlation.
-struct Pass<'a> {
-    job: &'a Job,
+pub(super) struct Pass<'a> {
+    pub(super) job: &'a Job,
     terms: Terms,
     sample: usize,
     row: usize,
-    unit: Unit,
+    pub(super) unit: Unit,
 }
 
 /// Scratch, given out piece by piece.
@@ -200,10 +201,12 @@ impl Pass<'_> {
                 *offsets.add(block) = (block * ROW) as u32;
             }
             let to = self.destination(column, &mut scratch);
+            let shifts = Shifts::of(self);
             let row = most * ROW;
             let part = pixels.next_multiple_of(SIDE) * row;
-            let rows: *mut u8 = scratch.take(P * part);
-            let left = Left { at: rows, tile: SIDE * row, row, part, offsets };
+            let rows: *mut u8 = if shifts.is_some() { scratch.take(0) } else { scratch.take(P * part) };
+            let mut left = Left { at: rows, tile: SIDE * row, row, part, offsets, group: 0 };
+            let (mut groups, mut m) = (1, pixels);
             let mut from = match job.write {
                 Write::Add => From::Destination,
                 Write::Set if job.bias.is_null() => From::Zero,
@@ -213,7 +216,9 @@ impl Pass<'_> {
             for slab in (0..terms.inputs).step_by(terms.slab()) {
                 let channels = terms.slab().min(terms.inputs - slab);
                 let blocks = terms.slab_blocks(channels);
-                if terms.gathered {
+                if let Some(shifts) = &shifts {
+                    (left, groups, m) = shifts.split::<P>(self, slab, channels, rows, offsets);
+                } else if terms.gathered {
                     self.gather::<P>(&left, scratch.0);
                 } else if terms.taps == 1 {
                     self.take_pixels::<P>(slab, channels, &left);
@@ -221,7 +226,7 @@ impl Pass<'_> {
                     self.take_windows::<P>(slab, channels, &left, scratch.0.cast());
                 }
                 let right = Right { at: right.at.add(done * P * TILE), ..right };
-                Grid { left, right, blocks, m: pixels, n: columns, from, to, scratch: aside }.run::<P>();
+                Grid { left, right, blocks, groups, m, n: columns, from, to, scratch: aside }.run::<P>();
                 (done, from) = (done + blocks, From::Destination);
             }
         }
@@ -257,13 +262,13 @@ impl Pass<'_> {
     }
 
     /// Where in the source the window of an output starts, along rows and columns.
-    fn origin(&self, row: usize, x: usize) -> [isize; 2] {
+    pub(super) fn origin(&self, row: usize, x: usize) -> [isize; 2] {
         let shape = &self.job.shape;
         [shape.y.origin(self.row + row), shape.x.origin(x)]
     }
 
     /// The source's pixel at a place of a sample, from a channel on; `None` outside of the image.
-    fn pixel(&self, sample: usize, [y, x]: [isize; 2], channel: usize) -> Option<*const f32> {
+    pub(super) fn pixel(&self, sample: usize, [y, x]: [isize; 2], channel: usize) -> Option<*const f32> {
         let (shape, Source { at, strides }) = (&self.job.shape, self.job.source);
         let inside = y >= 0 && x >= 0 && (y as usize) < shape.y.source && (x as usize) < shape.x.source;
         let offset = |y: usize, x: usize| {
@@ -409,7 +414,7 @@ impl Pass<'_> {
 /// # Safety
 /// `to` is valid for them.
 #[inline]
-unsafe fn zero_row<const P: usize>(to: *mut u8, part: usize, len: usize) {
+pub(super) unsafe fn zero_row<const P: usize>(to: *mut u8, part: usize, len: usize) {
     for p in 0..P {
         // SAFETY: the caller's promise.
         unsafe { to.add(p * part).write_bytes(0, len) };

@@ -62,9 +62,10 @@ pub(super) unsafe fn run<const P: usize>(
                         To::Rows(c.add(row * gemm.c_row + column), gemm.c_row)
                     };
                     let grid = Grid {
-                        left: Left { at: packed_left, tile, row: 64, part: TILE, offsets },
+                        left: Left { at: packed_left, tile, row: 64, part: TILE, offsets, group: 0 },
                         right: Right { at: packed_right, tile },
                         blocks: terms.div_ceil(BLOCK),
+                        groups: 1,
                         m: rows,
                         n: columns,
                         from,
@@ -134,22 +135,25 @@ impl Operand {
         tile: usize,
     ) {
         let from = self.at.wrapping_add(side * self.side + depth * self.term);
-        for i in (0..sides).step_by(SIDE) {
-            let count = SIDE.min(sides - i);
-            for t in (0..terms).step_by(BLOCK) {
-                let from = from.wrapping_add(i * self.side + t * self.term);
-                let to = to.wrapping_add(i / SIDE * tile + t / BLOCK * P * TILE);
-                let terms = BLOCK.min(terms - t);
-                // SAFETY: the caller's promise, for these sides and terms.
-                unsafe {
-                    if self.term == 1 {
-                        split::rows::<P>(from, self.side, count, terms, to);
-                    } else {
-                        split::pairs::<P>(|t| from.wrapping_add(t * self.term), terms, count, to);
-                    }
-                    if !straight {
-                        split::turn(to, P);
-                    }
+        let blocks = terms.div_ceil(BLOCK);
+        // SAFETY: the caller's promise, for these sides and terms. Either way what stands side by side is read in one go.
+        unsafe {
+            if self.term == 1 {
+                for i in (0..sides).step_by(SIDE) {
+                    let to = to.add(i / SIDE * tile);
+                    split::rows::<P>(from.add(i * self.side), self.side, SIDE.min(sides - i), terms, to);
+                }
+            } else {
+                for block in 0..blocks {
+                    let from = from.add(block * BLOCK * self.term);
+                    let terms = BLOCK.min(terms - block * BLOCK);
+                    let row = |t: usize| from.wrapping_add(t * self.term);
+                    split::pairs::<P>(row, terms, sides, to.add(block * P * TILE), tile);
+                }
+            }
+            if !straight {
+                for i in 0..sides.div_ceil(SIDE) {
+                    split::turn(to.add(i * tile), blocks * P);
                 }
             }
         }

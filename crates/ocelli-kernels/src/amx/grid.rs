@@ -16,6 +16,8 @@ pub(super) struct Left {
     pub(super) row: usize,
     pub(super) part: usize,
     pub(super) offsets: *const u32,
+    /// From one group of rows to the next.
+    pub(super) group: usize,
 }
 
 /// B as the tiles take it.
@@ -47,12 +49,13 @@ pub(super) enum To {
     Columns(*mut f32, usize),
 }
 
-/// C = start + A·B, `m` × `n`, from so many blocks of terms.
+/// C = start + A·B, `groups`·`m` × `n`, from so many blocks of terms. Each group of m rows starts with a tile of its own.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     pub(super) left: Left,
     pub(super) right: Right,
     pub(super) blocks: usize,
+    pub(super) groups: usize,
     pub(super) m: usize,
     pub(super) n: usize,
     pub(super) from: From,
@@ -72,32 +75,38 @@ impl Grid {
         // SAFETY: the caller's promise; each tile is computed once.
         unsafe {
             for j in (0..even_columns).step_by(2) {
-                for i in (0..even_rows).step_by(2) {
-                    self.cell::<P>(i, j, 2, 2);
+                for group in 0..self.groups {
+                    for i in (0..even_rows).step_by(2) {
+                        self.cell::<P>(group, i, j, 2, 2);
+                    }
                 }
             }
             if rows > even_rows {
-                for j in (0..columns).step_by(4) {
-                    self.cell::<P>(even_rows, j, 1, 4.min(columns - j));
+                for group in 0..self.groups {
+                    for j in (0..columns).step_by(4) {
+                        self.cell::<P>(group, even_rows, j, 1, 4.min(columns - j));
+                    }
                 }
             }
             if columns > even_columns {
-                for i in (0..even_rows).step_by(4) {
-                    self.cell::<P>(i, even_columns, 4.min(even_rows - i), 1);
+                for group in 0..self.groups {
+                    for i in (0..even_rows).step_by(4) {
+                        self.cell::<P>(group, i, even_columns, 4.min(even_rows - i), 1);
+                    }
                 }
             }
         }
     }
 
-    /// `rows` × `columns` tiles from tile (i, j) on.
+    /// `rows` × `columns` tiles from tile (i, j) of a group on.
     ///
     /// # Safety
     /// As [`Grid::run`].
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    unsafe fn cell<const P: usize>(&self, i: usize, j: usize, rows: usize, columns: usize) {
+    unsafe fn cell<const P: usize>(&self, group: usize, i: usize, j: usize, rows: usize, columns: usize) {
         let area = Area {
-            row: i * SIDE,
+            row: group * self.m + i * SIDE,
             column: j * SIDE,
             rows: (rows * SIDE).min(self.m - i * SIDE),
             columns: (columns * SIDE).min(self.n - j * SIDE),
@@ -126,7 +135,7 @@ impl Grid {
             };
             let left = self.left;
             let product = Product {
-                a: left.at.add(i * left.tile),
+                a: left.at.add(group * left.group + i * left.tile),
                 a_tile: left.tile,
                 a_row: left.row,
                 a_part: left.part,
@@ -156,7 +165,7 @@ impl Grid {
     #[inline]
     unsafe fn call(&self, area: &Area, ahead: usize) {
         let first = area.row + ahead;
-        for row in first..(first + area.rows).min(self.m) {
+        for row in first..(first + area.rows).min(self.groups * self.m) {
             let at = match self.to {
                 To::Rows(c, stride) => c.wrapping_add(row * stride),
                 // SAFETY: the caller's promise: there is a place for each row.

@@ -29,6 +29,7 @@ mod correlation;
 mod gather;
 mod gemm;
 mod grid;
+mod shifts;
 mod split;
 mod tile;
 mod unit;

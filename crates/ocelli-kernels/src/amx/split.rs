@@ -10,6 +10,43 @@ use super::{BLOCK, SIDE, TILE};
 /// The upper half of a 32-bit word, which is a number of bf16 if the word is one of `f32`.
 const UPPER: i32 = 0xffff_0000_u32 as i32;
 
+/// The pairs of two vectors of numbers, in P parts.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn words<const P: usize>(first: __m512, second: __m512) -> [__m512i; P] {
+    if P == 1 {
+        return [rounded(first, second); P];
+    }
+    let (first, second) = (split::<P>(first), split::<P>(second));
+    std::array::from_fn(|p| pair(first[p], second[p]))
+}
+
+/// The pairs of two vectors of numbers rounded to the nearest of bf16, ties to even; NaN stays NaN.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn rounded(first: __m512, second: __m512) -> __m512i {
+    const PAIRS: [u16; 2 * SIDE] = {
+        let mut pairs = [0; 2 * SIDE];
+        let mut i = 0;
+        while i < 2 * SIDE {
+            pairs[i] = (i / 2 + i % 2 * SIDE) as u16;
+            i += 1;
+        }
+        pairs
+    };
+    let halves: __m512i;
+    // SAFETY: the instruction touches nothing but its registers, and whatever has tiles has it (`unit::available`). It is
+    // not an intrinsic here because every function that this is inlined into would have to name its feature.
+    unsafe {
+        std::arch::asm!(
+            "vcvtne2ps2bf16 {}, {}, {}", out(zmm_reg) halves, in(zmm_reg) second, in(zmm_reg) first,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    // SAFETY: the array is a vector long.
+    _mm512_permutexvar_epi16(unsafe { _mm512_loadu_si512(PAIRS.as_ptr().cast()) }, halves)
+}
+
 /// P numbers of bf16, in the upper halves, whose sum is the number: each is what is left rounded to the nearest, ties
 /// away from 0. The third is what then is left as it stands: it has 8 significant bits.
 #[inline]
@@ -19,17 +56,13 @@ fn split<const P: usize>(number: __m512) -> [__m512i; P] {
     let mut left = number;
     for (p, part) in parts.iter_mut().enumerate() {
         let bits = _mm512_castps_si512(left);
-        if p == 2 {
-            *part = bits;
-            break;
-        }
-        let rounded =
-            _mm512_and_si512(_mm512_add_epi32(bits, _mm512_set1_epi32(0x8000)), _mm512_set1_epi32(UPPER));
-        *part = if P == 1 {
-            // A NaN whose payload is all ones would be rounded to 0. Where there are three parts, the last one keeps it.
-            _mm512_mask_mov_epi32(rounded, _mm512_cmpunord_ps_mask(left, left), bits)
-        } else {
-            rounded
+        // A NaN may be rounded to 0; the last part keeps it.
+        *part = match p {
+            2 => bits,
+            _ => {
+                let up = _mm512_add_epi32(bits, _mm512_set1_epi32(0x8000));
+                _mm512_and_si512(up, _mm512_set1_epi32(UPPER))
+            }
         };
         left = _mm512_sub_ps(left, _mm512_castsi512_ps(*part));
     }
@@ -79,12 +112,34 @@ pub(super) unsafe fn row<const P: usize>(
                     _mm512_maskz_loadu_ps(lanes(left.saturating_sub(SIDE)), second),
                 )
             };
-            let (first, second) = (split::<P>(first), split::<P>(second));
-            for p in 0..P {
-                _mm512_storeu_si512(to.add(p * part).cast(), pair(first[p], second[p]));
+            for (p, words) in words::<P>(first, second).into_iter().enumerate() {
+                _mm512_storeu_si512(to.add(p * part).cast(), words);
             }
             to = to.add(block);
             done += BLOCK;
+        }
+    }
+}
+
+/// Splits a row of `terms` numbers like [`row`], to each of several places.
+///
+/// # Safety
+/// As [`row`], for each place.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn spread<const P: usize>(from: *const f32, terms: usize, places: &[*mut u8], part: usize) {
+    for first in (0..terms).step_by(BLOCK) {
+        let left = terms - first;
+        let from = from.wrapping_add(first);
+        // SAFETY: the caller's promise; no lane beyond the terms is read.
+        unsafe {
+            let second = _mm512_maskz_loadu_ps(lanes(left.saturating_sub(SIDE)), from.wrapping_add(SIDE));
+            let first_half = _mm512_maskz_loadu_ps(lanes(left), from);
+            for (p, words) in words::<P>(first_half, second).into_iter().enumerate() {
+                for to in places {
+                    _mm512_storeu_si512(to.add(p * part + first * 2).cast(), words);
+                }
+            }
         }
     }
 }
@@ -112,12 +167,12 @@ pub(super) unsafe fn copy_runs(from: *const f32, runs: usize, step: usize, len: 
     }
 }
 
-/// Fills P tiles, one after the other, from rows of terms: word j of a tile's row i is the pair of rows i and i + 16 at
-/// column j: what B is where its rows stand as rows. `row(t)` is where term t's columns start; there are `terms` rows
-/// and `columns` columns, and 0 elsewhere.
+/// Fills tiles from rows of terms: word j of a tile's row i is the pair of rows i and i + 16 at column j: what B is where its
+/// rows stand as rows. `row(t)` is where term t's columns start; there are `terms` rows, of a block, and 0 for the others.
+/// 16 columns fill P tiles, one after the other; the next 16 columns' are `tile` bytes on. Columns beyond the last are 0.
 ///
 /// # Safety
-/// The CPU has AVX-512; the rows are valid for the columns, `to` for P tiles.
+/// The CPU has AVX-512; the rows are valid for the columns, `to` for the tiles.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn pairs<const P: usize>(
@@ -125,27 +180,33 @@ pub(super) unsafe fn pairs<const P: usize>(
     terms: usize,
     columns: usize,
     to: *mut u8,
+    tile: usize,
 ) {
-    let mask = lanes(columns);
-    // SAFETY: the caller's promise; nothing is read where there is no row or column.
-    unsafe {
-        for i in 0..SIDE {
-            let load = |t: usize| {
-                if t < terms { _mm512_maskz_loadu_ps(mask, row(t)) } else { _mm512_setzero_ps() }
-            };
-            let (first, second) = (split::<P>(load(i)), split::<P>(load(i + SIDE)));
-            for p in 0..P {
-                _mm512_storeu_si512(to.add(p * TILE + i * 64).cast(), pair(first[p], second[p]));
+    for i in 0..SIDE {
+        let [first, second] = [i, i + SIDE].map(|t| if t < terms { row(t) } else { std::ptr::null() });
+        let to = to.wrapping_add(i * 64);
+        for j in (0..columns).step_by(SIDE) {
+            let mask = lanes(columns - j);
+            let to = to.wrapping_add(j / SIDE * tile);
+            // SAFETY: the caller's promise; nothing is read where there is no row or column.
+            unsafe {
+                let load = |row: *const f32| {
+                    if row.is_null() { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(mask, row.add(j)) }
+                };
+                for (p, words) in words::<P>(load(first), load(second)).into_iter().enumerate() {
+                    _mm512_storeu_si512(to.add(p * TILE).cast(), words);
+                }
             }
         }
     }
 }
 
-/// Fills P tiles from rows whose terms stand next to each other: row i of a tile has the pairs of row i. There are
-/// `rows` rows of `terms` terms, `stride` numbers apart, and 0 elsewhere: what A is where its rows stand as rows.
+/// Fills tiles from rows whose terms stand next to each other, `stride` numbers apart: row i of a tile has the pairs of
+/// row i: what A is where its rows stand as rows. Each block of terms fills P tiles, one after the other; terms beyond the
+/// last are 0, and rows beyond the last are left.
 ///
 /// # Safety
-/// The CPU has AVX-512; `from` is valid for the rows' terms, `to` for P tiles.
+/// The CPU has AVX-512; `from` is valid for the rows' terms, `to` for the tiles.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn rows<const P: usize>(
@@ -155,21 +216,9 @@ pub(super) unsafe fn rows<const P: usize>(
     terms: usize,
     to: *mut u8,
 ) {
-    let (first, second) = (lanes(terms), lanes(terms.saturating_sub(SIDE)));
-    // SAFETY: the caller's promise; nothing is read where there is no row or term.
-    unsafe {
-        for i in 0..SIDE {
-            let from = from.wrapping_add(i * stride);
-            let (first, second) = if i < rows {
-                (_mm512_maskz_loadu_ps(first, from), _mm512_maskz_loadu_ps(second, from.wrapping_add(SIDE)))
-            } else {
-                (_mm512_setzero_ps(), _mm512_setzero_ps())
-            };
-            let (first, second) = (split::<P>(first), split::<P>(second));
-            for p in 0..P {
-                _mm512_storeu_si512(to.add(p * TILE + i * 64).cast(), pair(first[p], second[p]));
-            }
-        }
+    for i in 0..rows {
+        // SAFETY: the caller's promise.
+        unsafe { row::<P>(from.add(i * stride), terms, to.add(i * 64), TILE, P * TILE) };
     }
 }
 

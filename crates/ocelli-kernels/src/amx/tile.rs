@@ -212,6 +212,9 @@ macro_rules! store_square {
     };
 }
 
+/// Brings a sixth of the next block of two of B's tiles near.
+macro_rules! ahead { ($($line:literal)*) => { concat!($("prefetcht0 [r11 + 3072 + ", $line, "*64]\nprefetcht0 [r12 + 3072 + ", $line, "*64]\n",)*) } }
+
 /// The products of one part of A with one of B, of a square of tiles.
 macro_rules! dots_square {
     () => {
@@ -224,15 +227,15 @@ macro_rules! dots_square {
 kernel!(square_3:
     start_square!(), load_operands!(),
     "mov r10, rax\nadd r10, [rdi + 8]\n",
-    a!(4, "rax"), b!(6, "r11", 2), b!(7, "r12", 2), a!(5, "r10"), dots_square!(),
-    b!(6, "r11", 1), b!(7, "r12", 1), dots_square!(),
+    a!(4, "rax"), b!(6, "r11", 2), b!(7, "r12", 2), a!(5, "r10"), dots_square!(), ahead!(32 33 34 35 36 37 38 39),
+    b!(6, "r11", 1), b!(7, "r12", 1), dots_square!(), ahead!(40 41 42 43 44 45 46 47),
     "add rax, rsi\nadd r10, rsi\n",
-    a!(4, "rax"), a!(5, "r10"), dots_square!(),
-    b!(6, "r11", 0), b!(7, "r12", 0), dots_square!(),
+    a!(4, "rax"), a!(5, "r10"), dots_square!(), ahead!(16 17 18 19 20 21 22 23),
+    b!(6, "r11", 0), b!(7, "r12", 0), dots_square!(), ahead!(24 25 26 27 28 29 30 31),
     "add rax, rsi\nadd r10, rsi\n",
-    a!(4, "rax"), a!(5, "r10"), dots_square!(),
+    a!(4, "rax"), a!(5, "r10"), dots_square!(), ahead!(0 1 2 3 4 5 6 7),
     "sub rax, rsi\nsub r10, rsi\nsub rax, rsi\nsub r10, rsi\n",
-    a!(4, "rax"), a!(5, "r10"), dots_square!(),
+    a!(4, "rax"), a!(5, "r10"), dots_square!(), ahead!(8 9 10 11 12 13 14 15),
     repeat!("3072"), store_square!(),
 );
 kernel!(square_1:

@@ -114,7 +114,7 @@ impl Rows<'_> {
             }
             let dy = self.dy.add(sample * conv.output_len() + row * shape.x.count * conv.output[2]);
             self.pack_left::<P>(dy, pixels, left, tile);
-            let left = Left { at: left, tile, row: 64, part: TILE, offsets };
+            let left = Left { at: left, tile, row: 64, part: TILE, offsets, group: 0 };
             let sums = Sums { left, right, terms: pixels, from, aside };
             if Terms::of(shape).gathered {
                 self.gather(sample, row, unit, places, rest);
@@ -138,14 +138,13 @@ impl Rows<'_> {
     unsafe fn pack_left<const P: usize>(&self, dy: *const f32, pixels: usize, to: *mut u8, tile: usize) {
         let pixel = self.conv.output[2];
         for t in (0..pixels).step_by(BLOCK) {
-            for o in (0..self.outputs).step_by(SIDE) {
-                let from = dy.wrapping_add(t * pixel + o);
-                let to = to.wrapping_add(o / SIDE * tile + t / BLOCK * P * TILE);
-                let (terms, columns) = (BLOCK.min(pixels - t), SIDE.min(self.outputs - o));
-                // SAFETY: the caller's promise.
-                unsafe {
-                    split::pairs::<P>(|t| from.wrapping_add(t * pixel), terms, columns, to);
-                    split::turn(to, P);
+            let (from, to) = (dy.wrapping_add(t * pixel), to.wrapping_add(t / BLOCK * P * TILE));
+            let terms = BLOCK.min(pixels - t);
+            // SAFETY: the caller's promise.
+            unsafe {
+                split::pairs::<P>(|t| from.wrapping_add(t * pixel), terms, self.outputs, to, tile);
+                for i in 0..self.outputs.div_ceil(SIDE) {
+                    split::turn(to.add(i * tile), P);
                 }
             }
         }
@@ -259,19 +258,17 @@ impl Sums {
             unsafe {
                 for t in (0..self.terms).step_by(BLOCK) {
                     let terms = BLOCK.min(self.terms - t);
-                    for j in (0..width).step_by(SIDE) {
-                        let row = |i: usize| {
-                            let place = *places.add(t + i);
-                            if place == zeros { place } else { place.wrapping_add(first + j) }
-                        };
-                        let to = self.right.add(j / SIDE * tile + t / BLOCK * P * TILE);
-                        split::pairs::<P>(row, terms, SIDE.min(width - j), to);
-                    }
+                    let row = |i: usize| {
+                        let place = *places.add(t + i);
+                        if place == zeros { place } else { place.wrapping_add(first) }
+                    };
+                    split::pairs::<P>(row, terms, width, self.right.add(t / BLOCK * P * TILE), tile);
                 }
                 let grid = Grid {
                     left: self.left,
                     right: Right { at: self.right, tile },
                     blocks: self.terms.div_ceil(BLOCK),
+                    groups: 1,
                     m: outputs,
                     n: width,
                     from: self.from,

@@ -32,6 +32,10 @@ pub(crate) const MOST: usize = (NEAR + PASSING) / 4 + DEPTH / BLOCK + ASIDE + 2 
 
 /// Multiply-adds per cycle of the vector units, such as they are.
 const VECTOR_RATE: f64 = 26.0;
+/// Columns of a single image with so few pixels that reading the weights is most of the work: vector units take 4 bytes of
+/// each, and matrix units 6 where there are three parts.
+const FEW_COLUMNS: usize = 4;
+const FEW_COLUMNS_OF_ONE_TAP: usize = 16;
 
 /// Cycles of a core.
 struct Cycles {
@@ -42,14 +46,16 @@ struct Cycles {
     turning: f64,
     /// For copying a number from where a tap sees it.
     copying: f64,
+    /// For a number that is gathered from a window, and packed.
+    gathering: f64,
 }
 
 impl Cycles {
     /// Where numbers are split into so many parts.
     fn of(parts: usize) -> Cycles {
         match parts {
-            1 => Cycles { tiles: 17.0, packing: 0.2, turning: 0.3, copying: 0.05 },
-            _ => Cycles { tiles: 100.0, packing: 0.35, turning: 0.7, copying: 0.12 },
+            1 => Cycles { tiles: 17.0, packing: 0.2, turning: 0.3, copying: 0.05, gathering: 1.1 },
+            _ => Cycles { tiles: 100.0, packing: 0.35, turning: 0.7, copying: 0.12, gathering: 1.3 },
         }
     }
 }
@@ -221,7 +227,11 @@ impl Correlation {
         } else if terms.taps > 1 {
             let channels = terms.slab().next_multiple_of(BLOCK);
             let window = self.y.reach(unit.rows).saturating_mul(self.x.reach(self.x.count));
-            window.saturating_mul(unit.samples).saturating_mul(channels * parts / 2)
+            let copies = window.saturating_mul(unit.samples);
+            let shifted =
+                self.x.taps.saturating_mul(unit.samples * self.y.step * shifts::rows(self, unit.rows));
+            let shifted = shifted.saturating_mul(self.x.count).saturating_add(SIDE);
+            copies.max(shifted).saturating_mul(channels * parts / 2)
         } else {
             0
         };
@@ -251,6 +261,21 @@ impl Correlation {
     }
 }
 
+/// Images shifted by the columns of taps.
+pub(crate) mod shifts {
+    use super::{Correlation, SIDE};
+
+    /// Whether so many pixels of a sample fill tiles well enough.
+    pub(crate) fn suit(pixels: usize) -> bool {
+        pixels.next_multiple_of(SIDE) * 8 <= pixels * 9
+    }
+
+    /// Rows of each remainder by the stride that `rows` rows of outputs see.
+    pub(crate) fn rows(shape: &Correlation, rows: usize) -> usize {
+        shape.y.reach(rows).div_ceil(shape.y.step)
+    }
+}
+
 /// Output channels whose gradients of the weights are summed at a time.
 pub(crate) const WEIGHT_ROWS: usize = 256;
 /// Weights of an output channel that are summed at a time.
@@ -263,6 +288,11 @@ impl Conv2d {
             || self.is_dense()
             || (direction == Direction::BackwardInput && self.is_narrow())
         {
+            return false;
+        }
+        // Not by the rows of outputs: those of an image may be computed a few at a time, with the same packed weights.
+        let few = if self.kernel == [1, 1] { FEW_COLUMNS_OF_ONE_TAP } else { FEW_COLUMNS };
+        if parts > 1 && self.samples == 1 && self.output[1] <= few {
             return false;
         }
         let [mut matrix, mut vector] = [0.0; 2];
@@ -305,7 +335,7 @@ impl Correlation {
         let pixels = (self.y.count * self.x.count) as f64;
         let columns = self.outputs.div_ceil(SIDE);
         let packing = match (terms.gathered, terms.taps) {
-            (true, _) => cycles.packing + 0.15,
+            (true, _) => cycles.gathering,
             (_, 1) => cycles.packing,
             _ => cycles.copying,
         };

@@ -17,13 +17,13 @@ const BATCH: usize = 32;
 /// A set of columns, read in chunks.
 pub(super) struct Strip {
     /// The first column.
-    column: usize,
+    pub(super) column: usize,
     /// Columns.
-    period: usize,
+    pub(super) period: usize,
     /// Elements of a chunk: `period`, or whole rows if a row is short.
-    width: usize,
+    pub(super) width: usize,
     /// Elements from one chunk to the next.
-    step: usize,
+    pub(super) step: usize,
 }
 
 impl Strip {
@@ -74,14 +74,38 @@ impl Strip {
         }
         for ((partial, total), sums) in partial.iter_mut().zip(&mut total).zip(sums) {
             flush(partial, total);
-            let (columns, rest) = total[..self.width].split_at_mut(self.period);
-            for repetition in rest.chunks_exact(self.period) {
-                columns.iter_mut().zip(repetition).for_each(|(sum, &part)| *sum += part);
-            }
-            super::write_all(&mut sums[self.column..][..self.period], write, columns.iter().copied());
+            self.fold(total, sums, write);
         }
     }
+
+    /// Adds what stands in one column of the strip, and writes it to the column's place in `sums`.
+    #[inline(always)]
+    fn fold<T: Element>(&self, total: &mut [T; SPAN], sums: &mut [T], write: Write) {
+        let (columns, rest) = total[..self.width].split_at_mut(self.period);
+        for repetition in rest.chunks_exact(self.period) {
+            columns.iter_mut().zip(repetition).for_each(|(sum, &part)| *sum += part);
+        }
+        super::write_all(&mut sums[self.column..][..self.period], write, columns.iter().copied());
+    }
+
+    /// Chunks of a matrix of `len` elements that are whole.
+    #[inline(always)]
+    pub(super) fn whole_chunks(&self, len: usize) -> usize {
+        (len.saturating_sub(self.column) + self.step - self.width) / self.step
+    }
+
+    /// Where in a chunk to start so that [`GROUP`]s of places cover it; the last ones may overlap. None if a chunk is
+    /// shorter.
+    #[inline(always)]
+    pub(super) fn groups(&self) -> impl Iterator<Item = usize> + use<> {
+        let width = self.width;
+        let end = if width < GROUP { 0 } else { width };
+        (0..end).step_by(GROUP).map(move |at| at.min(width - GROUP))
+    }
 }
+
+/// Places of a chunk whose sums are kept in registers.
+pub(super) const GROUP: usize = 64;
 
 #[inline(always)]
 fn flush<T: Element>(partial: &mut [T; SPAN], total: &mut [T; SPAN]) {
@@ -122,29 +146,40 @@ pub(crate) fn add_bias_in_place<T: Element>(bias: &[T], y: &mut [T]) {
 pub(crate) fn column_sums<T: Element>(x: &[T], sums: &mut [T], write: Write) {
     check_rows("column_sums", sums.len(), x.len());
     for strip in Strip::all(sums.len()) {
-        strip.sum(x.len(), [&mut *sums], write, |[sums], chunk| {
-            sums.iter_mut().zip(&x[chunk]).for_each(|(sum, &x)| *sum += x);
-        });
+        if strip.width < GROUP {
+            strip.sum(x.len(), [&mut *sums], write, |[sums], chunk| {
+                sums.iter_mut().zip(&x[chunk]).for_each(|(sum, &x)| *sum += x);
+            });
+            continue;
+        }
+        let mut total = [T::ZERO; SPAN];
+        let whole = strip.whole_chunks(x.len());
+        for first in (0..whole).step_by(BATCH) {
+            let (count, block) = (BATCH.min(whole - first), &x[strip.column + first * strip.step..]);
+            let mut part = [T::ZERO; SPAN];
+            for at in strip.groups() {
+                part[at..][..GROUP].copy_from_slice(&group_sums(&strip, count, &block[at..]));
+            }
+            total.iter_mut().zip(&part).for_each(|(total, &part)| *total += part);
+        }
+        for chunk in strip.chunks(x.len()).skip(whole) {
+            total.iter_mut().zip(&x[chunk]).for_each(|(total, &x)| *total += x);
+        }
+        strip.fold(&mut total, sums, write);
     }
 }
 
-/// Each channel's mean over the rows and its sum of squared deviations from that mean, in two passes.
+/// The sums of the first places of `count` chunks.
 #[inline(always)]
-pub(crate) fn column_moments<T: Element, const FMA: bool>(x: &[T], mean: &mut [T], m2: &mut [T]) {
-    check_rows("column_moments", mean.len(), x.len());
-    debug_assert_eq!(mean.len(), m2.len(), "column_moments: as many means as sums of squares");
-    column_sums(x, mean, Write::Set);
-    let rows = T::of((x.len() / mean.len().max(1)).max(1) as f64);
-    mean.iter_mut().for_each(|mean| *mean /= rows);
-    for strip in Strip::all(mean.len()) {
-        let mean = strip.repeat(mean);
-        strip.sum(x.len(), [&mut *m2], Write::Set, |[sums], chunk| {
-            for ((sum, &x), &mean) in sums.iter_mut().zip(&x[chunk]).zip(&mean) {
-                let deviation = x - mean;
-                *sum = multiply_add::<T, FMA>(deviation, deviation, *sum);
-            }
-        });
+fn group_sums<T: Element>(strip: &Strip, count: usize, block: &[T]) -> [T; GROUP] {
+    let mut sums = [T::ZERO; GROUP];
+    for i in 0..count {
+        let chunk = &block[i * strip.step..][..GROUP];
+        for j in 0..GROUP {
+            sums[j] += chunk[j];
+        }
     }
+    sums
 }
 
 /// Each channel's sum of dy·x over the rows.

@@ -7,6 +7,7 @@
 pub(crate) mod columns;
 pub(crate) mod elementwise;
 pub(crate) mod math;
+pub(crate) mod moments;
 pub(crate) mod normalise;
 pub(crate) mod optimise;
 pub(crate) mod response;

@@ -297,6 +297,26 @@ fn adjoints<T: Element>(draw: &mut Draw) {
 }
 
 #[test]
+fn scratch_does_not_depend_on_the_samples_that_a_method_is_chosen_by() {
+    let pixels = |side, inputs, outputs| Conv2d {
+        input: [side, side, inputs],
+        output: [side, side, outputs],
+        kernel: [1, 1],
+        padding: [0, 0],
+        ..typical()[0]
+    };
+    for conv in typical().into_iter().chain([pixels(4, 960, 320), pixels(8, 96, 576), pixels(16, 64, 128)]) {
+        for samples in [1, 2, 100] {
+            assert_eq!(
+                Conv2d { samples, ..conv }.scratch::<f32>(),
+                conv.scratch::<f32>(),
+                "{samples}: {conv:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn rows_and_channels_by_themselves_are_those_of_the_whole() {
     for conv in typical() {
         for seed in 0..4 {

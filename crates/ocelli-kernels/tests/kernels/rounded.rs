@@ -55,9 +55,10 @@ impl Counted {
     }
 }
 
-/// The nearest number of bf16, ties away from 0.
+/// The nearest number of bf16, ties to even.
 fn nearest_bf16(number: f32) -> f64 {
-    f64::from(f32::from_bits((number.to_bits() + 0x8000) & 0xffff_0000))
+    let bits = number.to_bits();
+    f64::from(f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000))
 }
 
 #[test]
