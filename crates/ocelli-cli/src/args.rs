@@ -1,7 +1,9 @@
 //! The command line: its verbs, and how the values of options are read.
 
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use ocelli_kernels::Precision;
 
 /// Trains, measures, explains and ships neural networks that see.
 #[derive(Debug, Parser)]
@@ -76,6 +78,12 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
     let mut command = command();
     let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|e| e.format(&mut command))
+}
+
+/// `--precision`.
+pub(crate) fn precision() -> impl TypedValueParser<Value = Precision> {
+    let names = PossibleValuesParser::new(Precision::ALL.map(Precision::name));
+    names.map(|name| Precision::from_name(&name).expect("invariant: the names are those of precisions"))
 }
 
 /// A whole number from 0 on: seeds.

@@ -1,7 +1,9 @@
 //! Threads and instruction set, as the command line and the environment ask for them.
 
 use ocelli::{Engine, Error};
-use ocelli_kernels::Isa;
+use ocelli_kernels::{Element, Isa, Precision};
+
+use crate::console::Console;
 
 /// The variable that forces an instruction set.
 const VARIABLE: &str = "OCELLI_ISA";
@@ -12,6 +14,17 @@ const VARIABLE: &str = "OCELLI_ISA";
 /// An instruction set that this machine lacks, or threads that cannot be started.
 pub(crate) fn engine(threads: Option<usize>) -> Result<Engine, Error> {
     Engine::new(threads.unwrap_or(0), isa()?)
+}
+
+/// Warns where a precision was asked for that the instruction set makes nothing of.
+pub(crate) fn warn_of_precision(precision: Precision, isa: Isa, console: Console) {
+    if f32::kernels_of(isa, precision).precision != precision {
+        console.warn(format!(
+            "--precision {}: {} has no unit for such products, which are computed in f32",
+            precision.name(),
+            isa.name()
+        ));
+    }
 }
 
 /// The instruction set that `OCELLI_ISA` names, or the best one.

@@ -9,7 +9,7 @@ use ocelli_core::{
     RandomState, Reduction, Targets, Update,
 };
 use ocelli_kernels::random::Key;
-use ocelli_kernels::{Isa, Team};
+use ocelli_kernels::{Element, Isa, Precision, Team};
 
 const BATCH: usize = 48;
 
@@ -36,10 +36,17 @@ fn network() -> Arc<Graph> {
 }
 
 /// Trains a few steps and evaluates; returns the bits of all costs, parameters and outputs.
-fn bits(graph: &Arc<Graph>, threads: usize, reuse: bool, fuse: bool, isa: Isa) -> Vec<u64> {
+fn bits(
+    graph: &Arc<Graph>,
+    threads: usize,
+    reuse: bool,
+    fuse: bool,
+    isa: Isa,
+    precision: Precision,
+) -> Vec<u64> {
     let team = Arc::new(Team::new(threads).unwrap());
     let executor = |options: PlanOptions| {
-        let plan = Arc::new(Plan::new(graph, PlanOptions { reuse, fuse, ..options }).unwrap());
+        let plan = Arc::new(Plan::new(graph, PlanOptions { reuse, fuse, precision, ..options }).unwrap());
         Executor::<f32>::new(plan, Arc::clone(&team), isa).unwrap()
     };
     let mut training = executor(PlanOptions::train(BATCH));
@@ -70,14 +77,28 @@ fn bits(graph: &Arc<Graph>, threads: usize, reuse: bool, fuse: bool, isa: Isa) -
 #[test]
 fn threads_fusion_and_reuse_of_memory_do_not_change_a_bit() {
     let graph = network();
-    for isa in [Isa::Portable, Isa::detect()] {
-        let one = bits(&graph, 1, true, true, isa);
-        let others = [(2, true, true), (8, true, true), (1, false, true), (8, false, true), (8, true, false)];
+    let kinds =
+        [(Isa::Portable, Precision::F32), (Isa::detect(), Precision::F32), (Isa::detect(), Precision::Bf16)];
+    let mut seen = Vec::new();
+    for (isa, precision) in kinds {
+        let one = bits(&graph, 1, true, true, isa, precision);
+        let others = [
+            (2, true, true),
+            (3, true, true),
+            (8, true, true),
+            (1, false, true),
+            (8, false, true),
+            (8, true, false),
+        ];
         for (threads, reuse, fuse) in others {
-            let same = bits(&graph, threads, reuse, fuse, isa) == one;
-            assert!(same, "{threads} threads, reuse {reuse}, fuse {fuse} on {isa:?} give other bits");
+            let same = bits(&graph, threads, reuse, fuse, isa, precision) == one;
+            let kind = format!("{isa:?} and {precision:?}");
+            assert!(same, "{threads} threads, reuse {reuse}, fuse {fuse} on {kind} give other bits");
         }
+        seen.push(one);
     }
+    let rounds = f32::kernels_of(Isa::detect(), Precision::Bf16).precision == Precision::Bf16;
+    assert_eq!(seen[1] != seen[2], rounds, "the precision of the plan is that of its kernels");
 }
 
 #[test]

@@ -57,14 +57,16 @@ impl Conv2d {
         for direction in [Direction::Forward, Direction::BackwardInput] {
             for (_, shape) in self.phases(direction) {
                 most = most.max(shape.scratch());
-                if several.is_for_matrix(direction) {
+                for parts in
+                    matrix::PARTS.into_iter().filter(|&parts| several.is_for_matrix(direction, parts))
+                {
                     let weights = shape.columns() / LANES * several.packed_column(direction, &shape);
-                    most = most.max(weights.saturating_add(shape.matrix_scratch(usize::MAX)));
+                    most = most.max(weights.saturating_add(shape.matrix_scratch(usize::MAX, parts)));
                 }
             }
         }
-        if self.is_for_matrix_weights() {
-            most = most.max(forward.matrix_weights_scratch(usize::MAX));
+        for parts in matrix::PARTS.into_iter().filter(|&parts| self.is_for_matrix_weights(parts)) {
+            most = most.max(forward.matrix_weights_scratch(usize::MAX, parts));
         }
         // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
         // the forward direction may take several pixels as one.
@@ -144,8 +146,11 @@ impl Conv2d {
 
     /// Elements from 16 columns of packed weights to the next: room for any unit's.
     pub(crate) fn packed_column(&self, direction: Direction, shape: &Correlation) -> usize {
-        let vectors = shape.terms() * LANES;
-        if self.is_for_matrix(direction) { vectors.max(shape.matrix_packed()) } else { vectors }
+        let matrix = |parts| match self.is_for_matrix(direction, parts) {
+            true => shape.matrix_packed(parts),
+            false => 0,
+        };
+        matrix::PARTS.into_iter().map(matrix).fold(shape.terms() * LANES, usize::max)
     }
 
     /// Elements of one correlation's packed weights, of all blocks one after the other.

@@ -44,7 +44,8 @@ impl Ceiling {
         self.per_round * rounds as u64
     }
 
-    /// Does `rounds` rounds of multiply-adds of bf16 in the matrix unit; how many that were, or `None` without such a unit.
+    /// Does `rounds` rounds of multiply-adds of random numbers of bf16 in the matrix unit; how many that were, or `None`
+    /// without such a unit.
     pub fn matrix_multiply_adds(&self, rounds: usize) -> Option<u64> {
         #[cfg(target_arch = "x86_64")]
         if self.isa == Isa::Amx {

@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::{Isa, Kernels};
+use crate::{Isa, Kernels, Precision};
 
 /// A floating-point type that every op and kernel is written for.
 ///
@@ -73,7 +73,12 @@ pub trait Element:
     fn is_nan(self) -> bool;
 
     /// The kernels of this type for an instruction set.
-    fn kernels(isa: Isa) -> &'static Kernels<Self>;
+    fn kernels(isa: Isa) -> &'static Kernels<Self> {
+        Self::kernels_of(isa, Precision::F32)
+    }
+
+    /// The kernels of this type for an instruction set whose products may round as `precision` says. `f64` never rounds.
+    fn kernels_of(isa: Isa, precision: Precision) -> &'static Kernels<Self>;
 }
 
 mod sealed {
@@ -147,8 +152,8 @@ macro_rules! element {
             fn is_nan(self) -> bool {
                 $t::is_nan(self)
             }
-            fn kernels(isa: Isa) -> &'static Kernels<Self> {
-                $table(isa)
+            fn kernels_of(isa: Isa, precision: Precision) -> &'static Kernels<Self> {
+                $table(isa, precision)
             }
         }
     };

@@ -1,8 +1,9 @@
 //! CPU kernels: slices in, slices out.
 //!
 //! No tensor, no graph: a kernel takes slices, a geometry and flags. Activations are N·H·W·C, convolution
-//! weights O·kh·kw·(I/groups). One table of kernels per instruction set and number type ([`Kernels`]),
-//! chosen once at start ([`Isa::detect`]); the scalar table is both the fallback and the specification.
+//! weights O·kh·kw·(I/groups). One table of kernels per instruction set and number type ([`Kernels`]), and another where
+//! products of numbers rounded to bf16 are faster ([`Precision`]), chosen once at start ([`Isa::detect`]); the scalar table is
+//! both the fallback and the specification.
 //!
 //! What holds for every kernel:
 //! - With [`Write::Set`] every element of the destination is overwritten and none is read.
@@ -21,6 +22,7 @@ mod common;
 mod element;
 mod geometry;
 mod isa;
+mod precision;
 pub mod random;
 mod scalar;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -34,6 +36,7 @@ pub use ceiling::Ceiling;
 pub use element::Element;
 pub use geometry::{Conv2d, Direction, Gemm, Pool2d, Write};
 pub use isa::Isa;
+pub use precision::Precision;
 pub use table::Kernels;
 pub use team::{Team, Worker};
 pub use unary::Unary;

@@ -1,16 +1,17 @@
-//! The tables of kernels: one per number type and instruction set.
+//! The tables of kernels: one per number type and instruction set, and one more where products may round.
 
 use std::ops::Range;
 
-use crate::{AdamStep, Conv2d, Direction, Element, Gemm, Isa, Pool2d, SgdStep, Unary, Write};
+use crate::{AdamStep, Conv2d, Direction, Element, Gemm, Isa, Pool2d, Precision, SgdStep, Unary, Write};
 
-/// Passes the list of all kernels, each with its arguments and the function that it is, to a macro.
+/// Passes the list of the kernels that multiply matrices, each with its arguments and the function that it is, to a macro; and
+/// then what follows in the call.
 ///
 /// The functions' parameters are meant where the macro is called: `T` the number type, `FUSED` whether there is a
 /// fused multiply-add, `products` the module of the matrix products, convolutions and poolings, `Unit` what multiplies there and
 /// `Vectors` the vectors beside it.
-macro_rules! for_each_kernel {
-    ($callback:ident($($args:tt)*)) => { $callback! { ($($args)*)
+macro_rules! for_each_product {
+    ($callback:ident($($args:tt)*) $($others:tt)*) => { $callback! { ($($args)*)
         /// C = A·B, or added; see [`Gemm`]. (gemm, a, b, c, scratch of [`Gemm::scratch`])
         gemm(gemm: &Gemm, a: &[T], b: &[T], c: &mut [T], scratch: &mut [T]) = products::gemm::gemm::<Unit>;
 
@@ -37,6 +38,13 @@ macro_rules! for_each_kernel {
             conv: &Conv2d, x: &[T], dy: &[T], dw: &mut [T], outputs: Range<usize>, write: Write, scratch: &mut [T],
         ) = products::convolution::backward_weights::<Unit>;
 
+        $($others)*
+    } };
+}
+
+/// The same for the list of all kernels.
+macro_rules! for_each_kernel {
+    ($callback:ident($($args:tt)*)) => { for_each_product! { $callback($($args)*)
         /// y = each window's maximum; argmax = the offset ky·kw + kx of its first occurrence, or empty where it is
         /// not wanted. NaN counts as the greatest value. (pool, x, y, argmax)
         max_pool_forward(pool: &Pool2d, x: &[T], y: &mut [T], argmax: &mut [T]) = products::pool::max_pool_forward::<Vectors>;
@@ -151,6 +159,8 @@ macro_rules! declare {
         pub struct Kernels<T: Element> {
             /// The instruction set that they need.
             pub isa: Isa,
+            /// What products may round to. A table without such products serves for any precision, and says `F32`.
+            pub precision: Precision,
             $($(#[$doc])* pub $name: fn($($type),*),)*
         }
 
@@ -166,17 +176,19 @@ for_each_kernel!(declare());
 /// A table of functions as they stand.
 macro_rules! plain {
     (($isa:expr) $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:expr;)*) => {
-        Kernels { isa: $isa, $($name: $body),* }
+        Kernels { isa: $isa, precision: Precision::F32, $($name: $body),* }
     };
 }
 
-/// A table of functions compiled with CPU features, which the instruction set must include.
+/// A table of functions compiled with CPU features, which the instruction set must include; those of another table where the
+/// list leaves some out.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! featured {
-    (($isa:expr, $features:literal)
+    (($isa:expr, $precision:expr, $features:literal $(, ..$others:expr)?)
      $($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:expr;)*) => {
         Kernels {
             isa: $isa,
+            precision: $precision,
             $($name: {
                 #[target_feature(enable = $features)]
                 fn featured($($arg: $type),*) {
@@ -187,7 +199,8 @@ macro_rules! featured {
                     unsafe { featured($($arg),*) }
                 }
                 kernel
-            }),*
+            },)*
+            $(..$others)?
         }
     };
 }
@@ -195,18 +208,24 @@ macro_rules! featured {
 /// A module with one table.
 macro_rules! table {
     ($name:ident, $t:ty, $unit:ty, $vectors:ty, $products:ident, $fused:expr, $kind:ident($($args:tt)*)) => {
+        table!(for_each_kernel: $name, $t, $unit, $vectors, $products, $fused, $kind($($args)*));
+    };
+    ($list:ident: $name:ident, $t:ty, $unit:ty, $vectors:ty, $products:ident, $fused:expr, $kind:ident($($args:tt)*)) => {
         #[allow(unsafe_code)]
         mod $name {
             use super::*;
+            #[allow(unused_imports)]
             use crate::common::{columns, elementwise, moments, normalise, optimise, response};
             use crate::$products as products;
 
             type T = $t;
             type Unit = $unit;
+            #[allow(dead_code)]
             type Vectors = $vectors;
+            #[allow(dead_code)]
             const FUSED: bool = $fused;
 
-            pub(super) static TABLE: Kernels<T> = for_each_kernel!($kind($($args)*));
+            pub(super) static TABLE: Kernels<T> = $list!($kind($($args)*));
         }
     };
 }
@@ -219,8 +238,16 @@ table!(portable_f64, f64, f64, f64, scalar, cfg!(target_arch = "aarch64"), plain
 mod native {
     use super::*;
 
-    table!(avx2_f32, f32, crate::simd::Avx2, crate::simd::Avx2, simd, true, featured(Isa::Avx2, "avx2,fma"));
-    table!(avx2_f64, f64, f64, f64, scalar, true, featured(Isa::Avx2, "avx2,fma"));
+    table!(
+        avx2_f32,
+        f32,
+        crate::simd::Avx2,
+        crate::simd::Avx2,
+        simd,
+        true,
+        featured(Isa::Avx2, Precision::F32, "avx2,fma")
+    );
+    table!(avx2_f64, f64, f64, f64, scalar, true, featured(Isa::Avx2, Precision::F32, "avx2,fma"));
     table!(
         avx512_f32,
         f32,
@@ -228,7 +255,7 @@ mod native {
         crate::simd::Avx512,
         simd,
         true,
-        featured(Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+        featured(Isa::Avx512, Precision::F32, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
     );
     table!(
         avx512_f64,
@@ -237,7 +264,7 @@ mod native {
         f64,
         scalar,
         true,
-        featured(Isa::Avx512, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+        featured(Isa::Avx512, Precision::F32, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
     );
 
     table!(
@@ -247,10 +274,22 @@ mod native {
         crate::simd::Avx512,
         simd,
         true,
-        featured(Isa::Amx, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+        featured(Isa::Amx, Precision::F32, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+    );
+
+    // What does not multiply matrices is the same whatever they round to.
+    table!(
+        for_each_product: amx_bf16,
+        f32,
+        crate::amx::Matrix<1>,
+        crate::simd::Avx512,
+        simd,
+        true,
+        featured(Isa::Amx, Precision::Bf16, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl", ..amx_f32::TABLE)
     );
 
     pub(super) static F32: [&Kernels<f32>; 3] = [&avx2_f32::TABLE, &avx512_f32::TABLE, &amx_f32::TABLE];
+    pub(super) static BF16: [&Kernels<f32>; 1] = [&amx_bf16::TABLE];
     pub(super) static F64: [&Kernels<f64>; 2] = [&avx2_f64::TABLE, &avx512_f64::TABLE];
 }
 
@@ -259,10 +298,19 @@ mod native {
 mod native {
     use super::*;
 
-    table!(neon_f32, f32, crate::simd::Neon, crate::simd::Neon, simd, true, featured(Isa::Neon, "neon"));
-    table!(neon_f64, f64, f64, f64, scalar, true, featured(Isa::Neon, "neon"));
+    table!(
+        neon_f32,
+        f32,
+        crate::simd::Neon,
+        crate::simd::Neon,
+        simd,
+        true,
+        featured(Isa::Neon, Precision::F32, "neon")
+    );
+    table!(neon_f64, f64, f64, f64, scalar, true, featured(Isa::Neon, Precision::F32, "neon"));
 
     pub(super) static F32: [&Kernels<f32>; 1] = [&neon_f32::TABLE];
+    pub(super) static BF16: [&Kernels<f32>; 0] = [];
     pub(super) static F64: [&Kernels<f64>; 1] = [&neon_f64::TABLE];
 }
 
@@ -272,16 +320,20 @@ mod native {
     use super::*;
 
     pub(super) static F32: [&Kernels<f32>; 0] = [];
+    pub(super) static BF16: [&Kernels<f32>; 0] = [];
     pub(super) static F64: [&Kernels<f64>; 0] = [];
 }
 
-/// The best `f32` kernels that the CPU can run and `isa` includes.
-pub(crate) fn f32_kernels(isa: Isa) -> &'static Kernels<f32> {
-    best(&native::F32, isa).unwrap_or(&portable_f32::TABLE)
+/// The best `f32` kernels that the CPU can run and `isa` includes, of those whose products round to no less than `precision`.
+pub(crate) fn f32_kernels(isa: Isa, precision: Precision) -> &'static Kernels<f32> {
+    let exact = best(&native::F32, isa).unwrap_or(&portable_f32::TABLE);
+    let rounding = if precision == Precision::Bf16 { best(&native::BF16, isa) } else { None };
+    // A better instruction set without such products does the exact ones faster.
+    rounding.filter(|table| table.isa.includes(exact.isa)).unwrap_or(exact)
 }
 
-/// The best `f64` kernels that the CPU can run and `isa` includes.
-pub(crate) fn f64_kernels(isa: Isa) -> &'static Kernels<f64> {
+/// The best `f64` kernels that the CPU can run and `isa` includes. They are exact whatever else is allowed.
+pub(crate) fn f64_kernels(isa: Isa, _precision: Precision) -> &'static Kernels<f64> {
     best(&native::F64, isa).unwrap_or(&portable_f64::TABLE)
 }
 
@@ -299,10 +351,24 @@ mod tests {
         for asked in Isa::ALL {
             let runs = |isa: &Isa| asked.includes(*isa) && isa.available();
             let best = Isa::ALL.into_iter().rfind(runs).unwrap();
-            assert_eq!(f32_kernels(asked).isa, best);
-            // Matrix units have no f64.
-            let best = if best == Isa::Amx { Isa::Avx512 } else { best };
-            assert_eq!(f64_kernels(asked).isa, best);
+            for precision in Precision::ALL {
+                let table = f32_kernels(asked, precision);
+                assert_eq!(table.isa, best);
+                let rounds = precision == Precision::Bf16 && best == Isa::Amx;
+                assert_eq!(table.precision, if rounds { precision } else { Precision::F32 });
+                // Matrix units have no f64.
+                let best = if best == Isa::Amx { Isa::Avx512 } else { best };
+                assert_eq!(f64_kernels(asked, precision).isa, best);
+            }
         }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    #[allow(unpredictable_function_pointer_comparisons)]
+    fn rounding_tables_share_what_does_not_multiply_matrices() {
+        let (exact, rounding) = (&native::F32[2], &native::BF16[0]);
+        assert!(exact.adam == rounding.adam && exact.column_dots == rounding.column_dots);
+        assert!(exact.gemm != rounding.gemm);
     }
 }

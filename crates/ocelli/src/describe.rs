@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ocelli_core::{Graph, Op, Optimizer, Plan, PlanOptions, Value};
+use ocelli_kernels::Precision;
 use serde::Serialize;
 
 use crate::train::{curvature_options, health_options, step_options};
@@ -106,7 +107,7 @@ pub struct Subject<'a> {
 /// A network that cannot be planned, or memory beyond what can be addressed.
 pub fn describe(subject: &Subject<'_>) -> Result<Description, Error> {
     let graph = subject.graph;
-    let plan = Plan::new(graph, step_options(subject.batch))?;
+    let plan = Plan::new(graph, step_options(subject.batch, Precision::F32))?;
     let fields = receptive_fields(graph);
     let values = graph.values().filter(|v| graph.node(*v).op().is_some());
     let layers: Vec<LayerLine> = values.map(|v| line(graph, &plan, v, fields[v.index()])).collect();
@@ -144,8 +145,10 @@ fn line(graph: &Graph, plan: &Plan, value: Value, field: Field) -> LayerLine {
 
 fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
     let graph = subject.graph;
-    let unshared =
-        Plan::new(graph, PlanOptions { reuse: false, fuse: false, ..step_options(subject.batch) })?;
+    let unshared = Plan::new(
+        graph,
+        PlanOptions { reuse: false, fuse: false, ..step_options(subject.batch, Precision::F32) },
+    )?;
     let evaluation = Plan::new(graph, PlanOptions::evaluate(crate::eval::BATCH))?;
     let health = Plan::new(graph, health_options())?;
     let curvature =

@@ -2,6 +2,7 @@
 
 use ocelli_core::schedule::Curve;
 use ocelli_core::{Loss, Optimizer, Reduction, Schedule};
+use ocelli_kernels::Precision;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
@@ -23,12 +24,24 @@ pub struct Recipe {
     pub augmentation: Augmentation,
     /// Whether the costs of a batch are averaged or added.
     pub reduction: Reduction,
+    /// What training's matrix products and convolutions may round their operands to
+    /// ([`PlanOptions::precision`](ocelli_core::PlanOptions)). Evaluation does not round, nor do second derivatives.
+    #[serde(default, with = "PrecisionName")]
+    pub precision: Precision,
     /// What is minimised.
     pub loss: Loss,
     /// How a gradient moves the parameters.
     pub optimizer: Optimizer,
     /// The learning rate over the epochs.
     pub schedule: Schedule,
+}
+
+/// The names of [`Precision`] in files.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Precision", rename_all = "snake_case")]
+enum PrecisionName {
+    F32,
+    Bf16,
 }
 
 /// How pixels become numbers.
@@ -67,6 +80,7 @@ impl Default for Recipe {
             pixels: Pixels::default(),
             augmentation: Augmentation::default(),
             reduction: Reduction::Mean,
+            precision: Precision::F32,
             loss: Loss::CrossEntropy { label_smoothing: 0.0 },
             optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
             schedule: Schedule { curve: Curve::Constant, warmup: None },

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
 use ocelli::{Engine, Recipe};
 use ocelli_data::OpenOptions;
-use ocelli_kernels::Isa;
+use ocelli_kernels::{Isa, Precision};
 
 /// Trains `net` on `data` by its recipe, changed by `change`, and finishes the run.
 fn train(data: &str, net: &str, seed: u64, change: impl FnOnce(&mut Recipe)) -> Outcome {
@@ -32,6 +32,12 @@ fn the_main_job_classifies_985_of_1000_held_out_digits() {
     let top1: Vec<f64> = (0..3).map(|seed| train("digits", "digits", seed, |_| {}).val.top1).collect();
     let mean = top1.iter().sum::<f64>() / 3.0;
     assert!(mean >= 0.985, "seeds 0, 1 and 2 reach {top1:?}");
+}
+
+#[test]
+fn products_of_bf16_learn_as_well() {
+    let top1 = train("digits", "digits", 0, |recipe| recipe.precision = Precision::Bf16).val.top1;
+    assert!(top1 >= 0.98, "it reaches {top1}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use ocelli::train::{Control, Event, NetSpec, RunConfig, RunFolder, Trainer};
 use ocelli::{Engine, Error, Recipe};
 use ocelli_data::{OpenOptions, Splits};
-use ocelli_kernels::Isa;
+use ocelli_kernels::{Isa, Precision};
 
 fn digits(seed: u64) -> Splits {
     ocelli_data::open("digits", &OpenOptions { seed, val: None }).unwrap()
@@ -92,8 +92,13 @@ fn a_changed_configuration_is_refused_and_more_epochs_are_not() {
     let mut trainer = begin(&path, "perceptron", |r| (r.epochs, r.batch) = (2, 500)).unwrap();
     assert!(matches!(run(&mut trainer, 2), Err(Error::Interrupted(_))));
     drop(trainer);
-    let changes: [fn(&mut RunConfig); 4] =
-        [|c| c.seed = 5, |c| c.recipe.batch = 10, |c| c.recipe.rate = 1.0, |c| c.preprocess.background = 9];
+    let changes: [fn(&mut RunConfig); 5] = [
+        |c| c.seed = 5,
+        |c| c.recipe.batch = 10,
+        |c| c.recipe.rate = 1.0,
+        |c| c.recipe.precision = Precision::Bf16,
+        |c| c.preprocess.background = 9,
+    ];
     for change in changes {
         let error = resume(&path, change).map(|_| ()).unwrap_err();
         assert!(matches!(error, Error::Bad(_)), "{error}");

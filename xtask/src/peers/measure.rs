@@ -54,6 +54,7 @@ pub(crate) struct Program {
 struct Common {
     under: Vec<String>,
     threads: String,
+    precision: &'static str,
     seconds: String,
 }
 
@@ -62,6 +63,7 @@ impl Common {
         Common {
             under: options.under.clone(),
             threads: options.threads.to_string(),
+            precision: options.precision.name(),
             seconds: options.seconds.to_string(),
         }
     }
@@ -80,7 +82,7 @@ impl Common {
 
     fn describe(&self, net: Net, command: &mut Command) {
         command.args(["--input", net.input, "--classes", net.classes, "--batch", net.batch]);
-        command.args(["--threads", &self.threads]);
+        command.args(["--threads", &self.threads, "--precision", self.precision]);
     }
 }
 

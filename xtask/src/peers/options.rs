@@ -11,7 +11,8 @@ Holds Ocelli against PyTorch and ONNX Runtime, each at its best, and prints Mark
 3.10 or later with venv, and the network once, to install the peers from PyPI.
 
   --nets A,B       networks [default: mlp,lenet,cifar4,alexnet,resnet18,vgg11,mobilenet-v2]
-  --phases A,B     what to measure [default: train,infer,latency]
+  --phases A,B     what to measure [default: train,infer,latency; without latency in bf16]
+  --precision P    f32, or bf16: products of numbers rounded to it, PyTorch under autocast [default: f32]
   --rounds N       how often both sides take turns [default: 3]
   --threads N      threads of each side [default: 2]
   --seconds S      about how long each phase is measured in a round [default: 3]
@@ -26,6 +27,7 @@ Holds Ocelli against PyTorch and ONNX Runtime, each at its best, and prints Mark
 pub(crate) struct Options {
     pub(crate) nets: Vec<Net>,
     pub(crate) phases: Vec<Phase>,
+    pub(crate) precision: Precision,
     pub(crate) rounds: usize,
     pub(crate) threads: usize,
     pub(crate) seconds: f64,
@@ -36,6 +38,23 @@ pub(crate) struct Options {
     pub(crate) json: Option<PathBuf>,
 }
 
+/// What products may round to, on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Precision {
+    F32,
+    Bf16,
+}
+
+impl Precision {
+    /// Its name on both sides' command lines.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Precision::F32 => "f32",
+            Precision::Bf16 => "bf16",
+        }
+    }
+}
+
 impl Options {
     /// Reads the command line: `--name VALUE` or `--name=VALUE`.
     ///
@@ -44,7 +63,8 @@ impl Options {
     pub(crate) fn read(args: &[String]) -> Result<Options, String> {
         let mut options = Options {
             nets: NETS.to_vec(),
-            phases: Phase::ALL.to_vec(),
+            phases: Vec::new(),
+            precision: Precision::F32,
             rounds: 3,
             threads: 2,
             seconds: 3.0,
@@ -63,6 +83,13 @@ impl Options {
             let value = value.or_else(|| args.next().cloned());
             options.set(name, &value.ok_or_else(|| format!("{name} needs a value"))?)?;
         }
+        if options.phases.is_empty() {
+            options.phases = match options.precision {
+                Precision::F32 => Phase::ALL.to_vec(),
+                // One image is mostly a matter of reading the weights, which are f32 on both sides.
+                Precision::Bf16 => vec![Phase::Train, Phase::Infer],
+            };
+        }
         Ok(options)
     }
 
@@ -71,6 +98,11 @@ impl Options {
             "--nets" => self.nets = each(value, |name| NETS.iter().find(|net| net.name == name).copied())?,
             "--phases" => {
                 self.phases = each(value, |name| Phase::ALL.into_iter().find(|phase| phase.name() == name))?;
+            }
+            "--precision" => {
+                let all = [Precision::F32, Precision::Bf16];
+                let found = all.into_iter().find(|precision| precision.name() == value);
+                self.precision = found.ok_or("--precision: give f32 or bf16")?;
             }
             "--rounds" => self.rounds = number(name, value)?,
             "--threads" => self.threads = number(name, value)?,
@@ -113,6 +145,14 @@ mod tests {
         assert_eq!((names, options.rounds), (vec!["vgg11", "mlp"], 5));
         assert_eq!((options.phases, options.threads), (vec![Phase::Latency], 2));
         assert_eq!(read("").expect("options").nets.len(), NETS.len());
+        assert_eq!(read("").expect("options").phases, Phase::ALL);
+    }
+
+    #[test]
+    fn latency_is_measured_in_bf16_where_it_is_asked_for_alone() {
+        let phases = |line: &str| read(line).expect("options").phases;
+        assert_eq!(phases("--precision bf16"), [Phase::Train, Phase::Infer]);
+        assert_eq!(phases("--phases latency --precision bf16"), [Phase::Latency]);
     }
 
     #[test]
@@ -123,6 +163,7 @@ mod tests {
             ("--seconds -1", "above 0"),
             ("--phases", "needs a value"),
             ("--fast 1", "--fast"),
+            ("--precision f16", "bf16"),
         ] {
             assert!(read(line).is_err_and(|e| e.contains(part)), "{line}");
         }

@@ -60,7 +60,8 @@ fn unit(phase: Phase) -> &'static str {
 /// A table for each phase, and one of memory.
 pub(crate) fn markdown(found: &Found, options: &Options, versions: &Value) -> String {
     let mut text = format!(
-        "f32, {} threads, medians of {} rounds; PyTorch {}. A ratio above 1 says that Ocelli is so many times as fast.\n",
+        "{}, {} threads, medians of {} rounds; PyTorch {}. A ratio above 1 says that Ocelli is so many times as fast.\n",
+        options.precision.name(),
         options.threads,
         options.rounds,
         versions["torch"].as_str().unwrap_or("?")
@@ -110,6 +111,7 @@ pub(crate) fn json(found: &Found, options: &Options, versions: &Value) -> Value 
     });
     json!({
         "schema": 1,
+        "precision": options.precision.name(),
         "threads": options.threads,
         "versions": versions,
         "speed": speed.collect::<Vec<_>>(),

@@ -10,12 +10,13 @@ use ocelli::bench::{Budget, Timing};
 use ocelli::io::Network;
 use ocelli::train::NetSpec;
 use ocelli::{Engine, Error, SCHEMA, machine};
+use ocelli_kernels::Precision;
 use serde::Serialize;
 
 use super::{profile, rate};
-use crate::args::{above_0, image_shape, size, threads};
+use crate::args::{above_0, image_shape, precision, size, threads};
 use crate::console::Console;
-use crate::engine::engine;
+use crate::engine::{engine, warn_of_precision};
 use crate::failure::Failure;
 use crate::network::{NetName, naming_those_that_fit, warn_of_unread};
 use crate::output::{Align, Table, print, print_json};
@@ -37,8 +38,8 @@ pub(crate) struct Args {
     /// Images per step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = size)]
     batch: Option<usize>,
-    /// What numbers are computed in
-    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    /// What products may round the numbers that they multiply to
+    #[arg(long, value_name = "TYPE", default_value = "f32", value_parser = precision())]
     precision: Precision,
     /// Threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -70,13 +71,6 @@ Examples:
   ocelli bench net mlp --batch 128 --only train --profile
   ocelli bench net mine.toml --classes 100 --threads 1 --json";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-enum Precision {
-    /// 32-bit floating point
-    F32,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Only {
     /// Steps of training
@@ -95,7 +89,7 @@ struct Measured {
     input: Vec<usize>,
     classes: usize,
     batch: usize,
-    precision: Precision,
+    precision: &'static str,
     threads: usize,
     isa: &'static str,
     parameters: usize,
@@ -126,6 +120,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let (network, batch) = network(args)?;
     warn_of_unread(&network.graph, console);
     let engine = engine(args.threads)?;
+    warn_of_precision(args.precision, engine.isa(), console);
     let phase = |only, phase| -> Result<Option<Figures>, Error> {
         let wanted = args.only.is_none_or(|chosen| chosen == only);
         wanted.then(|| figures(args, &engine, &network, phase, batch)).transpose()
@@ -144,7 +139,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
         input: input.unwrap_or_default(),
         classes: graph.node(graph.output()?).shape().len(),
         batch,
-        precision: args.precision,
+        precision: args.precision.name(),
         threads: engine.threads(),
         isa: engine.isa().name(),
         parameters: graph.layout().trainable(),
@@ -188,7 +183,7 @@ fn figures(
     phase: Phase,
     batch: usize,
 ) -> Result<Figures, Error> {
-    let mut bench = NetBench::new(engine, &network.graph, phase, batch)?;
+    let mut bench = NetBench::new(engine, &network.graph, phase, batch, args.precision)?;
     let budget = Budget::seconds(args.seconds);
     let timing = bench.time(budget)?;
     let profile = match args.profile {
@@ -205,14 +200,15 @@ fn figures(
 
 fn for_people(measured: &Measured) -> String {
     let mut text = format!(
-        "{}  {}, {}, {} parameters, {} a step, {}, {}\n\n",
+        "{}  {}, {}, {} parameters, {} a step, {}, {} {}\n\n",
         measured.net,
         sizes(&measured.input),
         counted_classes(measured.classes),
         count(measured.parameters as u64),
         counted(measured.batch, "image"),
         counted(measured.threads, "thread"),
-        measured.isa
+        measured.isa,
+        measured.precision
     );
     text += &table(measured);
     if let Some(peak) = measured.peak_memory_bytes {

@@ -28,7 +28,8 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "\
-Arithmetic is that of independent multiply-adds in registers, two operations each. Bytes that are read and bytes that are \
+Arithmetic is that of independent multiply-adds in registers, two operations each; amx is the unit that multiplies \
+matrices, on random numbers, as power limits make it faster on zeros. Bytes that are read and bytes that are \
 written count once each; those that a cache fetches before it overwrites them do not. triad is y = a + s·b.
 
 Examples:

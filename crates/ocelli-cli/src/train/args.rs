@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::args::{above_0, below_1, not_negative, number, seed, size, smoothing, threads, width};
+use ocelli_kernels::Precision;
+
+use crate::args::{above_0, below_1, not_negative, number, precision, seed, size, smoothing, threads, width};
 use crate::network::NetName;
 
 use super::schedule::Curved;
@@ -77,6 +79,10 @@ pub(crate) struct RecipeArgs {
     /// Share of a class's probability that cross-entropy spreads over all, from 0 to below 1
     #[arg(long, value_name = "X", value_parser = smoothing)]
     pub(crate) label_smoothing: Option<f64>,
+    /// What steps of training may round the numbers that they multiply to, where that is faster; all else, and evaluation, stays
+    /// f32 [default: f32]
+    #[arg(long, value_name = "TYPE", value_parser = precision())]
+    pub(crate) precision: Option<Precision>,
     /// How training images are varied
     #[arg(long, value_name = "NAME")]
     pub(crate) augment: Option<AugmentName>,
@@ -92,9 +98,6 @@ pub(crate) struct RunArgs {
     /// Threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
-    /// Kind of numbers
-    #[arg(long, value_name = "KIND", default_value = "f32")]
-    pub(crate) precision: Precision,
     /// At most so long between two checkpoints
     #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value = "30")]
     pub(crate) checkpoint_every: f64,
@@ -158,13 +161,6 @@ pub(crate) enum AugmentName {
     Elastic,
 }
 
-/// `--precision`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Precision {
-    /// 32-bit floating point
-    F32,
-}
-
 impl Args {
     /// The options, as they are typed, that a resumed run cannot take.
     pub(super) fn fixed_by_run(&self) -> Vec<&'static str> {
@@ -183,6 +179,7 @@ impl Args {
             ("--weight-decay", recipe.weight_decay.is_some()),
             ("--loss", recipe.loss.is_some()),
             ("--label-smoothing", recipe.label_smoothing.is_some()),
+            ("--precision", recipe.precision.is_some()),
             ("--augment", recipe.augment.is_some()),
             ("--out", self.run.out.is_some()),
         ];

@@ -12,6 +12,7 @@ use ocelli_data::{Dataset, Splits, Validation, class_counts};
 use serde::Serialize;
 
 use crate::console::Console;
+use crate::engine::warn_of_precision;
 use crate::failure::Failure;
 use crate::network::warn_of_unread;
 use crate::output::{print, print_json};
@@ -62,6 +63,7 @@ impl<'a> Found<'a> {
     /// Warns of what is odd but can be meant.
     pub(super) fn warn(&self, console: Console) {
         warn_of_unread(&self.network.graph, console);
+        warn_of_precision(self.config.recipe.precision, self.engine.isa(), console);
         let (train, val) = (class_counts(&*self.splits.train), class_counts(&*self.splits.val));
         let empty: Vec<usize> = (0..train.len()).filter(|&k| train[k] + val[k] == 0).collect();
         if let Some(&first) = empty.first() {
@@ -101,7 +103,12 @@ impl<'a> Found<'a> {
         );
         console.fact(
             "engine",
-            format!("{}, {}", counted(self.engine.threads(), "thread"), self.engine.isa().name()),
+            format!(
+                "{}, {} {}",
+                counted(self.engine.threads(), "thread"),
+                self.engine.isa().name(),
+                recipe.precision.name()
+            ),
         );
         console.fact("memory", format!("{} expected", bytes(self.description.memory.total)));
         if console.verbose() {

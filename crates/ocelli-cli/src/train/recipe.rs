@@ -27,6 +27,7 @@ impl RecipeArgs {
         recipe.batch = self.batch.unwrap_or(recipe.batch);
         recipe.rate = self.lr.unwrap_or(recipe.rate);
         check_end(&recipe)?;
+        recipe.precision = self.precision.unwrap_or(recipe.precision);
         recipe.augmentation = self.augment.map_or(recipe.augmentation, Augmentation::from);
         recipe.check()?;
         Ok(recipe)

@@ -43,6 +43,18 @@ fn a_network_is_measured_into_the_json_that_is_promised() {
 }
 
 #[test]
+fn a_network_is_measured_in_the_precision_that_is_asked_for() {
+    let place = Place::new();
+    let words = format!("bench net lenet --batch 4 --precision bf16 {QUICK}");
+    let net = place.json(&format!("{words} --json"));
+    assert_eq!((&net["precision"], net["isa"].is_string()), (&"bf16".into(), true), "{net}");
+    // Instruction sets without such a unit say so.
+    let done = crate::support::run(place.command(&words).env("OCELLI_ISA", "portable"));
+    assert!(done.stdout.contains("portable bf16"), "{}", done.stdout);
+    assert!(done.stderr.contains("computed in f32"), "{}", done.stderr);
+}
+
+#[test]
 fn one_phase_alone_leaves_the_others_out() {
     let place = Place::new();
     let net = place.json(&format!("bench net perceptron --batch 3 --only infer {QUICK} --json"));
@@ -95,7 +107,13 @@ fn ceilings_are_measured_for_each_number_of_threads() {
     let threads = |rows: &Value| -> Vec<u64> {
         rows.as_array().expect("rows").iter().filter_map(|row| row["threads"].as_u64()).collect()
     };
-    assert_eq!(threads(&peak["compute"]), [1, 2]);
+    let of = |unit: &str| -> Value {
+        let rows = peak["compute"].as_array().expect("rows").iter();
+        rows.filter(|row| row["unit"] == unit).cloned().collect()
+    };
+    assert_eq!(threads(&of("fma")), [1, 2]);
+    let with_unit: &[u64] = if peak["isa"] == "amx" { &[1, 2] } else { &[] };
+    assert_eq!(threads(&of("amx")), with_unit);
     let memory = peak["memory"].as_array().expect("rows");
     let patterns: Vec<&Value> =
         memory.iter().filter(|row| row["cache"].is_null()).map(|row| &row["pattern"]).collect();

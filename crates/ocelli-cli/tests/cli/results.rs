@@ -1,5 +1,7 @@
 //! What commands print and write.
 
+use ocelli_kernels::{Element, Isa, Precision};
+
 use crate::support::{Place, keys, text};
 
 #[test]
@@ -110,6 +112,27 @@ fn threads_change_no_bit() {
     };
     let one = weights(1);
     assert_eq!([weights(2), weights(8)], [one.clone(), one]);
+}
+
+#[test]
+fn the_precision_belongs_to_the_run() {
+    let place = Place::new();
+    let trained = |words: &str| place.json(&format!("train digits --epochs 1 --json -q {words}"));
+    let [exact, rounding] = ["--out exact", "--out rounding --precision bf16"].map(trained);
+    let config = |run: &str| text(&place.path(run).join("config.toml"));
+    assert!(
+        config("exact").contains("precision = \"f32\"")
+            && config("rounding").contains("precision = \"bf16\"")
+    );
+    let rounds = f32::kernels_of(Isa::detect(), Precision::Bf16).precision == Precision::Bf16;
+    assert_eq!(exact["weights_sha256"] != rounding["weights_sha256"], rounds);
+    assert_eq!(
+        trained("--out again --precision bf16 --threads 3")["weights_sha256"],
+        rounding["weights_sha256"]
+    );
+    place.refused("train --resume rounding --precision f32", 2, &["--precision", "leave it out"]);
+    place.ok("train --resume rounding --epochs 2 -q");
+    assert!(config("rounding").contains("precision = \"bf16\""));
 }
 
 #[test]

@@ -79,7 +79,7 @@ pub struct Executor<T: Element> {
 }
 
 impl<T: Element> Executor<T> {
-    /// An executor of `plan` on `team`, with the kernels of `isa`.
+    /// An executor of `plan` on `team`, with the kernels of `isa` for the plan's precision.
     ///
     /// # Errors
     /// [`Error::Memory`].
@@ -90,7 +90,7 @@ impl<T: Element> Executor<T> {
         Ok(Executor {
             alone: Team::new(1)?,
             team,
-            kernels: T::kernels(isa),
+            kernels: T::kernels_of(isa, plan.options().precision),
             arena: AlignedBuffer::zeroed(plan.arena_len(), "activations and gradients")?,
             scratch: AlignedBuffer::zeroed(scratch_stride(&plan).saturating_mul(workers), "working memory")?,
             costs: AlignedBuffer::zeroed(plan.options().batch, "the costs")?,

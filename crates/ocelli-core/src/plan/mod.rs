@@ -22,7 +22,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub(crate) use build::*;
-use ocelli_kernels::Direction;
+use ocelli_kernels::{Direction, Precision};
 pub use view::StepView;
 
 use crate::ops::{ChannelCut, MAX_PARAMS, Packing, Place};
@@ -71,6 +71,11 @@ pub struct PlanOptions {
     /// each step, are overwritten with NaN: to find a step that reads what it did not declare. For tests: it runs
     /// without reuse, and all workers wait for each other around each step.
     pub poison: bool,
+    /// What matrix products and convolutions of `f32` may round their operands to. With [`Precision::Bf16`] they round to bf16
+    /// where the instruction set has units that multiply such numbers and the product is large enough to be worth it; where
+    /// not, they are those of [`Precision::F32`]. Everything else is `f32`: sums, what lies in memory, batch statistics, the
+    /// loss and its gradient, parameters, and the update. The plan is the same for either.
+    pub precision: Precision,
     /// Into at most how many parts a batch is cut, each of as many samples as the others but the last; `None`: as many
     /// as the work that it is deserves. For tests and for measuring: sums over a batch are added part by part, so this
     /// changes the last bits of the results.
@@ -89,6 +94,7 @@ impl PlanOptions {
             keep_gradients: true,
             curvature: false,
             poison: false,
+            precision: Precision::F32,
             parts: None,
         }
     }

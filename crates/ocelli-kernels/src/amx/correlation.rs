@@ -127,7 +127,7 @@ pub(super) unsafe fn run<const P: usize>(job: &Job, scratch: *mut f32) {
     let packs = job.packed.is_null();
     let block = if packs { shape.columns() } else { shape.outputs };
     let rest = if packs { scratch.wrapping_add(block.div_ceil(SIDE) * column_len) } else { scratch };
-    let unit = shape.matrix_unit(job.samples);
+    let unit = shape.matrix_unit(job.samples, P);
     // SAFETY: the caller's promise; the scratch holds the columns' weights, and then what a unit takes.
     unsafe {
         let _tiles = Tiles::new();

@@ -33,7 +33,7 @@ pub(super) unsafe fn run<const P: usize>(
     let turned = matrix::turns(gemm);
     let (left, right) = if turned { (b, a) } else { (a, b) };
     let (m, n) = if turned { (gemm.n, gemm.m) } else { (gemm.m, gemm.n) };
-    let blocks = matrix::product(m, n, gemm.k);
+    let blocks = matrix::product(m, n, gemm.k, P);
     let tile = blocks.depth / BLOCK * P * TILE;
     let bytes: *mut u8 = scratch.cast();
     let packed_left = bytes;

@@ -8,7 +8,7 @@
 //! artificial intelligence datatype for higher-precision computations", 2019).
 //!
 //! The number of parts is the const parameter `P` everywhere: 3 for `f32` as such, 1 for products of numbers rounded to
-//! bf16.
+//! bf16: the two tables of kernels that [`Isa::Amx`](crate::Isa::Amx) has, one for each [`Precision`](crate::Precision).
 //!
 //! Numbers of `f32` that round to infinity as bf16 (above 3.39·10³⁸) and infinities give NaN, and not infinity, where
 //! they are split; denormals count as 0.
@@ -56,7 +56,7 @@ impl<const P: usize> Products for Matrix<P> {
     #[inline(always)]
     unsafe fn gemm(gemm: &Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
         unsafe {
-            if matrix::is_worth_it(gemm) {
+            if matrix::is_worth_it(gemm, P) {
                 gemm::run::<P>(gemm, a, b, c, scratch);
             } else {
                 simd::gemm::run::<Avx512>(gemm, a, b, c, scratch);
@@ -75,7 +75,7 @@ impl<const P: usize> Products for Matrix<P> {
         to: *mut f32,
     ) {
         unsafe {
-            if conv.is_for_matrix(direction) {
+            if conv.is_for_matrix(direction, P) {
                 let column_bytes = conv.packed_column(direction, shape) * 4;
                 correlation::pack::<P>(weights, &Terms::of(shape), column, columns, to.cast(), column_bytes);
             } else {
@@ -87,7 +87,7 @@ impl<const P: usize> Products for Matrix<P> {
     #[inline(always)]
     unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
         unsafe {
-            if conv.is_for_matrix(direction) {
+            if conv.is_for_matrix(direction, P) {
                 correlation::run::<P>(job, scratch);
             } else {
                 job.run::<Avx512>(scratch);
@@ -107,7 +107,7 @@ impl<const P: usize> Products for Matrix<P> {
         scratch: *mut f32,
     ) {
         unsafe {
-            if conv.is_for_matrix_weights() {
+            if conv.is_for_matrix_weights(P) {
                 weights::run::<P>(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
                 simd::weights::run::<Avx512>(conv, samples, x, dy, dw, outputs, write, scratch);

@@ -10,6 +10,43 @@ use super::{BLOCK, SIDE, TILE};
 /// The upper half of a 32-bit word, which is a number of bf16 if the word is one of `f32`.
 const UPPER: i32 = 0xffff_0000_u32 as i32;
 
+/// The pairs of two vectors of numbers, in P parts.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn words<const P: usize>(first: __m512, second: __m512) -> [__m512i; P] {
+    if P == 1 {
+        return [rounded(first, second); P];
+    }
+    let (first, second) = (split::<P>(first), split::<P>(second));
+    std::array::from_fn(|p| pair(first[p], second[p]))
+}
+
+/// The pairs of two vectors of numbers rounded to the nearest of bf16, ties to even; NaN stays NaN.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn rounded(first: __m512, second: __m512) -> __m512i {
+    const PAIRS: [u16; 2 * SIDE] = {
+        let mut pairs = [0; 2 * SIDE];
+        let mut i = 0;
+        while i < 2 * SIDE {
+            pairs[i] = (i / 2 + i % 2 * SIDE) as u16;
+            i += 1;
+        }
+        pairs
+    };
+    let halves: __m512i;
+    // SAFETY: the instruction touches nothing but its registers, and whatever has tiles has it (`unit::available`). It is
+    // not an intrinsic here because every function that this is inlined into would have to name its feature.
+    unsafe {
+        std::arch::asm!(
+            "vcvtne2ps2bf16 {}, {}, {}", out(zmm_reg) halves, in(zmm_reg) second, in(zmm_reg) first,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    // SAFETY: the array is a vector long.
+    _mm512_permutexvar_epi16(unsafe { _mm512_loadu_si512(PAIRS.as_ptr().cast()) }, halves)
+}
+
 /// P numbers of bf16, in the upper halves, whose sum is the number: each is what is left rounded to the nearest, ties
 /// away from 0. The third is what then is left as it stands: it has 8 significant bits.
 #[inline]
@@ -19,17 +56,13 @@ fn split<const P: usize>(number: __m512) -> [__m512i; P] {
     let mut left = number;
     for (p, part) in parts.iter_mut().enumerate() {
         let bits = _mm512_castps_si512(left);
-        if p == 2 {
-            *part = bits;
-            break;
-        }
-        let rounded =
-            _mm512_and_si512(_mm512_add_epi32(bits, _mm512_set1_epi32(0x8000)), _mm512_set1_epi32(UPPER));
-        *part = if P == 1 {
-            // A NaN whose payload is all ones would be rounded to 0. Where there are three parts, the last one keeps it.
-            _mm512_mask_mov_epi32(rounded, _mm512_cmpunord_ps_mask(left, left), bits)
-        } else {
-            rounded
+        // A NaN may be rounded to 0; the last part keeps it.
+        *part = match p {
+            2 => bits,
+            _ => {
+                let up = _mm512_add_epi32(bits, _mm512_set1_epi32(0x8000));
+                _mm512_and_si512(up, _mm512_set1_epi32(UPPER))
+            }
         };
         left = _mm512_sub_ps(left, _mm512_castsi512_ps(*part));
     }
@@ -79,9 +112,8 @@ pub(super) unsafe fn row<const P: usize>(
                     _mm512_maskz_loadu_ps(lanes(left.saturating_sub(SIDE)), second),
                 )
             };
-            let (first, second) = (split::<P>(first), split::<P>(second));
-            for p in 0..P {
-                _mm512_storeu_si512(to.add(p * part).cast(), pair(first[p], second[p]));
+            for (p, words) in words::<P>(first, second).into_iter().enumerate() {
+                _mm512_storeu_si512(to.add(p * part).cast(), words);
             }
             to = to.add(block);
             done += BLOCK;
@@ -102,10 +134,8 @@ pub(super) unsafe fn spread<const P: usize>(from: *const f32, terms: usize, plac
         // SAFETY: the caller's promise; no lane beyond the terms is read.
         unsafe {
             let second = _mm512_maskz_loadu_ps(lanes(left.saturating_sub(SIDE)), from.wrapping_add(SIDE));
-            let (first_half, second) =
-                (split::<P>(_mm512_maskz_loadu_ps(lanes(left), from)), split::<P>(second));
-            for p in 0..P {
-                let words = pair(first_half[p], second[p]);
+            let first_half = _mm512_maskz_loadu_ps(lanes(left), from);
+            for (p, words) in words::<P>(first_half, second).into_iter().enumerate() {
                 for to in places {
                     _mm512_storeu_si512(to.add(p * part + first * 2).cast(), words);
                 }
@@ -163,9 +193,8 @@ pub(super) unsafe fn pairs<const P: usize>(
                 let load = |row: *const f32| {
                     if row.is_null() { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(mask, row.add(j)) }
                 };
-                let (first, second) = (split::<P>(load(first)), split::<P>(load(second)));
-                for p in 0..P {
-                    _mm512_storeu_si512(to.add(p * TILE).cast(), pair(first[p], second[p]));
+                for (p, words) in words::<P>(load(first), load(second)).into_iter().enumerate() {
+                    _mm512_storeu_si512(to.add(p * TILE).cast(), words);
                 }
             }
         }

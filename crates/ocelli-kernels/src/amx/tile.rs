@@ -3,6 +3,7 @@
 use std::arch::asm;
 
 use super::{SIDE, TILE};
+use crate::random::Key;
 
 /// What one call computes: rows × columns of tiles of C, from so many blocks of terms.
 ///
@@ -325,12 +326,17 @@ tall!(tall_3_3 tall_1_3: 0 5 1 6 2 7);
 tall!(tall_3_4 tall_1_4: 0 5 1 6 2 7 3 5);
 
 /// The ceiling: so many rounds of the largest product, from operands that stay in the level-1 cache. The multiply-adds done.
+///
+/// The numbers are random, as those of networks nearly are. A processor that is held to a power changes its clock with what
+/// its units switch, so that zeros would be multiplied faster than anything that is worth multiplying.
 pub(crate) fn multiply_adds(rounds: usize) -> u64 {
     const BLOCKS: usize = 4;
     #[repr(align(64))]
-    struct Tiles([u8; 4 * BLOCKS * TILE]);
-    let operands = Box::new(Tiles([0; 4 * BLOCKS * TILE]));
-    let at = operands.0.as_ptr();
+    struct Tiles([u16; 2 * BLOCKS * TILE]);
+    let mut operands = Box::new(Tiles([0; 2 * BLOCKS * TILE]));
+    let mut random = Key::new(0, &[]).stream();
+    operands.0.fill_with(|| ((random.normal() as f32).to_bits() >> 16) as u16);
+    let at: *const u8 = operands.0.as_ptr().cast();
     let offsets: [u32; BLOCKS] = std::array::from_fn(|block| (block * TILE) as u32);
     let mut sums = [0.0; 4 * SIDE * SIDE];
     let product = Product {

@@ -9,12 +9,12 @@ pub(crate) fn available() -> bool {
     *AVAILABLE.get_or_init(|| has_tiles() && keeps_tiles() && permits_tiles())
 }
 
-/// What CPUID says: leaf 7, AMX-BF16 and AMX-TILE.
+/// What CPUID says: leaf 7, AMX-BF16 and AMX-TILE. Whatever has these can round vectors to bf16 too.
 fn has_tiles() -> bool {
     use std::arch::x86_64::{__cpuid, __cpuid_count};
     __cpuid(0).eax >= 7 && {
         let features = __cpuid_count(7, 0).edx;
-        features & (1 << 22) != 0 && features & (1 << 24) != 0
+        features & (1 << 22) != 0 && features & (1 << 24) != 0 && is_x86_feature_detected!("avx512bf16")
     }
 }
 

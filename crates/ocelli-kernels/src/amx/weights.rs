@@ -30,7 +30,7 @@ pub(super) unsafe fn run<const P: usize>(
     let [inputs, per_group] = [conv.group_inputs(), conv.group_outputs()];
     let shape =
         Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs: per_group };
-    let unit = shape.matrix_weights_unit(samples);
+    let unit = shape.matrix_weights_unit(samples, P);
     // SAFETY: the caller's promise, for each group's channels.
     unsafe {
         let _tiles = Tiles::new();

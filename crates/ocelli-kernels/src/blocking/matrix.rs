@@ -1,7 +1,8 @@
 //! Blocks for matrix units, and which products and convolutions are worth taking there.
 //!
-//! The sizes are those of Intel's AMX: tiles of 16 rows by 32 terms of bf16. An operand of `f32` is split into three parts
-//! of bf16, so that it takes 6 bytes a number.
+//! The sizes are those of Intel's AMX: tiles of 16 rows by 32 terms of bf16. An operand of `f32` is split into parts of bf16,
+//! three for products as exact as those of `f32` and one for products of numbers rounded to bf16, so that it takes 2 bytes a
+//! part and number.
 
 use super::Correlation;
 use crate::axis::Axis;
@@ -11,10 +12,12 @@ use crate::{Conv2d, Direction, Gemm};
 const SIDE: usize = 16;
 /// Terms of a tile.
 const BLOCK: usize = 32;
-/// Parts that an `f32` is split into.
-const PARTS: usize = 3;
-/// Bytes of a split number.
-const BYTES: usize = 2 * PARTS;
+/// Parts that an `f32` is split into, in one table of kernels or another. Plans hold for all of them.
+pub(crate) const PARTS: [usize; 2] = [3, 1];
+/// The most parts.
+const MOST_PARTS: usize = PARTS[0];
+/// Bytes of a number in the most parts.
+const MOST_BYTES: usize = 2 * MOST_PARTS;
 /// Bytes of an operand that many tiles of the other one meet: well within a level-2 cache, with room for the other.
 const NEAR: usize = 768 << 10;
 /// Bytes of the other operand at a time.
@@ -27,19 +30,35 @@ pub(crate) const ASIDE: usize = 4 * SIDE * SIDE + 4 * SIDE;
 /// Numbers of scratch that any product gets by with.
 pub(crate) const MOST: usize = (NEAR + PASSING) / 4 + DEPTH / BLOCK + ASIDE + 2 * SIDE;
 
-/// Cycles of a core for a pair of tiles: six products of 16 cycles each.
-const CYCLES_PER_TILES: f64 = 100.0;
 /// Multiply-adds per cycle of the vector units, such as they are.
 const VECTOR_RATE: f64 = 26.0;
-/// Cycles for packing a number: as it stands, and where terms and sides must be turned.
-const PACKING: f64 = 0.35;
-const TURNING: f64 = 0.7;
 /// Columns of a single image with so few pixels that reading the weights is most of the work: vector units take 4 bytes of
-/// each instead of 6.
+/// each, and matrix units 6 where there are three parts.
 const FEW_COLUMNS: usize = 4;
 const FEW_COLUMNS_OF_ONE_TAP: usize = 16;
-/// Cycles for a number that is gathered from a window besides.
-const GATHERING: f64 = 1.3;
+
+/// Cycles of a core.
+struct Cycles {
+    /// For a pair of tiles: products of 16 cycles each, six of them where there are three parts.
+    tiles: f64,
+    /// For packing a number: as it stands, and where terms and sides must be turned.
+    packing: f64,
+    turning: f64,
+    /// For copying a number from where a tap sees it.
+    copying: f64,
+    /// For a number that is gathered from a window, and packed.
+    gathering: f64,
+}
+
+impl Cycles {
+    /// Where numbers are split into so many parts.
+    fn of(parts: usize) -> Cycles {
+        match parts {
+            1 => Cycles { tiles: 17.0, packing: 0.2, turning: 0.3, copying: 0.05, gathering: 1.1 },
+            _ => Cycles { tiles: 100.0, packing: 0.35, turning: 0.7, copying: 0.12, gathering: 1.3 },
+        }
+    }
+}
 
 /// Blocks of a product.
 #[derive(Clone, Copy, Debug)]
@@ -52,10 +71,10 @@ pub(crate) struct Blocks {
     pub(crate) height: usize,
 }
 
-/// The blocks of a product of m × k by k × n.
-pub(crate) fn product(m: usize, n: usize, k: usize) -> Blocks {
+/// The blocks of a product of m × k by k × n, of numbers in so many parts.
+pub(crate) fn product(m: usize, n: usize, k: usize, parts: usize) -> Blocks {
     let depth = share(k.max(1), DEPTH).next_multiple_of(BLOCK);
-    let fitting = |bytes: usize, least: usize| (bytes / (BYTES * depth) / least * least).max(least);
+    let fitting = |bytes: usize, least: usize| (bytes / (2 * parts * depth) / least * least).max(least);
     Blocks {
         depth,
         width: fitting(NEAR, 4 * SIDE).min(n.next_multiple_of(SIDE)),
@@ -68,15 +87,16 @@ fn share(len: usize, most: usize) -> usize {
     len.div_ceil(len.div_ceil(most))
 }
 
-/// Numbers of scratch that a product needs, whichever operand is A: no less than any with smaller sizes.
+/// Numbers of scratch that a product needs, whichever operand is A and however many parts there are: no less than any with
+/// smaller sizes.
 pub(crate) fn product_scratch(gemm: &Gemm) -> usize {
     if !has_rows(gemm) {
         return 0;
     }
     let depth = gemm.k.clamp(1, DEPTH).next_multiple_of(BLOCK);
     let operand = |sides: usize, near: usize, least: usize| {
-        let all = sides.next_multiple_of(SIDE).saturating_mul(BYTES * depth);
-        all.min(near.max(least * BYTES * depth))
+        let all = sides.next_multiple_of(SIDE).saturating_mul(MOST_BYTES * depth);
+        all.min(near.max(least * MOST_BYTES * depth))
     };
     let bytes = |m: usize, n: usize| operand(m, PASSING, 2 * SIDE) + operand(n, NEAR, 4 * SIDE);
     bytes(gemm.m, gemm.n).max(bytes(gemm.n, gemm.m)) / 4 + DEPTH / BLOCK + ASIDE + 2 * SIDE
@@ -92,15 +112,16 @@ pub(crate) fn turns(gemm: &Gemm) -> bool {
     gemm.b[0] == 1 && gemm.a[1] == 1 && gemm.n > gemm.of_rows
 }
 
-/// Whether a product is worth taking to the matrix unit.
+/// Whether a product is worth taking to the matrix unit, of numbers in so many parts: of fewer ones where of more.
 ///
 /// Goes by the rows of the whole product that it is a part of, of which most callers take several parts in one go.
-pub(crate) fn is_worth_it(gemm: &Gemm) -> bool {
+pub(crate) fn is_worth_it(gemm: &Gemm, parts: usize) -> bool {
     if !has_rows(gemm) || gemm.of_rows < 4 || gemm.n < 4 {
         return false;
     }
     let (m, n, k) = (2 * gemm.of_rows, gemm.n, gemm.k);
-    let cost = |straight: bool| if straight { PACKING } else { TURNING };
+    let cycles = Cycles::of(parts);
+    let cost = |straight: bool| if straight { cycles.packing } else { cycles.turning };
     let (a, b) = if turns(gemm) {
         (cost(gemm.a[1] != 1), cost(gemm.b[0] == 1))
     } else {
@@ -108,7 +129,7 @@ pub(crate) fn is_worth_it(gemm: &Gemm) -> bool {
     };
     let tiles = (m.div_ceil(SIDE) * n.div_ceil(SIDE)) as f64 * k.div_ceil(BLOCK) as f64;
     let packing = (m as f64 * a + n as f64 * b) * k.next_multiple_of(BLOCK) as f64;
-    let matrix = tiles * CYCLES_PER_TILES + packing + 500.0;
+    let matrix = tiles * cycles.tiles + packing + 500.0;
     let vector = m as f64 * n.next_multiple_of(SIDE) as f64 * k as f64 / VECTOR_RATE;
     matrix < vector
 }
@@ -180,23 +201,25 @@ impl Correlation {
         }
     }
 
-    /// What the forward direction treats at a time, of so many samples.
-    pub(crate) fn matrix_unit(&self, samples: usize) -> Unit {
+    /// What the forward direction treats at a time, of so many samples in so many parts.
+    pub(crate) fn matrix_unit(&self, samples: usize, parts: usize) -> Unit {
         let terms = Terms::of(self);
-        let unit = self.unit(terms.slab_blocks(terms.slab()) * BLOCK * BYTES);
+        let unit = self.unit(terms.slab_blocks(terms.slab()) * BLOCK * 2 * parts);
         Unit { samples: unit.samples.min(samples.max(1)), ..unit }
     }
 
-    /// What the gradient of the weights treats at a time, of so many samples.
-    pub(crate) fn matrix_weights_unit(&self, samples: usize) -> Unit {
-        let unit = self.unit(self.outputs.min(WEIGHT_ROWS).next_multiple_of(SIDE) * BYTES);
+    /// What the gradient of the weights treats at a time, of so many samples in so many parts.
+    pub(crate) fn matrix_weights_unit(&self, samples: usize, parts: usize) -> Unit {
+        // Gathered rows are numbers of `f32` until they are split, so that fewer parts make no room for more of them.
+        let parts = if Terms::of(self).gathered { MOST_PARTS } else { parts };
+        let unit = self.unit(self.outputs.min(WEIGHT_ROWS).next_multiple_of(SIDE) * 2 * parts);
         Unit { samples: unit.samples.min(samples.max(1)), ..unit }
     }
 
     /// Numbers of scratch of one slab of a unit: its window in parts, rows of terms, and tables.
-    pub(crate) fn matrix_scratch(&self, samples: usize) -> usize {
+    pub(crate) fn matrix_scratch(&self, samples: usize, parts: usize) -> usize {
         let terms = Terms::of(self);
-        let unit = self.matrix_unit(samples);
+        let unit = self.matrix_unit(samples, parts);
         let pixels = (unit.samples * unit.rows * self.x.count).next_multiple_of(SIDE);
         let blocks = terms.slab_blocks(terms.slab());
         let window = if terms.gathered {
@@ -208,21 +231,21 @@ impl Correlation {
             let shifted =
                 self.x.taps.saturating_mul(unit.samples * self.y.step * shifts::rows(self, unit.rows));
             let shifted = shifted.saturating_mul(self.x.count).saturating_add(SIDE);
-            copies.max(shifted).saturating_mul(channels * BYTES / 4)
+            copies.max(shifted).saturating_mul(channels * parts / 2)
         } else {
             0
         };
         // Rows of terms; offsets of blocks in a row and in the window; places of pixels, of 8 bytes.
-        let rows = pixels.saturating_mul(blocks * BLOCK * BYTES / 4);
+        let rows = pixels.saturating_mul(blocks * BLOCK * parts / 2);
         window
             .saturating_add(rows)
             .saturating_add(2 * blocks.next_multiple_of(SIDE) + 2 * pixels + ASIDE + 6 * SIDE)
     }
 
     /// Numbers of scratch for the gradient of the weights.
-    pub(crate) fn matrix_weights_scratch(&self, samples: usize) -> usize {
+    pub(crate) fn matrix_weights_scratch(&self, samples: usize, parts: usize) -> usize {
         let terms = Terms::of(self);
-        let unit = self.matrix_weights_unit(samples);
+        let unit = self.matrix_weights_unit(samples, parts);
         let pixels = (unit.samples * unit.rows * self.x.count).next_multiple_of(BLOCK);
         let gathered = if terms.gathered {
             let columns = (terms.taps * terms.inputs).next_multiple_of(SIDE);
@@ -231,8 +254,8 @@ impl Correlation {
         } else {
             0
         };
-        let left = pixels * self.outputs.min(WEIGHT_ROWS).next_multiple_of(SIDE) * BYTES / 4;
-        let right = pixels * WEIGHT_COLUMNS * BYTES / 4;
+        let left = pixels * self.outputs.min(WEIGHT_ROWS).next_multiple_of(SIDE) * parts / 2;
+        let right = pixels * WEIGHT_COLUMNS * parts / 2;
         let tables = pixels.div_ceil(BLOCK).next_multiple_of(SIDE) + 2 * pixels;
         gathered.saturating_add(left + right + tables + ASIDE + WEIGHT_COLUMNS + 6 * SIDE)
     }
@@ -259,8 +282,8 @@ pub(crate) const WEIGHT_ROWS: usize = 256;
 pub(crate) const WEIGHT_COLUMNS: usize = 4 * SIDE;
 
 impl Conv2d {
-    /// Whether a pass, forward or to the input, is worth taking to the matrix unit.
-    pub(crate) fn is_for_matrix(&self, direction: Direction) -> bool {
+    /// Whether a pass, forward or to the input, is worth taking to the matrix unit, of numbers in so many parts.
+    pub(crate) fn is_for_matrix(&self, direction: Direction, parts: usize) -> bool {
         if self.is_depthwise()
             || self.is_dense()
             || (direction == Direction::BackwardInput && self.is_narrow())
@@ -269,7 +292,7 @@ impl Conv2d {
         }
         // Not by the rows of outputs: those of an image may be computed a few at a time, with the same packed weights.
         let few = if self.kernel == [1, 1] { FEW_COLUMNS_OF_ONE_TAP } else { FEW_COLUMNS };
-        if self.samples == 1 && self.output[1] <= few {
+        if parts > 1 && self.samples == 1 && self.output[1] <= few {
             return false;
         }
         let [mut matrix, mut vector] = [0.0; 2];
@@ -277,14 +300,14 @@ impl Conv2d {
             if shape.outputs < SIDE / 2 {
                 return false;
             }
-            let [a, b] = shape.matrix_costs();
+            let [a, b] = shape.matrix_costs(parts);
             (matrix, vector) = (matrix + a, vector + b);
         }
         matrix < vector
     }
 
-    /// Whether the gradient of the weights is worth taking to the matrix unit.
-    pub(crate) fn is_for_matrix_weights(&self) -> bool {
+    /// Whether the gradient of the weights is worth taking to the matrix unit, of numbers in so many parts.
+    pub(crate) fn is_for_matrix_weights(&self, parts: usize) -> bool {
         if self.is_depthwise() || self.is_dense() || self.group_outputs() < SIDE / 2 {
             return false;
         }
@@ -294,37 +317,37 @@ impl Conv2d {
             inputs: self.group_inputs(),
             outputs: self.group_outputs(),
         };
-        let (terms, all) = (shape.terms(), shape.outputs);
+        let (terms, all, cycles) = (shape.terms(), shape.outputs, Cycles::of(parts));
         let tiles = (terms.div_ceil(SIDE) * all.div_ceil(SIDE)) as f64 / BLOCK as f64;
         let passes = all.div_ceil(WEIGHT_ROWS) as f64;
-        let packing = passes * PACKING * terms as f64 + TURNING * all as f64;
+        let packing = passes * cycles.packing * terms as f64 + cycles.turning * all as f64;
         let gathering = if Terms::of(&shape).gathered { 0.15 * terms as f64 } else { 0.0 };
         let vector = terms as f64 * all.next_multiple_of(SIDE) as f64 / VECTOR_RATE;
-        tiles * CYCLES_PER_TILES + packing + gathering < vector
+        tiles * cycles.tiles + packing + gathering < vector
     }
 }
 
 impl Correlation {
     /// Cycles for a row and column of outputs in the matrix unit and in vectors.
-    fn matrix_costs(&self) -> [f64; 2] {
-        let terms = Terms::of(self);
+    fn matrix_costs(&self, parts: usize) -> [f64; 2] {
+        let (terms, cycles) = (Terms::of(self), Cycles::of(parts));
         let depth = (terms.blocks() * BLOCK) as f64;
         let pixels = (self.y.count * self.x.count) as f64;
         let columns = self.outputs.div_ceil(SIDE);
         let packing = match (terms.gathered, terms.taps) {
-            (true, _) => GATHERING,
-            (_, 1) => PACKING,
-            _ => 0.12,
+            (true, _) => cycles.gathering,
+            (_, 1) => cycles.packing,
+            _ => cycles.copying,
         };
-        let split = if terms.taps > 1 && !terms.gathered { self.inputs as f64 * PACKING } else { 0.0 };
-        let matrix =
-            columns as f64 * depth / (SIDE * BLOCK) as f64 * CYCLES_PER_TILES + packing * depth + split;
+        let split = if terms.taps > 1 && !terms.gathered { self.inputs as f64 * cycles.packing } else { 0.0 };
+        let tiles = columns as f64 * depth / (SIDE * BLOCK) as f64;
+        let matrix = tiles * cycles.tiles + packing * depth + split;
         let vector = (columns * SIDE) as f64 * self.terms() as f64 / VECTOR_RATE;
         [pixels * matrix, pixels * vector]
     }
 
-    /// Numbers that 16 columns of packed weights take in the matrix unit.
-    pub(crate) fn matrix_packed(&self) -> usize {
-        Terms::of(self).blocks() * BLOCK * SIDE * BYTES / 4
+    /// Numbers of `f32` whose room 16 columns of packed weights take in so many parts.
+    pub(crate) fn matrix_packed(&self, parts: usize) -> usize {
+        Terms::of(self).blocks() * BLOCK * SIDE * parts / 2
     }
 }

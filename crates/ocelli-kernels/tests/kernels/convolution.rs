@@ -3,7 +3,7 @@ use ocelli_kernels::{Conv2d, Direction, Element, Kernels, Write};
 use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, sums, tables, unit, wide};
 
 /// Calls `visit(output index, input index, weight index)` for every product: the definition as seven loops.
-fn products(conv: &Conv2d, samples: usize, mut visit: impl FnMut(usize, usize, usize)) {
+pub(crate) fn products(conv: &Conv2d, samples: usize, mut visit: impl FnMut(usize, usize, usize)) {
     let ([ih, iw, ic], [oh, ow, oc]) = (conv.input, conv.output);
     let (inputs, outputs) = (ic / conv.groups, oc / conv.groups);
     for n in 0..samples {
@@ -186,7 +186,7 @@ fn random_backward_weights<T: Element>(draw: &mut Draw) {
 }
 
 /// The weights as a kernel packs them, all pieces at once or in two goes; empty where it takes none or by choice.
-fn packed<T: Element>(
+pub(crate) fn packed<T: Element>(
     kernels: &Kernels<T>,
     conv: &Conv2d,
     direction: Direction,

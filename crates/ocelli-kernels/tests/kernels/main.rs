@@ -10,4 +10,5 @@ mod normalise;
 mod optimise;
 mod pool;
 mod response;
+mod rounded;
 mod support;

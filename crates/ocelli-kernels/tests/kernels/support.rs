@@ -150,10 +150,15 @@ pub(crate) fn unit<T: Element>() -> f64 {
     if T::BYTES == 4 { f64::from(f32::EPSILON) / 2.0 } else { f64::EPSILON / 2.0 }
 }
 
+/// How far a sum may be off.
+pub(crate) fn bound<T: Element>(sum: &Sum) -> f64 {
+    unit::<T>() * sum.size * (4.0 + 2.0 * (sum.terms as f64).sqrt())
+}
+
 pub(crate) fn assert_sums<T: Element>(got: &[T], want: &[Sum], context: &dyn Fn() -> String) {
     assert_eq!(got.len(), want.len(), "{}", context());
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
-        let bound = unit::<T>() * want.size * (4.0 + 2.0 * (want.terms as f64).sqrt());
+        let bound = bound::<T>(want);
         let error = (got.f64() - want.value).abs();
         assert!(
             error <= bound,

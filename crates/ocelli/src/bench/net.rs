@@ -8,6 +8,7 @@ use ocelli_core::{
     Batch, Clock, Criterion, Executor, Graph, Loss, Optimizer, OptimizerState, Params, Plan, PlanOptions,
     Profile, RandomState, Reduction, Targets, Update,
 };
+use ocelli_kernels::Precision;
 use ocelli_kernels::random::Key;
 
 use super::{Budget, Timing};
@@ -42,11 +43,17 @@ pub struct NetBench {
 }
 
 impl NetBench {
-    /// A bench for `phase` with batches of `batch` images.
+    /// A bench for `phase` with batches of `batch` images, of products that may round to `precision`.
     ///
     /// # Errors
     /// A network with several inputs or that cannot tell classes apart, or too little memory.
-    pub fn new(engine: &Engine, graph: &Arc<Graph>, phase: Phase, batch: usize) -> Result<NetBench, Error> {
+    pub fn new(
+        engine: &Engine,
+        graph: &Arc<Graph>,
+        phase: Phase,
+        batch: usize,
+        precision: Precision,
+    ) -> Result<NetBench, Error> {
         let mut inputs = graph.inputs().map(|input| graph.node(input).shape().len());
         let (Some(image), None) = (inputs.next(), inputs.next()) else {
             return Err(Error::Usage("only networks with one input can be measured".to_string()));
@@ -54,8 +61,8 @@ impl NetBench {
         let classes = classes(graph)?;
         let count = if phase == Phase::Latency { 1 } else { batch };
         let options = match phase {
-            Phase::Train => crate::train::step_options(count),
-            Phase::Infer | Phase::Latency => PlanOptions::evaluate(count),
+            Phase::Train => crate::train::step_options(count, precision),
+            Phase::Infer | Phase::Latency => PlanOptions { precision, ..PlanOptions::evaluate(count) },
         };
         let executor = engine.executor(graph, options)?;
         let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 };

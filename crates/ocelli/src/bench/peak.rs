@@ -29,7 +29,7 @@ pub struct Peak {
 /// How fast a unit computes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compute {
-    /// Which unit: `fma`, the fused multiply-add of vectors.
+    /// Which unit: `fma`, the fused multiply-add of vectors, or `amx`, which multiplies matrices.
     pub unit: &'static str,
     /// What numbers it takes.
     pub precision: &'static str,
@@ -95,6 +95,7 @@ impl Pattern {
 
 /// Rounds of multiply-adds of one timed run: a few milliseconds.
 const ROUNDS: usize = 1 << 19;
+const MATRIX_ROUNDS: usize = 1 << 14;
 
 /// Arrays in memory are so many times as large as the largest cache, within these bounds in bytes.
 const BEYOND_CACHE: u64 = 8;
@@ -111,8 +112,8 @@ pub fn peak(isa: Isa, threads: usize, seconds: f64) -> Result<Peak, Error> {
     let (mut compute, mut memory) = (Vec::new(), Vec::new());
     for threads in counts(threads) {
         let team = Team::new(threads).map_err(ocelli_core::Error::from)?;
-        // Units for matrices will stand here too: each is one more row.
         compute.push(multiply_adds(ceiling, &team, budget));
+        compute.extend(matrix_multiply_adds(ceiling, &team, budget));
         for (cache, bytes) in places(&caches, threads) {
             for pattern in Pattern::ALL {
                 memory.push(bandwidth(ceiling, &team, (cache, bytes), pattern, budget));
@@ -139,14 +140,32 @@ fn places(caches: &[Cache], threads: usize) -> Vec<(Option<u32>, usize)> {
 }
 
 fn multiply_adds(ceiling: &Ceiling, team: &Team, budget: Budget) -> Compute {
+    compute("fma", "f32", team, budget, || ceiling.multiply_adds(ROUNDS))
+}
+
+/// The same for the matrix unit, where there is one. Power limits slow it down by what it multiplies: the numbers are random.
+fn matrix_multiply_adds(ceiling: &Ceiling, team: &Team, budget: Budget) -> Option<Compute> {
+    ceiling.matrix_multiply_adds(0)?;
+    let work = || ceiling.matrix_multiply_adds(MATRIX_ROUNDS).unwrap_or(0);
+    Some(compute("amx", "bf16", team, budget, work))
+}
+
+/// Times each thread's `work`, which says how many multiply-adds it did.
+fn compute(
+    unit: &'static str,
+    precision: &'static str,
+    team: &Team,
+    budget: Budget,
+    work: impl Fn() -> u64 + Sync,
+) -> Compute {
     let timing = timed(budget, || {
         team.run(&|_| {
-            ceiling.multiply_adds(ROUNDS);
+            work();
         });
     });
-    let macs = ceiling.multiply_adds(ROUNDS) * team.threads() as u64;
+    let macs = work() * team.threads() as u64;
     let gflops = 2.0 * macs as f64 / timing.seconds / 1e9;
-    Compute { unit: "fma", precision: "f32", threads: team.threads(), gflops, spread: timing.spread }
+    Compute { unit, precision, threads: team.threads(), gflops, spread: timing.spread }
 }
 
 fn bandwidth(
@@ -214,7 +233,9 @@ impl Roofline {
     /// Threads that cannot be started.
     pub fn measure(isa: Isa, seconds: f64) -> Result<Roofline, Error> {
         let peak = peak(isa, 1, seconds)?;
-        let flops_per_second = peak.compute.iter().map(|c| c.gflops * 1e9).fold(0.0, f64::max);
+        // Kernels of f32 are held against multiply-adds of f32.
+        let exact = peak.compute.iter().filter(|c| c.precision == "f32");
+        let flops_per_second = exact.map(|c| c.gflops * 1e9).fold(0.0, f64::max);
         let best = |cache: Option<u32>| {
             let there = peak.memory.iter().filter(|m| m.cache == cache);
             there.map(|m| m.gbytes * 1e9).fold(0.0, f64::max)

@@ -206,7 +206,7 @@ impl Trainer {
         let graph = Arc::clone(&network.graph);
         let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
         let batch = recipe.batch.min(splits.train.len());
-        let executor = engine.executor(&graph, super::step_options(batch))?;
+        let executor = engine.executor(&graph, super::step_options(batch, recipe.precision))?;
         let curvature =
             curvature_options(&recipe.optimizer).map(|o| engine.executor(&graph, o)).transpose()?;
         let evaluator = Evaluator::new(engine, &graph, &criterion, &config.preprocess, &classes)?;
