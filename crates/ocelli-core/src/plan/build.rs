@@ -4,21 +4,16 @@ use std::sync::Arc;
 
 use ocelli_kernels::Direction;
 
+use super::barriers::set_barriers;
 use super::cuts;
 use super::fuse::Fusion;
-use super::memory::{MAX_LEN, place};
+use super::memory::place;
+use super::scope::{parts, reaching, wanting_gradient};
 use super::{
     Access, Buffer, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work,
 };
 use crate::ops::{Axis, MAX_PARAMS, Place, Reads, Relation};
 use crate::{Error, Graph, Value};
-
-/// A batch is cut into at most this many parts. More would let more threads work at once, but make each matrix
-/// product thinner and each layer's partial gradients more.
-const MAX_PARTS: usize = 8;
-
-/// Multiply-adds that make a part worth having.
-const MACS_PER_PART: u64 = 1 << 20;
 
 /// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more
 /// is cut by its output units instead, so that each part writes its own rows once.
@@ -36,7 +31,7 @@ const PIECE_LEN: usize = 1 << 13;
 
 /// Makes a plan.
 pub(crate) struct Builder {
-    plan: Plan,
+    pub(super) plan: Plan,
     /// Whether a value reaches the output.
     used: Vec<bool>,
     /// How each forward step is cut, and into how many parts.
@@ -47,7 +42,7 @@ pub(crate) struct Builder {
     has_gradient: Vec<bool>,
     /// Passes whose weights are still to be packed, the last one first.
     unprepared: Vec<(Value, Direction)>,
-    fusion: Fusion,
+    pub(super) fusion: Fusion,
 }
 
 impl Builder {
@@ -564,143 +559,6 @@ impl Builder {
         };
         self.plan.steps.push(step);
     }
-
-    fn per_sample(&mut self, kind: BufferKind, len: usize) -> Result<usize, Error> {
-        self.repeated(kind, len, self.plan.options.batch)
-    }
-
-    fn repeated(&mut self, kind: BufferKind, len: usize, times: usize) -> Result<usize, Error> {
-        let total = len.checked_mul(times).filter(|&total| total <= MAX_LEN);
-        let len = total.ok_or_else(|| too_large(len as u128 * times as u128))?;
-        self.plan.buffers.push(Buffer { kind, len, first: usize::MAX, last: 0, offset: 0 });
-        Ok(self.plan.buffers.len() - 1)
-    }
-
-    fn gradient_of(&mut self, value: Value) -> Result<usize, Error> {
-        if let Some(buffer) = self.plan.nodes[value.0].gradient {
-            return Ok(buffer);
-        }
-        let len = self.plan.graph.node(value).shape().len();
-        let buffer = self.per_sample(BufferKind::Gradient(value), len)?;
-        self.plan.nodes[value.0].gradient = Some(buffer);
-        self.fusion.name(buffer, value);
-        Ok(buffer)
-    }
-
-    /// The place of a value, by buffer number for now.
-    fn place_of(&self, value: Value) -> Place {
-        let node = &self.plan.nodes[value.0];
-        match node.output {
-            Some(buffer) => Place::Arena(buffer),
-            None => node.inputs[0],
-        }
-    }
-
-    fn read(&self, buffer: Option<usize>, own_share: bool) -> Option<Access> {
-        buffer.map(|buffer| Access { buffer, write: false, own_share })
-    }
-
-    fn input_accesses(&self, value: Value, own_share: bool) -> Vec<Access> {
-        let inputs = self.plan.graph.node(value).inputs().iter();
-        inputs.filter_map(|v| self.read(self.plan.nodes[v.0].output, own_share)).collect()
-    }
-
-    fn backward_accesses(&self, value: Value, reads: Reads, own_share: bool) -> Vec<Access> {
-        let reads =
-            if self.plan.options.curvature { Reads { input: true, output: true, ..reads } } else { reads };
-        let node = &self.plan.nodes[value.0];
-        let mut accesses = if reads.input { self.input_accesses(value, own_share) } else { Vec::new() };
-        accesses.extend(self.read(node.gradient, own_share));
-        if reads.output {
-            accesses.extend(self.read(node.output, own_share));
-        }
-        if reads.saved {
-            accesses.extend(self.read(node.saved, own_share));
-            accesses.extend(self.read(node.statistics, false));
-        }
-        if reads.param_gradients {
-            accesses.extend(self.read(node.param_gradient, false));
-        }
-        accesses
-    }
-}
-
-/// Into how many parts a batch is cut: by the work that it is, unless the options say.
-fn parts(graph: &Graph, used: &[bool], options: &PlanOptions) -> Result<usize, Error> {
-    let wanted = match options.parts {
-        Some(0) => return Err(Error::Options("a batch cannot be cut into 0 parts".to_string())),
-        Some(parts) => parts.min(options.batch),
-        None => {
-            let macs = graph.values().filter(|v| used[v.0]).map(|v| graph.node(v).signature().macs);
-            let macs = macs.fold(0, u64::saturating_add).saturating_mul(options.batch as u64);
-            ((macs / MACS_PER_PART) as usize).clamp(1, MAX_PARTS.min(options.batch))
-        }
-    };
-    // Every part has at least one sample of a full batch: 9 samples in 8 parts are 5 parts of 2.
-    Ok(options.batch.div_ceil(options.batch.div_ceil(wanted)))
-}
-
-/// Which values the output is computed from.
-fn reaching(graph: &Graph, output: Value) -> Vec<bool> {
-    let mut used = vec![false; graph.nodes().len()];
-    used[output.0] = true;
-    for value in graph.values().rev().filter(|v| v.0 <= output.0) {
-        if used[value.0] {
-            graph.node(value).inputs().iter().for_each(|v| used[v.0] = true);
-        }
-    }
-    used
-}
-
-/// Which values depend on something whose gradient is wanted.
-fn wanting_gradient(graph: &Graph, options: &PlanOptions) -> Vec<bool> {
-    let mut wants = vec![false; graph.nodes().len()];
-    for value in graph.values() {
-        let node = graph.node(value);
-        wants[value.0] = match node.op() {
-            None => options.input_gradients,
-            Some(_) => node.trained_len() > 0 || node.inputs().iter().any(|v| wants[v.0]),
-        };
-    }
-    wants
-}
-
-/// A barrier goes before each step that touches what an earlier step since the last barrier touches, unless both
-/// only read it, each part keeps to its own share, or both steps have one part; and before one that moves parameters, if a
-/// step since the last barrier read them or computed costs, which it must know. The update always waits for everything.
-fn set_barriers(plan: &mut Plan) {
-    let mut since: Vec<(Cut, usize, Access)> = Vec::new();
-    let mut last_barrier = 0;
-    for index in 0..plan.steps.len() {
-        let step = &plan.steps[index];
-        // Steps in one part are the first worker's.
-        let conflict = |&(cut, parts, access): &(Cut, usize, Access)| {
-            let clash = |b: &Access| conflict(&plan.buffers, (cut, access), (step.cut, *b));
-            (parts > 1 || step.parts > 1) && step.accesses.iter().any(clash)
-        };
-        let moves = plan.parts > 1 && step.applies;
-        let reads = |earlier: &Step| match (earlier.work.value(), step.work.value()) {
-            (Some(a), Some(b)) => plan.graph.node(a).params() == plan.graph.node(b).params(),
-            _ => earlier.work == Work::Loss,
-        };
-        let waits = moves && plan.steps[last_barrier..index].iter().any(reads);
-        let barrier = index > 0 && (step.work == Work::Update || waits || since.iter().any(conflict));
-        if barrier {
-            since.clear();
-            last_barrier = index;
-        }
-        since.extend(step.accesses.iter().map(|a| (step.cut, step.parts, *a)));
-        plan.steps[index].barrier = barrier;
-    }
-}
-
-/// Whether two accesses of different steps need a barrier between them.
-fn conflict(buffers: &[Buffer], a: (Cut, Access), b: (Cut, Access)) -> bool {
-    let (first, second) = (buffers[a.1.buffer].range(), buffers[b.1.buffer].range());
-    let overlap = first.start < second.end && second.start < first.end;
-    let same_share = a.1.buffer == b.1.buffer && a.1.own_share && b.1.own_share;
-    let same_cut = a.0 == Cut::Samples && b.0 == Cut::Samples;
-    overlap && (a.1.write || b.1.write) && !(same_share && same_cut)
 }
 
 fn no_curvature(layer: &str, op: &str) -> Error {

@@ -10,11 +10,14 @@
 //! relies on it. That each step finds the values that it is to read, where nodes share memory, is checked in
 //! `plan/flow.rs`.
 
+mod barriers;
+mod buffers;
 mod build;
 mod cuts;
 mod flow;
 mod fuse;
 mod memory;
+mod scope;
 mod verify;
 mod view;
 

@@ -1,6 +1,6 @@
 use ocelli_kernels::{Element, Gemm, Write};
 
-use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, tables};
+use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, nan, tables};
 
 #[test]
 fn random_products_with_any_strides_agree_with_naive_loops() {
@@ -53,6 +53,57 @@ fn products_of_the_sizes_of_small_networks_agree_with_naive_loops() {
                 check::<f32>(&mut draw, Gemm { m, n, k, of_rows: m, a, b, c_row: n, write });
             }
         }
+    }
+}
+
+#[test]
+fn products_are_as_accurate_as_sums_of_fused_multiply_adds() {
+    let mut draw = Draw::new(2);
+    for k in [32, 100, 576, 4608] {
+        let (m, n) = (48, 80);
+        let (a, b) = (draw.values::<f32>(m * k), draw.values::<f32>(k * n));
+        let (mut exact, mut fused) = (vec![0.0_f64; m * n], vec![0.0_f32; m * n]);
+        for i in 0..m {
+            for p in 0..k {
+                for j in 0..n {
+                    exact[i * n + j] += f64::from(a[i * k + p]) * f64::from(b[p * n + j]);
+                    fused[i * n + j] = a[i * k + p].mul_add(b[p * n + j], fused[i * n + j]);
+                }
+            }
+        }
+        let error = |c: &[f32]| {
+            let squares = c.iter().zip(&exact).map(|(c, exact)| (f64::from(*c) - exact).powi(2));
+            (squares.sum::<f64>() / (m * n) as f64).sqrt()
+        };
+        for kernels in tables::<f32>() {
+            let gemm = Gemm { m, n, k, of_rows: m, a: [k, 1], b: [n, 1], c_row: n, write: Write::Set };
+            let mut c = nan::<f32>(m * n);
+            (kernels.gemm)(&gemm, &a, &b, &mut c, &mut nan::<f32>(gemm.scratch::<f32>()));
+            let [error, bound] = [error(&c), error(&fused)];
+            assert!(error <= 1.02 * bound, "{error} > {bound}, {k} terms, {:?}", kernels.isa);
+        }
+    }
+}
+
+#[test]
+fn numbers_that_are_not_finite_give_none_and_denormals_none_but_small_ones() {
+    let (m, n, k) = (32, 48, 64);
+    let gemm = Gemm { m, n, k, of_rows: m, a: [k, 1], b: [n, 1], c_row: n, write: Write::Set };
+    let b = vec![1.0_f32; k * n];
+    for kernels in tables::<f32>() {
+        let row = |number: f32| {
+            let mut a = vec![1.0_f32; m * k];
+            a[5 * k + 40] = number;
+            let mut c = nan::<f32>(m * n);
+            (kernels.gemm)(&gemm, &a, &b, &mut c, &mut nan::<f32>(gemm.scratch::<f32>()));
+            assert!(c.iter().enumerate().all(|(i, c)| i / n == 5 || *c == k as f32), "{:?}", kernels.isa);
+            c[5 * n]
+        };
+        for number in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::from_bits(u32::MAX)] {
+            assert!(!row(number).is_finite(), "{number}, {:?}", kernels.isa);
+        }
+        assert_eq!(row(f32::from_bits(3)), (k - 1) as f32, "{:?}", kernels.isa);
+        assert_eq!(row(-2.5), k as f32 - 3.5, "{:?}", kernels.isa);
     }
 }
 
