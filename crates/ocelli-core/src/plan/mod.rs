@@ -76,8 +76,8 @@ pub struct PlanOptions {
     pub poison: bool,
     /// What matrix products and convolutions of `f32` may round their operands to. With [`Precision::Bf16`] they round to bf16
     /// where the instruction set has units that multiply such numbers and the product is large enough to be worth it; where
-    /// not, they are those of [`Precision::F32`]. Everything else is `f32`: sums, what lies in memory, batch statistics, the
-    /// loss and its gradient, parameters, and the update. The plan is the same for either.
+    /// not, they are those of [`Precision::F32`]. Everything else is `f32`: sums, activations and gradients in memory, batch
+    /// statistics, the loss, parameters, and the update. The plan is the same for either.
     pub precision: Precision,
     /// Into at most how many parts a batch is cut, each of as many samples as the others but the last; `None`: as many
     /// as the work that it is deserves. For tests and for measuring: sums over a batch are added part by part, so this

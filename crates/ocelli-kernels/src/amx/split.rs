@@ -18,7 +18,11 @@ fn words<const P: usize>(first: __m512, second: __m512) -> [__m512i; P] {
         return [rounded(first, second); P];
     }
     let (first, second) = (split::<P>(first), split::<P>(second));
-    std::array::from_fn(|p| pair(first[p], second[p]))
+    let mut words = [_mm512_setzero_si512(); P];
+    for p in 0..P {
+        words[p] = pair(first[p], second[p]);
+    }
+    words
 }
 
 /// The pairs of two vectors of numbers rounded to the nearest of bf16, ties to even; NaN stays NaN.
@@ -112,8 +116,9 @@ pub(super) unsafe fn row<const P: usize>(
                     _mm512_maskz_loadu_ps(lanes(left.saturating_sub(SIDE)), second),
                 )
             };
-            for (p, words) in words::<P>(first, second).into_iter().enumerate() {
-                _mm512_storeu_si512(to.add(p * part).cast(), words);
+            let words = words::<P>(first, second);
+            for p in 0..P {
+                _mm512_storeu_si512(to.add(p * part).cast(), words[p]);
             }
             to = to.add(block);
             done += BLOCK;
@@ -135,9 +140,10 @@ pub(super) unsafe fn spread<const P: usize>(from: *const f32, terms: usize, plac
         unsafe {
             let second = _mm512_maskz_loadu_ps(lanes(left.saturating_sub(SIDE)), from.wrapping_add(SIDE));
             let first_half = _mm512_maskz_loadu_ps(lanes(left), from);
-            for (p, words) in words::<P>(first_half, second).into_iter().enumerate() {
+            let words = words::<P>(first_half, second);
+            for p in 0..P {
                 for to in places {
-                    _mm512_storeu_si512(to.add(p * part + first * 2).cast(), words);
+                    _mm512_storeu_si512(to.add(p * part + first * 2).cast(), words[p]);
                 }
             }
         }
@@ -167,6 +173,18 @@ pub(super) unsafe fn copy_runs(from: *const f32, runs: usize, step: usize, len: 
     }
 }
 
+/// Numbers of a row from the `first` on; 0 where there is no row. Closures that pass through the standard library, which
+/// is compiled without these features, would not be inlined.
+///
+/// # Safety
+/// The CPU has AVX-512; the row, if it is not null, is valid for the numbers of the mask.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+unsafe fn first_lanes(row: *const f32, first: usize, mask: __mmask16) -> __m512 {
+    // SAFETY: the caller's promise.
+    if row.is_null() { _mm512_setzero_ps() } else { unsafe { _mm512_maskz_loadu_ps(mask, row.add(first)) } }
+}
+
 /// Fills tiles from rows of terms: word j of a tile's row i is the pair of rows i and i + 16 at column j: what B is where its
 /// rows stand as rows. `row(t)` is where term t's columns start; there are `terms` rows, of a block, and 0 for the others.
 /// 16 columns fill P tiles, one after the other; the next 16 columns' are `tile` bytes on. Columns beyond the last are 0.
@@ -183,18 +201,17 @@ pub(super) unsafe fn pairs<const P: usize>(
     tile: usize,
 ) {
     for i in 0..SIDE {
-        let [first, second] = [i, i + SIDE].map(|t| if t < terms { row(t) } else { std::ptr::null() });
+        let first = if i < terms { row(i) } else { std::ptr::null() };
+        let second = if i + SIDE < terms { row(i + SIDE) } else { std::ptr::null() };
         let to = to.wrapping_add(i * 64);
         for j in (0..columns).step_by(SIDE) {
             let mask = lanes(columns - j);
             let to = to.wrapping_add(j / SIDE * tile);
             // SAFETY: the caller's promise; nothing is read where there is no row or column.
             unsafe {
-                let load = |row: *const f32| {
-                    if row.is_null() { _mm512_setzero_ps() } else { _mm512_maskz_loadu_ps(mask, row.add(j)) }
-                };
-                for (p, words) in words::<P>(load(first), load(second)).into_iter().enumerate() {
-                    _mm512_storeu_si512(to.add(p * TILE).cast(), words);
+                let words = words::<P>(first_lanes(first, j, mask), first_lanes(second, j, mask));
+                for p in 0..P {
+                    _mm512_storeu_si512(to.add(p * TILE).cast(), words[p]);
                 }
             }
         }
