@@ -8,11 +8,9 @@ use super::barriers::set_barriers;
 use super::cuts;
 use super::fuse::Fusion;
 use super::memory::place;
-use super::scope::{parts, reaching, wanting_gradient};
-use super::{
-    Access, Buffer, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work,
-};
-use crate::ops::{Axis, MAX_PARAMS, Place, Reads, Relation};
+use super::scope::{MAX_PARTS, parts, reaching, wanting_gradient};
+use super::{Access, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
+use crate::ops::{Axis, MAX_PARAMS, Place, Relation};
 use crate::{Error, Graph, Value};
 
 /// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more

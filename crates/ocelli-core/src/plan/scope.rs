@@ -5,7 +5,7 @@ use crate::{Error, Graph, Value};
 
 /// A batch is cut into at most this many parts. More would let more threads work at once, but make each matrix
 /// product thinner and each layer's partial gradients more.
-const MAX_PARTS: usize = 8;
+pub(super) const MAX_PARTS: usize = 8;
 
 /// Multiply-adds that make a part worth having.
 const MACS_PER_PART: u64 = 1 << 20;
