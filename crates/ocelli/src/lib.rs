@@ -1,7 +1,7 @@
 //! Ocelli trains, measures, explains and ships neural networks that see.
 //!
 //! The engine stands in [`ocelli_core`], data in [`ocelli_data`]; this crate puts them together: networks by name
-//! ([`arch`]), training ([`train`]), measuring ([`eval`], [`bench`]), prediction ([`predict`]), files ([`io`]) and reports
+//! ([`arch`]), training ([`train`]), measuring ([`eval`], [`bench`](mod@bench)), prediction ([`predict`]), files ([`io`]) and reports
 //! ([`report`]).
 
 pub mod arch;
