@@ -2,6 +2,7 @@
 //!
 //! The same for all instruction sets, so that a plan made on one machine holds on another.
 
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) mod matrix;
 
 use std::ops::Range;

@@ -201,4 +201,4 @@ Examples:
 
 Same seed, same weights: whatever the number of threads, and however often a run was stopped and resumed.
 Ctrl-C, or closing the terminal, finishes the batch, writes a checkpoint and prints the command that resumes.
-OCELLI_ISA=portable|avx2|avx512|neon forces an instruction set [default: the best one].";
+OCELLI_ISA=portable|avx2|avx512|amx|neon forces an instruction set [default: the best one].";
