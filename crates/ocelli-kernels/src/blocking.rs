@@ -321,3 +321,9 @@ pub(crate) fn aligned(scratch: &mut [f32]) -> &mut [f32] {
     let offset = scratch.as_ptr().align_offset(64).min(scratch.len()).min(ALIGN - 1);
     &mut scratch[offset..]
 }
+
+/// The first part of `len` split evenly into as few parts of at most `most` as possible.
+#[inline(always)]
+pub(crate) fn share(len: usize, most: usize) -> usize {
+    len.div_ceil(len.div_ceil(most))
+}

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::SIDE;
+use super::split::lanes;
 use super::tile::{Product, Start};
 
 /// Numbers of scratch for [`Grid::run`]: the sums of four tiles, and a row of them.
@@ -158,20 +159,33 @@ impl Grid {
         }
     }
 
+    /// Where a row of C starts.
+    ///
+    /// # Safety
+    /// C has the row, and its rows stand as rows.
+    #[inline]
+    unsafe fn row(&self, row: usize) -> *mut f32 {
+        match self.to {
+            To::Rows(c, stride) => c.wrapping_add(row * stride),
+            // SAFETY: the caller's promise: there is a place for each row.
+            To::Places(c, places) => c.wrapping_add(unsafe { *places.add(row) }),
+            To::Columns(..) => unreachable!("invariant: its columns stand as rows"),
+        }
+    }
+
     /// Has the rows of C that are `ahead` of an area brought near, to be written.
     ///
     /// # Safety
     /// As [`Grid::run`].
     #[inline]
     unsafe fn call(&self, area: &Area, ahead: usize) {
+        if matches!(self.to, To::Columns(..)) {
+            return;
+        }
         let first = area.row + ahead;
         for row in first..(first + area.rows).min(self.groups * self.m) {
-            let at = match self.to {
-                To::Rows(c, stride) => c.wrapping_add(row * stride),
-                // SAFETY: the caller's promise: there is a place for each row.
-                To::Places(c, places) => c.wrapping_add(unsafe { *places.add(row) }),
-                To::Columns(..) => return,
-            };
+            // SAFETY: C has the row.
+            let at = unsafe { self.row(row) };
             for column in (0..area.columns).step_by(SIDE) {
                 let at = at.wrapping_add(area.column + column);
                 // SAFETY: a prefetch changes nothing, wherever it points.
@@ -188,32 +202,19 @@ impl Grid {
     unsafe fn fetch(&self, area: &Area, width: usize) {
         // SAFETY: the caller's promise.
         unsafe {
-            match self.to {
-                To::Rows(c, row) => area.each_row(
-                    |i| c.add((area.row + i) * row),
-                    |i, v, c| {
-                        _mm512_storeu_ps(
-                            self.scratch.add(i * width + v),
-                            _mm512_maskz_loadu_ps(area.lanes(v), c),
-                        );
-                    },
-                ),
-                To::Places(c, places) => area.each_row(
-                    |i| c.add(*places.add(area.row + i)),
-                    |i, v, c| {
-                        _mm512_storeu_ps(
-                            self.scratch.add(i * width + v),
-                            _mm512_maskz_loadu_ps(area.lanes(v), c),
-                        );
-                    },
-                ),
-                To::Columns(c, column) => {
-                    for j in 0..area.columns {
-                        let c = c.add((area.column + j) * column + area.row);
-                        for i in 0..area.rows {
-                            *self.scratch.add(i * width + j) = *c.add(i);
-                        }
+            if let To::Columns(c, column) = self.to {
+                for j in 0..area.columns {
+                    let c = c.add((area.column + j) * column + area.row);
+                    for i in 0..area.rows {
+                        *self.scratch.add(i * width + j) = *c.add(i);
                     }
+                }
+                return;
+            }
+            for i in 0..area.rows {
+                let (c, to) = (self.row(area.row + i).add(area.column), self.scratch.add(i * width));
+                for v in (0..area.columns).step_by(SIDE) {
+                    _mm512_storeu_ps(to.add(v), _mm512_maskz_loadu_ps(lanes(area.columns - v), c.add(v)));
                 }
             }
         }
@@ -227,28 +228,14 @@ impl Grid {
     unsafe fn put(&self, area: &Area, width: usize) {
         // SAFETY: the caller's promise.
         unsafe {
-            match self.to {
-                To::Rows(c, row) => area.each_row(
-                    |i| c.add((area.row + i) * row),
-                    |i, v, c| {
-                        _mm512_mask_storeu_ps(
-                            c,
-                            area.lanes(v),
-                            _mm512_loadu_ps(self.scratch.add(i * width + v)),
-                        );
-                    },
-                ),
-                To::Places(c, places) => area.each_row(
-                    |i| c.add(*places.add(area.row + i)),
-                    |i, v, c| {
-                        _mm512_mask_storeu_ps(
-                            c,
-                            area.lanes(v),
-                            _mm512_loadu_ps(self.scratch.add(i * width + v)),
-                        );
-                    },
-                ),
-                To::Columns(c, column) => self.put_columns(area, width, c, column),
+            if let To::Columns(c, column) = self.to {
+                return self.put_columns(area, width, c, column);
+            }
+            for i in 0..area.rows {
+                let (c, from) = (self.row(area.row + i).add(area.column), self.scratch.add(i * width));
+                for v in (0..area.columns).step_by(SIDE) {
+                    _mm512_mask_storeu_ps(c.add(v), lanes(area.columns - v), _mm512_loadu_ps(from.add(v)));
+                }
             }
         }
     }
@@ -284,26 +271,4 @@ struct Area {
     column: usize,
     rows: usize,
     columns: usize,
-}
-
-impl Area {
-    /// Which of the numbers from column `v` of the area on are in it.
-    fn lanes(&self, v: usize) -> __mmask16 {
-        lanes(self.columns - v)
-    }
-
-    /// Calls `visit(row, column, place)` for each vector of the area, whose rows start at `place`.
-    #[inline(always)]
-    fn each_row(&self, place: impl Fn(usize) -> *mut f32, visit: impl Fn(usize, usize, *mut f32)) {
-        for i in 0..self.rows {
-            let place = place(i).wrapping_add(self.column);
-            for v in (0..self.columns).step_by(SIDE) {
-                visit(i, v, place.wrapping_add(v));
-            }
-        }
-    }
-}
-
-fn lanes(count: usize) -> __mmask16 {
-    if count >= SIDE { !0 } else { (1 << count) - 1 }
 }

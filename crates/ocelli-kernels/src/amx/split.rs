@@ -81,8 +81,9 @@ fn pair(first: __m512i, second: __m512i) -> __m512i {
     _mm512_ternarylogic_epi32::<0xf8>(_mm512_srli_epi32::<16>(first), second, _mm512_set1_epi32(UPPER))
 }
 
+/// Which lanes of a vector so many numbers fill.
 #[inline]
-fn lanes(count: usize) -> __mmask16 {
+pub(super) fn lanes(count: usize) -> __mmask16 {
     if count >= SIDE { !0 } else { (1 << count) - 1 }
 }
 

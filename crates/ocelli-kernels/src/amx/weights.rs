@@ -118,14 +118,14 @@ impl Rows<'_> {
             let sums = Sums { left, right, terms: pixels, from, aside };
             if Terms::of(shape).gathered {
                 self.gather(sample, row, unit, places, rest);
-                sums.run::<P>(places, shape.terms(), self.outputs, self.dw, conv.filter_len());
+                sums.run::<P>(places, zeros, shape.terms(), self.outputs, self.dw, conv.filter_len());
                 return;
             }
             for tap in 0..shape.y.taps * shape.x.taps {
                 let at = [tap / shape.x.taps, tap % shape.x.taps];
                 self.place(sample, row, unit, at, places, zeros);
                 let dw = self.dw.add(tap * shape.inputs);
-                sums.run_inside::<P>(places, zeros, shape.inputs, self.outputs, dw, conv.filter_len());
+                sums.run::<P>(places, zeros, shape.inputs, self.outputs, dw, conv.filter_len());
             }
         }
     }
@@ -220,29 +220,13 @@ impl Rows<'_> {
 }
 
 impl Sums {
-    /// Adds to `columns` weights of each output, from `dw` on, what the pixels have at their places.
+    /// Adds to `columns` weights of each output, from `dw` on, what the pixels have at their places. Places that are `zeros`
+    /// have zeros for [`WEIGHT_COLUMNS`] alone.
     ///
     /// # Safety
     /// As [`run`]; the places are valid for the columns.
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     unsafe fn run<const P: usize>(
-        &self,
-        places: *const *const f32,
-        columns: usize,
-        outputs: usize,
-        dw: *mut f32,
-        filter: usize,
-    ) {
-        // SAFETY: the caller's promise; no place is null.
-        unsafe { self.run_inside::<P>(places, std::ptr::null(), columns, outputs, dw, filter) }
-    }
-
-    /// The same where places that are `zeros` have zeros for [`WEIGHT_COLUMNS`] alone.
-    ///
-    /// # Safety
-    /// As [`Sums::run`].
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-    unsafe fn run_inside<const P: usize>(
         &self,
         places: *const *const f32,
         zeros: *const f32,

@@ -4,7 +4,7 @@
 //! three for products as exact as those of `f32` and one for products of numbers rounded to bf16, so that it takes 2 bytes a
 //! part and number.
 
-use super::Correlation;
+use super::{Correlation, share};
 use crate::axis::Axis;
 use crate::{Conv2d, Direction, Gemm};
 
@@ -80,11 +80,6 @@ pub(crate) fn product(m: usize, n: usize, k: usize, parts: usize) -> Blocks {
         width: fitting(NEAR, 4 * SIDE).min(n.next_multiple_of(SIDE)),
         height: fitting(PASSING, 2 * SIDE).min(m.next_multiple_of(SIDE)),
     }
-}
-
-/// The first part of `len` split evenly into as few parts of at most `most` as possible.
-fn share(len: usize, most: usize) -> usize {
-    len.div_ceil(len.div_ceil(most))
 }
 
 /// Numbers of scratch that a product needs, whichever operand is A and however many parts there are: no less than any with

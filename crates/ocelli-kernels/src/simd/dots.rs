@@ -68,7 +68,7 @@ pub(crate) unsafe fn run<S: Simd, const R: usize, const N: usize>(dots: &Dots) {
 pub(crate) unsafe fn run_all<S: Simd>(dots: &Dots, m: usize, n: usize) {
     let mut i = 0;
     while i < m {
-        let rows = super::tile::share(m - i, ROWS);
+        let rows = crate::blocking::share(m - i, ROWS);
         let [one, many] = S::DOTS[rows - 1];
         let mut j = 0;
         while j < n {

@@ -2,9 +2,9 @@
 //! with the packing left out wherever the operands can be read as they stand.
 
 use super::dots::{self, Dots};
-use super::tile::{self, Panel, Start, Tile, panels, share, widest};
+use super::tile::{self, Panel, Start, Tile, panels, widest};
 use super::{Products, Rows, Simd};
-use crate::blocking::{DEPTH, HEIGHT, WIDTH, aligned};
+use crate::blocking::{DEPTH, HEIGHT, WIDTH, aligned, share};
 use crate::scalar::gemm::check;
 use crate::{Gemm, Write};
 

@@ -3,6 +3,7 @@
 use std::ptr;
 
 use super::Simd;
+use crate::blocking::share;
 
 /// What one call of a micro-kernel computes. For its R rows and its columns j,
 ///
@@ -148,12 +149,6 @@ pub(crate) unsafe fn run_rows<S: Simd>(tile: &Tile, rows: usize, vectors: usize)
         tile.a = tile.a.wrapping_add(height * tile.a_row);
         tile.c = tile.c.wrapping_add(height * tile.c_row);
     }
-}
-
-/// The first part of `len` split evenly into as few parts of at most `most` as possible.
-#[inline(always)]
-pub(crate) fn share(len: usize, most: usize) -> usize {
-    len.div_ceil(len.div_ceil(most))
 }
 
 /// Vectors of the widest tile for a number of rows: few rows leave registers for more.
