@@ -110,7 +110,7 @@ impl<const P: usize> Products for Matrix<P> {
             if conv.is_for_matrix_weights(P) {
                 weights::run::<P>(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
-                simd::weights::run::<Avx512>(conv, samples, x, dy, dw, outputs, write, scratch);
+                simd::weights::run::<Avx512, Avx512>(conv, samples, x, dy, dw, outputs, write, scratch);
             }
         }
     }

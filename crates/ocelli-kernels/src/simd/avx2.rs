@@ -39,6 +39,7 @@ impl Simd for Avx2 {
     type Vector = __m256;
     type Mask = __m256;
     const LANES: usize = 8;
+    const TERMS: usize = 1;
     const CHEAP_MASKS: bool = false;
     const VECTORS: usize = 2;
     const ROWS: &'static [usize] = &[12, 6, 4, 2];
@@ -105,6 +106,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn along(from: *const f32, terms: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, terms) }
+    }
+
+    #[inline(always)]
+    unsafe fn across(from: *const f32, _step: usize, _terms: usize, lanes: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, lanes) }
+    }
+
+    #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_add_ps(a, b) }
     }
@@ -137,6 +148,12 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn any_nan(v: __m256) -> bool {
         unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v)) != 0 }
+    }
+
+    #[inline(always)]
+    fn fetch(line: *const f32) {
+        // SAFETY: a hint that reads nothing; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 
     #[inline(always)]

@@ -32,6 +32,7 @@ impl Simd for Avx512 {
     type Vector = __m512;
     type Mask = __mmask16;
     const LANES: usize = 16;
+    const TERMS: usize = 1;
     const CHEAP_MASKS: bool = true;
     const VECTORS: usize = 3;
     const ROWS: &'static [usize] = &[14, 14, 8, 3, 3, 3];
@@ -82,6 +83,16 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn along(from: *const f32, terms: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, terms) }
+    }
+
+    #[inline(always)]
+    unsafe fn across(from: *const f32, _step: usize, _terms: usize, lanes: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, lanes) }
+    }
+
+    #[inline(always)]
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_add_ps(a, b) }
     }
@@ -114,6 +125,12 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn any_nan(v: __m512) -> bool {
         unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v) != 0 }
+    }
+
+    #[inline(always)]
+    fn fetch(line: *const f32) {
+        // SAFETY: a hint that reads nothing; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 
     #[inline(always)]

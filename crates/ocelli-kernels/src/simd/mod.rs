@@ -18,6 +18,8 @@ use crate::{Conv2d, Direction, Gemm, Write};
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_bf16;
 mod channels;
 pub(crate) mod convolution;
 pub(crate) mod correlation;
@@ -28,9 +30,11 @@ mod dots;
 pub(crate) mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod pack;
 pub(crate) mod pool;
 mod scatter;
 mod tile;
+mod turned;
 mod unpool;
 pub(crate) mod weights;
 mod widen;
@@ -40,6 +44,8 @@ pub(crate) mod window;
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512_bf16::{Bf16, Pairs, available as bf16_available};
 use correlation::{Job, Weights};
 use dots::Dots;
 #[cfg(target_arch = "aarch64")]
@@ -58,6 +64,9 @@ pub(crate) trait Simd: Copy + 'static {
     type Mask: Copy;
     /// Numbers in a vector.
     const LANES: usize;
+    /// Neighbouring terms of a sum that a lane of an operand holds, a *word*: 1, or 2 that are rounded to bf16. Products
+    /// add those of all of them.
+    const TERMS: usize;
     /// Whether reading or writing some lanes of a vector costs no more than all.
     const CHEAP_MASKS: bool;
     /// Vectors of the widest tile for many rows.
@@ -80,8 +89,14 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn store(to: *mut f32, v: Self::Vector);
     /// Writes the first `lanes` numbers and nothing else.
     unsafe fn store_first(to: *mut f32, v: Self::Vector, lanes: usize);
+    /// Words of terms that follow each other: of the first `terms`, at most those of a vector, and 0 for the rest.
+    unsafe fn along(from: *const f32, terms: usize) -> Self::Vector;
+    /// Words of terms that are `step` apart, of which there are `terms`, for the first `lanes` of numbers that follow each
+    /// other; 0 for the rest.
+    unsafe fn across(from: *const f32, step: usize, terms: usize, lanes: usize) -> Self::Vector;
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a·b + c: products of words, where they hold several terms.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Where a > b; not where one is NaN.
     unsafe fn greater(a: Self::Vector, b: Self::Vector) -> Self::Mask;
@@ -91,10 +106,18 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn select(mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Whether a lane is NaN.
     unsafe fn any_nan(v: Self::Vector) -> bool;
+    /// Has a cache line fetched to the level-2 cache while other work goes on. Any address may be given.
+    fn fetch(line: *const f32);
     /// The sum of all lanes.
     unsafe fn sum(v: Self::Vector) -> f32;
     /// Turns rows into columns: out\[i\] lane j = rows\[j\] lane i.
     unsafe fn transpose(rows: &mut Rows<Self::Vector>);
+}
+
+/// Words of so many terms.
+#[inline(always)]
+pub(crate) fn words<S: Simd>(terms: usize) -> usize {
+    terms.div_ceil(S::TERMS)
 }
 
 /// As many vectors as the widest vector has lanes; instruction sets with shorter ones use the first.
@@ -178,6 +201,6 @@ impl<S: Simd> Products for S {
         write: Write,
         scratch: *mut f32,
     ) {
-        unsafe { weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch) }
+        unsafe { weights::run::<S, S>(conv, samples, x, dy, dw, outputs, write, scratch) }
     }
 }
