@@ -58,15 +58,12 @@ impl Ceiling {
     /// without a unit for them.
     pub fn bf16_multiply_adds(&self, rounds: usize) -> Option<u64> {
         self.bf16_unit()?;
-        #[cfg(target_arch = "x86_64")]
         match self.isa {
-            Isa::Amx => return Some(crate::amx::multiply_adds(rounds)),
-            _ => return Some(native::pairs(rounds)),
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        {
-            let _ = rounds;
-            unreachable!("invariant: units for bf16 are those of x86-64")
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => Some(crate::amx::multiply_adds(rounds)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Some(native::pairs(rounds)),
+            _ => unreachable!("invariant: no other unit, for {rounds} rounds"),
         }
     }
 

@@ -10,13 +10,15 @@ use std::ops::Range;
 use super::correlation::{Job, Weights};
 use super::dots::Dots;
 use super::tile::{self, Tile};
-use super::{Avx512, Products, Rows, Simd, gemm, weights};
+use super::{Avx512, Correlate, Pack, Product, Products, Rows, Simd, SumWeights, large};
 use crate::blocking::{Correlation, pairs};
 use crate::{Conv2d, Direction, Gemm, Isa, Write};
 
 /// Products of pairs; all else is that of [`Avx512`].
 #[derive(Clone, Copy)]
 pub(crate) struct Pairs;
+
+large!(Avx512, Pairs, "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 
 #[target_feature(enable = "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 unsafe fn run<const R: usize, const V: usize>(tile: &Tile) {
@@ -59,6 +61,11 @@ impl Simd for Pairs {
         tile::rows!(6: 1 2 3),
     ];
     const DOTS: &'static [[unsafe fn(&Dots); 2]] = &[];
+
+    const PRODUCT: Product = product;
+    const PACK: Pack = pack;
+    const CORRELATE: Correlate = correlate;
+    const WEIGHTS: SumWeights = sum_weights;
 
     #[inline(always)]
     unsafe fn along(from: *const f32, terms: usize) -> __m512 {
@@ -179,9 +186,9 @@ impl Products for Bf16 {
     unsafe fn gemm(gemm: &Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
         unsafe {
             if pairs::is_worth_it(gemm) {
-                gemm::run::<Pairs>(gemm, a, b, c, scratch);
+                (Pairs::PRODUCT)(gemm, a, b, c, scratch);
             } else {
-                gemm::run::<Avx512>(gemm, a, b, c, scratch);
+                (Avx512::PRODUCT)(gemm, a, b, c, scratch);
             }
         }
     }
@@ -198,9 +205,9 @@ impl Products for Bf16 {
     ) {
         unsafe {
             if conv.is_for_pairs(direction) {
-                weights.pack::<Pairs>(shape, column, columns, to);
+                (Pairs::PACK)(weights, shape, column, columns, to);
             } else {
-                weights.pack::<Avx512>(shape, column, columns, to);
+                (Avx512::PACK)(weights, shape, column, columns, to);
             }
         }
     }
@@ -209,9 +216,9 @@ impl Products for Bf16 {
     unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
         unsafe {
             if conv.is_for_pairs(direction) {
-                job.run::<Pairs>(scratch);
+                (Pairs::CORRELATE)(job, scratch);
             } else {
-                job.run::<Avx512>(scratch);
+                (Avx512::CORRELATE)(job, scratch);
             }
         }
     }
@@ -229,9 +236,9 @@ impl Products for Bf16 {
     ) {
         unsafe {
             if conv.is_for_pairs_weights() {
-                weights::run::<Avx512, Pairs>(conv, samples, x, dy, dw, outputs, write, scratch);
+                (Pairs::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
-                weights::run::<Avx512, Avx512>(conv, samples, x, dy, dw, outputs, write, scratch);
+                (Avx512::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
             }
         }
     }

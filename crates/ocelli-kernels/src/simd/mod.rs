@@ -78,6 +78,12 @@ pub(crate) trait Simd: Copy + 'static {
     /// Inner products, by rows − 1: one column at a time, and several columns at a time.
     const DOTS: &'static [[unsafe fn(&Dots); 2]];
 
+    /// [`gemm::run`], [`Weights::pack`], [`Job::run`] and [`weights::run`]: large, so that each is compiled but once.
+    const PRODUCT: Product;
+    const PACK: Pack;
+    const CORRELATE: Correlate;
+    const WEIGHTS: SumWeights;
+
     unsafe fn zero() -> Self::Vector;
     /// One number in all lanes, read where products take it from.
     unsafe fn splat(from: *const f32) -> Self::Vector;
@@ -113,6 +119,65 @@ pub(crate) trait Simd: Copy + 'static {
     /// Turns rows into columns: out\[i\] lane j = rows\[j\] lane i.
     unsafe fn transpose(rows: &mut Rows<Self::Vector>);
 }
+
+/// [`gemm::run`].
+pub(crate) type Product = unsafe fn(&Gemm, *const f32, *const f32, *mut f32, *mut f32);
+/// [`Weights::pack`].
+pub(crate) type Pack = unsafe fn(&Weights, &Correlation, usize, usize, *mut f32);
+/// [`Job::run`].
+pub(crate) type Correlate = unsafe fn(&Job, *mut f32);
+/// [`weights::run`].
+pub(crate) type SumWeights =
+    unsafe fn(&Conv2d, usize, *const f32, *const f32, *mut f32, Range<usize>, Write, *mut f32);
+
+/// The four large functions of an instruction set, compiled with its features: `$unit` for words, `$numbers` for numbers.
+macro_rules! large {
+    ($numbers:ty, $unit:ty, $features:literal) => {
+        #[target_feature(enable = $features)]
+        unsafe fn product(gemm: &crate::Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { crate::simd::gemm::run::<$unit>(gemm, a, b, c, scratch) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn pack(
+            weights: &crate::simd::correlation::Weights,
+            shape: &crate::blocking::Correlation,
+            column: usize,
+            columns: usize,
+            to: *mut f32,
+        ) {
+            // SAFETY: the caller's promise.
+            unsafe { weights.pack::<$unit>(shape, column, columns, to) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn correlate(job: &crate::simd::correlation::Job, scratch: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { job.run::<$unit>(scratch) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn sum_weights(
+            conv: &crate::Conv2d,
+            samples: usize,
+            x: *const f32,
+            dy: *const f32,
+            dw: *mut f32,
+            outputs: std::ops::Range<usize>,
+            write: crate::Write,
+            scratch: *mut f32,
+        ) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                crate::simd::weights::run::<$numbers, $unit>(
+                    conv, samples, x, dy, dw, outputs, write, scratch,
+                )
+            }
+        }
+    };
+}
+use large;
 
 /// Words of so many terms.
 #[inline(always)]
@@ -169,7 +234,7 @@ impl<S: Simd> Products for S {
 
     #[inline(always)]
     unsafe fn gemm(gemm: &Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
-        unsafe { gemm::run::<S>(gemm, a, b, c, scratch) }
+        unsafe { (S::PRODUCT)(gemm, a, b, c, scratch) }
     }
 
     #[inline(always)]
@@ -182,12 +247,12 @@ impl<S: Simd> Products for S {
         columns: usize,
         to: *mut f32,
     ) {
-        unsafe { weights.pack::<S>(shape, column, columns, to) }
+        unsafe { (S::PACK)(weights, shape, column, columns, to) }
     }
 
     #[inline(always)]
     unsafe fn correlate(_conv: &Conv2d, _direction: Direction, job: &Job, scratch: *mut f32) {
-        unsafe { job.run::<S>(scratch) }
+        unsafe { (S::CORRELATE)(job, scratch) }
     }
 
     #[inline(always)]
@@ -201,6 +266,6 @@ impl<S: Simd> Products for S {
         write: Write,
         scratch: *mut f32,
     ) {
-        unsafe { weights::run::<S, S>(conv, samples, x, dy, dw, outputs, write, scratch) }
+        unsafe { (S::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch) }
     }
 }
