@@ -252,8 +252,6 @@ impl Job {
             tail: 0,
             b_tail: 0,
             start: Start::Zero,
-            ahead: std::ptr::null(),
-            ahead_row: 0,
         }
     }
 

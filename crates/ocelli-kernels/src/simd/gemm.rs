@@ -1,11 +1,13 @@
 //! The matrix product, after Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008),
 //! with the packing left out wherever the operands can be read as they stand.
 
+use std::ops::Range;
+
 use super::dots::{self, Dots};
 use super::pack::{copy_rows, pack_panels, pack_rows};
 use super::tile::{self, Start, Tile, panels, widest};
 use super::{Products, Simd, turned, words};
-use crate::blocking::{DEPTH, HEIGHT, WIDTH, aligned, row_step, share};
+use crate::blocking::{DEPTH, HEIGHT, LANES, WIDTH, aligned, row_step, share};
 use crate::scalar::gemm::check;
 use crate::{Gemm, Write};
 
@@ -181,9 +183,9 @@ impl Block {
             while row < height {
                 let rows = share(height - row, most);
                 let mut tile = self.tile::<S>(gemm, top + row);
-                if far && top + row + rows < gemm.m {
-                    tile.ahead = tile.a.wrapping_add(rows * gemm.a[0]);
-                }
+                let next = top + row + rows;
+                let ahead = if far { rows.min(gemm.m - next) } else { 0 };
+                let ahead = Ahead { at: tile.a.wrapping_add(rows * gemm.a[0]), row: gemm.a[0], rows: ahead };
                 if pack_a {
                     (tile.a, tile.a_row, tile.a_step) = (packed_a.wrapping_add(row * depth), 1, rows);
                 } else if copy_a {
@@ -193,7 +195,7 @@ impl Block {
                     (tile.a, tile.a_row) = (packed_a, step);
                 }
                 // SAFETY: the caller's promise; these are rows of the product.
-                unsafe { self.run_panels::<S>(gemm, &tile, rows, packed_b) };
+                unsafe { self.run_panels::<S>(gemm, &tile, rows, &ahead, packed_b) };
                 row += rows;
             }
         }
@@ -204,7 +206,14 @@ impl Block {
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn run_panels<S: Simd>(&self, gemm: &Gemm, tile: &Tile, rows: usize, packed_b: *const f32) {
+    unsafe fn run_panels<S: Simd>(
+        &self,
+        gemm: &Gemm,
+        tile: &Tile,
+        rows: usize,
+        ahead: &Ahead,
+        packed_b: *const f32,
+    ) {
         for panel in panels::<S>(self.width, self.widest) {
             let (b, b_step, b_tail) = if self.pack_b {
                 (
@@ -216,12 +225,16 @@ impl Block {
                 (self.b.wrapping_add(panel.column), gemm.b[0], panel.tail)
             };
             let c = tile.c.wrapping_add(panel.column);
-            // The first panel's sums take long enough.
-            let ahead = if panel.column == 0 { tile.ahead } else { std::ptr::null() };
-            let tile = Tile { b, b_step, c, tail: panel.tail, b_tail, ahead, ..*tile };
+            let tile = Tile { b, b_step, c, tail: panel.tail, b_tail, ..*tile };
+            ahead.fetch::<S>(self.share(panel.column)..self.share(panel.column + panel.vectors * S::LANES));
             // SAFETY: rows and panel lie within the product.
             unsafe { tile::run_rows::<S>(&tile, rows, panel.vectors) };
         }
+    }
+
+    /// The share of the terms that the columns up to one are of all.
+    fn share(&self, column: usize) -> usize {
+        self.depth * column.min(self.width) / self.width / LANES * LANES
     }
 
     /// The tile of the first panel, unpacked, from a row on.
@@ -241,8 +254,25 @@ impl Block {
             tail: 0,
             b_tail: 0,
             start: self.start,
-            ahead: std::ptr::null(),
-            ahead_row: gemm.a[0],
+        }
+    }
+}
+
+/// Rows of A that the next tile takes.
+struct Ahead {
+    at: *const f32,
+    row: usize,
+    rows: usize,
+}
+
+impl Ahead {
+    /// Has some of their terms fetched while a panel is computed.
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, terms: Range<usize>) {
+        for row in 0..self.rows {
+            for term in terms.clone().step_by(LANES) {
+                S::fetch(self.at.wrapping_add(row * self.row + term));
+            }
         }
     }
 }

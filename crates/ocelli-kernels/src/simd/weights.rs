@@ -245,8 +245,6 @@ impl Part {
             tail: 0,
             b_tail: 0,
             start,
-            ahead: std::ptr::null(),
-            ahead_row: 0,
         }
     }
 }
