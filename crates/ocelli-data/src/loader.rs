@@ -116,6 +116,11 @@ impl Loader {
         self.next += 1;
         Some(result.map(|()| &self.current))
     }
+
+    /// The batch that [`Loader::next_batch`] gave last; an empty one before the first.
+    pub fn current(&self) -> &Batch {
+        &self.current
+    }
 }
 
 /// Makes any batch on demand.

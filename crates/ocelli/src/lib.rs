@@ -21,7 +21,7 @@ pub mod train;
 
 pub use engine::Engine;
 pub use error::Error;
-pub use recipe::{Augmentation, Pixels, Recipe};
+pub use recipe::{Augmentation, ClassWeights, Pixels, Recipe};
 
 /// Version of the JSON that commands print.
 pub const SCHEMA: u32 = 1;

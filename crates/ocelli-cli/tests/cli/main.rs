@@ -9,3 +9,4 @@ mod networks;
 mod results;
 mod streams;
 mod support;
+mod training;

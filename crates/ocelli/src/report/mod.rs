@@ -24,12 +24,15 @@ mod mistakes;
 mod network;
 mod number;
 mod picture;
+mod rates;
 mod scale;
 mod summary;
 
 pub use content::{
     Environment, EpochRow, Filters, HealthRow, LayerHealth, LayerRow, Mistake, Picture, Report, Summary,
 };
+
+pub use rates::render_rates;
 
 use html::{Page, text};
 use sha2::{Digest, Sha256};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocelli_core::Shape;
-use ocelli_data::Splits;
+use ocelli_data::{Preprocess, Splits};
 
 use super::config::{RunConfig, preprocess_for};
 use crate::arch::{Architecture, Wanted};
@@ -98,6 +98,23 @@ impl RunConfig {
         let preprocess = preprocess_for(train, recipe.pixels, fixed)?;
         let network = net.build(preprocess.input_shape(), train.classes().len())?;
         check_fit(&network, &preprocess, &recipe.loss, train.classes().len())?;
+        RunConfig::assemble(data, val, &network, preprocess, recipe, seed)
+    }
+
+    /// A configuration of parts that fit together.
+    ///
+    /// # Errors
+    /// Data at a path that cannot be noted.
+    pub(super) fn assemble(
+        data: &str,
+        val: Option<&str>,
+        network: &Network,
+        preprocess: Preprocess,
+        recipe: Recipe,
+        seed: u64,
+    ) -> Result<RunConfig, Error> {
+        let sizes = recipe.sizes_to(preprocess.size[0]);
+        let recipe = Recipe { sizes, grow_from: None, ..recipe };
         let absolute = |name: &str| -> Result<Option<PathBuf>, Error> {
             match Path::new(name).canonicalize() {
                 _ if name == BUILT_IN => Ok(None),
@@ -119,6 +136,8 @@ impl RunConfig {
             val: val.map(str::to_string),
             net: network.name.clone(),
             seed,
+            pace: Vec::new(),
+            from: None,
             recipe,
             preprocess,
             network: network.to_toml(),
