@@ -204,9 +204,7 @@ fn classes(n: usize) -> String {
     format!("{} class{}", count(n as u64), if n == 1 { "" } else { "es" })
 }
 
-/// Bytes of the images of both splits.
+/// Bytes of the images of both splits that are held in memory. What both hold, such as an archive, counts once at least.
 fn data_bytes(splits: &Splits) -> u64 {
-    let bytes =
-        |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
-    bytes(&splits.train) + bytes(&splits.val)
+    splits.train.memory().max(splits.val.memory())
 }
