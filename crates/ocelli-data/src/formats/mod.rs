@@ -107,6 +107,15 @@ pub struct Splits {
 }
 
 impl Splits {
+    /// Bytes of memory that hold the images of both.
+    pub fn memory(&self) -> u64 {
+        match self.val_is {
+            // Both are images of one set.
+            Validation::HeldOut { .. } => self.train.memory().max(self.val.memory()),
+            _ => self.train.memory() + self.val.memory(),
+        }
+    }
+
     /// Whether a classifier can learn from these images and be measured on them.
     ///
     /// # Errors
