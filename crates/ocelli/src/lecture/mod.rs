@@ -20,7 +20,11 @@ mod finding;
 mod math;
 mod page;
 
+mod filters;
 mod neuron;
+mod pyramids;
+mod steerable;
+mod wavelets;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -34,7 +38,15 @@ pub use finding::{Check, Expected, Figure, Finding, Table};
 pub use page::page;
 
 /// Every experiment, in the lecture's order. Those of a part stand together.
-pub const EXPERIMENTS: &[Experiment] = &[neuron::EXPERIMENT];
+pub const EXPERIMENTS: &[Experiment] = &[
+    // Representations by hand.
+    filters::EXPERIMENT,
+    pyramids::EXPERIMENT,
+    wavelets::EXPERIMENT,
+    steerable::EXPERIMENT,
+    // Units and layers.
+    neuron::EXPERIMENT,
+];
 
 /// The parts of the lecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +197,8 @@ mod tests {
         for experiment in EXPERIMENTS {
             for equation in experiment.equations {
                 let set = math::mathml(equation);
-                assert_eq!(set.matches("<m").count(), set.matches("</m").count(), "{equation}: {set}");
+                let closed = set.matches("</m").count() + set.matches("/>").count();
+                assert_eq!(set.matches("<m").count(), closed, "{equation}: {set}");
                 assert!(!set.contains('\\'), "{equation}: {set}");
             }
         }
