@@ -9,6 +9,8 @@
 //! Tiles stand at even rows and columns of outputs: rows of an image have the same bits by themselves where they begin
 //! at an even row.
 
+use std::ops::Range;
+
 use super::Simd;
 use super::correlation::{Job, Weights};
 use super::gemm;
@@ -66,24 +68,34 @@ pub(crate) unsafe fn pack<S: Simd>(
 unsafe fn transform_filter<S: Simd>(taps: *const f32, points: *mut f32, plane: usize) {
     // SAFETY: the caller's promise.
     unsafe {
-        let half = S::fill(0.5);
-        // Rows of G: (1, 0, 0), (½, ½, ½), (½, −½, ½), (0, 0, 1).
-        let apply = |g: [S::Vector; 3]| {
-            let (outer, inner) = (S::multiply(half, S::add(g[0], g[2])), S::multiply(half, g[1]));
-            [g[0], S::add(outer, inner), S::subtract(outer, inner), g[2]]
-        };
         let mut rows = [[S::zero(); TAPS]; IN];
         for j in 0..TAPS {
-            let column = apply([0, 1, 2].map(|i| S::load(taps.add((i * TAPS + j) * plane))));
+            let mut column = [S::zero(); TAPS];
+            for i in 0..TAPS {
+                column[i] = S::load(taps.add((i * TAPS + j) * plane));
+            }
+            let column = of_filter::<S>(column);
             for i in 0..IN {
                 rows[i][j] = column[i];
             }
         }
-        for (i, row) in rows.iter().enumerate() {
-            for (j, value) in apply(*row).into_iter().enumerate() {
-                S::store(points.add((i * IN + j) * plane), value);
+        for i in 0..IN {
+            let row = of_filter::<S>(rows[i]);
+            for j in 0..IN {
+                S::store(points.add((i * IN + j) * plane), row[j]);
             }
         }
+    }
+}
+
+/// G g, with rows (1, 0, 0), (½, ½, ½), (½, −½, ½), (0, 0, 1) of G.
+#[inline(always)]
+unsafe fn of_filter<S: Simd>(g: [S::Vector; TAPS]) -> [S::Vector; IN] {
+    // SAFETY: the CPU has the instruction set.
+    unsafe {
+        let half = S::fill(0.5);
+        let (outer, inner) = (S::multiply(half, S::add(g[0], g[2])), S::multiply(half, g[1]));
+        [g[0], S::add(outer, inner), S::subtract(outer, inner), g[2]]
     }
 }
 
@@ -93,30 +105,22 @@ unsafe fn transform_filter<S: Simd>(taps: *const f32, points: *mut f32, plane: u
 /// As [`Job::run`].
 #[inline(always)]
 pub(crate) unsafe fn run<S: Simd>(job: &Job, scratch: *mut f32) {
-    let (shape, block, at) = (&job.shape, job.shape.columns(), job.shape.winograd());
-    let blocks = (0..shape.outputs).step_by(block).map(|column| (column, block.min(shape.outputs - column)));
+    let (shape, at) = (&job.shape, job.shape.winograd());
+    let block = shape.columns();
+    // No closures around vectors: they would be compiled without the instruction set.
     // SAFETY: the caller's promise; the scratch holds a block of packed weights, and then what tiles take.
     unsafe {
         let zeros = scratch.add(block * POINTS * shape.inputs);
         zeros.write_bytes(0, at.zeros());
         let pass = Pass { job, grid: Grid::of(shape), at, zeros, inputs: zeros.add(at.zeros()) };
-        if job.packed.is_null() {
-            for (column, columns) in blocks {
-                pack::<S>(&job.weights, shape, column, columns, scratch);
-                pass.each_unit(|first, count| {
-                    pass.transform::<S>(first, count);
-                    pass.multiply::<S>(first, count, column, columns, scratch);
-                });
-            }
-            return;
+        if !job.packed.is_null() {
+            return pass.run::<S>(0..shape.outputs, job.packed);
         }
-        pass.each_unit(|first, count| {
-            pass.transform::<S>(first, count);
-            for (column, columns) in blocks.clone() {
-                let packed = job.packed.add(column / LANES * job.packed_column);
-                pass.multiply::<S>(first, count, column, columns, packed);
-            }
-        });
+        for column in (0..shape.outputs).step_by(block) {
+            let columns = column..shape.outputs.min(column + block);
+            pack::<S>(&job.weights, shape, column, columns.len(), scratch);
+            pass.run::<S>(columns, scratch);
+        }
     }
 }
 
@@ -179,29 +183,36 @@ pub(crate) unsafe fn transform_inputs<S: Simd>(
     to: *mut f32,
     plane: usize,
 ) {
-    // Rows of Bᵀ: (1, 0, −1, 0), (0, 1, 1, 0), (0, −1, 1, 0), (0, 1, 0, −1).
     for at in (0..channels).step_by(S::LANES) {
         let lanes = S::LANES.min(channels - at);
         // SAFETY: the caller's promise.
         unsafe {
-            let apply = |d: [S::Vector; IN]| {
-                let [first, last] = [S::subtract(d[0], d[2]), S::subtract(d[1], d[3])];
-                [first, S::add(d[1], d[2]), S::subtract(d[2], d[1]), last]
-            };
             let mut rows = [[S::zero(); IN]; IN];
             for j in 0..IN {
-                let column = apply([0, 1, 2, 3].map(|i| S::load_first(pixels[i * IN + j].add(at), lanes)));
+                let mut column = [S::zero(); IN];
+                for i in 0..IN {
+                    column[i] = S::load_first(pixels[i * IN + j].add(at), lanes);
+                }
+                let column = of_inputs::<S>(column);
                 for i in 0..IN {
                     rows[i][j] = column[i];
                 }
             }
-            for (i, row) in rows.iter().enumerate() {
-                for (j, value) in apply(*row).into_iter().enumerate() {
-                    S::store(to.add((i * IN + j) * plane + at), value);
+            for i in 0..IN {
+                let row = of_inputs::<S>(rows[i]);
+                for j in 0..IN {
+                    S::store(to.add((i * IN + j) * plane + at), row[j]);
                 }
             }
         }
     }
+}
+
+/// Bᵀ d, with rows (1, 0, −1, 0), (0, 1, 1, 0), (0, −1, 1, 0), (0, 1, 0, −1) of Bᵀ.
+#[inline(always)]
+unsafe fn of_inputs<S: Simd>(d: [S::Vector; IN]) -> [S::Vector; IN] {
+    // SAFETY: the CPU has the instruction set.
+    unsafe { [S::subtract(d[0], d[2]), S::add(d[1], d[2]), S::subtract(d[2], d[1]), S::subtract(d[1], d[3])] }
 }
 
 /// A pass over images whose tiles are treated some at a time.
@@ -215,10 +226,23 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn each_unit(&self, mut visit: impl FnMut(usize, usize)) {
-        let tiles = self.grid.tiles(self.job.samples);
+    /// The outputs `columns`, whose packed weights begin with those of the first.
+    ///
+    /// # Safety
+    /// As [`Job::run`].
+    #[inline(always)]
+    unsafe fn run<S: Simd>(&self, columns: Range<usize>, packed: *const f32) {
+        let (tiles, block) = (self.grid.tiles(self.job.samples), self.job.shape.columns());
         for first in (0..tiles).step_by(self.at.tiles) {
-            visit(first, self.at.tiles.min(tiles - first));
+            let count = self.at.tiles.min(tiles - first);
+            // SAFETY: the caller's promise.
+            unsafe {
+                self.transform::<S>(first, count);
+                for column in columns.clone().step_by(block) {
+                    let packed = packed.add((column - columns.start) / LANES * self.job.packed_column);
+                    self.multiply::<S>(first, count, column, block.min(columns.end - column), packed);
+                }
+            }
         }
     }
 
@@ -350,20 +374,29 @@ impl Pass<'_> {
 /// The CPU has the instruction set; `products` is valid for 16 vectors.
 #[inline(always)]
 unsafe fn transform_products<S: Simd>(products: *const f32, plane: usize) -> [[S::Vector; OUT]; OUT] {
-    // Rows of Aᵀ: (1, 1, 1, 0), (0, 1, −1, −1).
     // SAFETY: the caller's promise.
     unsafe {
-        let apply = |m: [S::Vector; IN]| {
-            let [sum, difference] = [S::add(m[1], m[2]), S::subtract(m[1], m[2])];
-            [S::add(m[0], sum), S::subtract(difference, m[3])]
-        };
         let mut rows = [[S::zero(); IN]; OUT];
         for j in 0..IN {
-            let column = apply([0, 1, 2, 3].map(|i| S::load(products.add((i * IN + j) * plane))));
+            let mut column = [S::zero(); IN];
+            for i in 0..IN {
+                column[i] = S::load(products.add((i * IN + j) * plane));
+            }
+            let column = of_products::<S>(column);
             for i in 0..OUT {
                 rows[i][j] = column[i];
             }
         }
-        rows.map(apply)
+        [of_products::<S>(rows[0]), of_products::<S>(rows[1])]
+    }
+}
+
+/// Aᵀ m, with rows (1, 1, 1, 0), (0, 1, −1, −1) of Aᵀ.
+#[inline(always)]
+unsafe fn of_products<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
+    // SAFETY: the CPU has the instruction set.
+    unsafe {
+        let [sum, difference] = [S::add(m[1], m[2]), S::subtract(m[1], m[2])];
+        [S::add(m[0], sum), S::subtract(difference, m[3])]
     }
 }

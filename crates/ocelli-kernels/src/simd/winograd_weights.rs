@@ -207,24 +207,31 @@ unsafe fn transform_gradients<S: Simd>(
     to: *mut f32,
     plane: usize,
 ) {
-    // Rows of A: (1, 0), (1, 1), (1, −1), (0, −1).
     for at in (0..channels).step_by(S::LANES) {
         let lanes = S::LANES.min(channels - at);
         // SAFETY: the caller's promise.
         unsafe {
-            let apply = |d: [S::Vector; 2]| {
-                let minus = S::subtract(S::zero(), d[1]);
-                [d[0], S::add(d[0], d[1]), S::subtract(d[0], d[1]), minus]
-            };
-            let [a, b, c, d] = pixels.map(|pixel| S::load_first(pixel.add(at), lanes));
-            let (left, right) = (apply([a, c]), apply([b, d]));
+            let mut pixel = [S::zero(); 4];
+            for i in 0..4 {
+                pixel[i] = S::load_first(pixels[i].add(at), lanes);
+            }
+            let left = of_gradients::<S>([pixel[0], pixel[2]]);
+            let right = of_gradients::<S>([pixel[1], pixel[3]]);
             for i in 0..IN {
-                for (j, value) in apply([left[i], right[i]]).into_iter().enumerate() {
-                    S::store(to.add((i * IN + j) * plane + at), value);
+                let row = of_gradients::<S>([left[i], right[i]]);
+                for j in 0..IN {
+                    S::store(to.add((i * IN + j) * plane + at), row[j]);
                 }
             }
         }
     }
+}
+
+/// A δ, with rows (1, 0), (1, 1), (1, −1), (0, −1) of A.
+#[inline(always)]
+unsafe fn of_gradients<S: Simd>(d: [S::Vector; 2]) -> [S::Vector; IN] {
+    // SAFETY: the CPU has the instruction set.
+    unsafe { [d[0], S::add(d[0], d[1]), S::subtract(d[0], d[1]), S::subtract(S::zero(), d[1])] }
 }
 
 /// Gᵀ s G for a vector of input channels, whose points are `plane` apart.
@@ -233,22 +240,31 @@ unsafe fn transform_gradients<S: Simd>(
 /// The CPU has the instruction set; `sums` is valid for 16 vectors.
 #[inline(always)]
 unsafe fn transform_sums<S: Simd>(sums: *const f32, plane: usize) -> [[S::Vector; TAPS]; TAPS] {
-    // Rows of Gᵀ: (1, ½, ½, 0), (0, ½, −½, 0), (0, ½, ½, 1).
     // SAFETY: the caller's promise.
     unsafe {
-        let half = S::fill(0.5);
-        let apply = |s: [S::Vector; IN]| {
-            let both = S::multiply(half, S::add(s[1], s[2]));
-            let difference = S::multiply(half, S::subtract(s[1], s[2]));
-            [S::add(s[0], both), difference, S::add(both, s[3])]
-        };
         let mut rows = [[S::zero(); IN]; TAPS];
         for j in 0..IN {
-            let column = apply([0, 1, 2, 3].map(|i| S::load(sums.add((i * IN + j) * plane))));
+            let mut column = [S::zero(); IN];
+            for i in 0..IN {
+                column[i] = S::load(sums.add((i * IN + j) * plane));
+            }
+            let column = of_sums::<S>(column);
             for i in 0..TAPS {
                 rows[i][j] = column[i];
             }
         }
-        rows.map(apply)
+        [of_sums::<S>(rows[0]), of_sums::<S>(rows[1]), of_sums::<S>(rows[2])]
+    }
+}
+
+/// Gᵀ s, with rows (1, ½, ½, 0), (0, ½, −½, 0), (0, ½, ½, 1) of Gᵀ.
+#[inline(always)]
+unsafe fn of_sums<S: Simd>(s: [S::Vector; IN]) -> [S::Vector; TAPS] {
+    // SAFETY: the CPU has the instruction set.
+    unsafe {
+        let half = S::fill(0.5);
+        let both = S::multiply(half, S::add(s[1], s[2]));
+        let difference = S::multiply(half, S::subtract(s[1], s[2]));
+        [S::add(s[0], both), difference, S::add(both, s[3])]
     }
 }
