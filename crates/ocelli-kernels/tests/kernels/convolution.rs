@@ -108,17 +108,17 @@ fn typical() -> Vec<Conv2d> {
 
 #[test]
 fn random_forward_convolutions_agree_with_seven_loops() {
-    for_seeds!(150, random_forward);
+    for_seeds!(500, random_forward);
 }
 
 #[test]
 fn random_gradients_of_the_input_agree_with_seven_loops() {
-    for_seeds!(150, random_backward_input);
+    for_seeds!(500, random_backward_input);
 }
 
 #[test]
 fn random_gradients_of_the_weights_agree_with_seven_loops() {
-    for_seeds!(150, random_backward_weights);
+    for_seeds!(500, random_backward_weights);
 }
 
 #[test]
