@@ -44,6 +44,8 @@ Exit codes: 0 done, 1 a check failed, 2 usage, 3 bad data or model, 4 disk, 5 di
 pub(crate) enum Verb {
     /// Train a network, or go on with a run
     Train(Box<crate::train::Args>),
+    /// Show what a data set holds, and check its pictures
+    Data(crate::data::Args),
     /// Measure a model on labelled images
     Eval(crate::eval::Args),
     /// Tell what pictures show

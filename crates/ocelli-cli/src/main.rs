@@ -6,6 +6,7 @@ mod bug;
 mod check;
 mod completions;
 mod console;
+mod data;
 mod engine;
 mod eval;
 mod failure;
@@ -75,6 +76,7 @@ fn not_text(arguments: impl Iterator<Item = OsString>) -> String {
 fn run(verb: &Verb, console: Console) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Train(args) => train::run(args, console),
+        Verb::Data(args) => data::run(args, console),
         Verb::Eval(args) => eval::run(args, console),
         Verb::Predict(args) => predict::run(args, console),
         Verb::Plan(args) => plan::run(args, console),

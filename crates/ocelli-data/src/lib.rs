@@ -27,6 +27,7 @@
 //! ```
 
 pub mod augment;
+mod cache;
 mod dataset;
 mod decode;
 mod error;
@@ -34,25 +35,29 @@ mod files;
 mod formats;
 mod loader;
 pub mod memory;
+mod open;
+mod parallel;
 mod picture;
 mod preprocess;
 mod resize;
 mod sampler;
+mod screen;
 mod split;
 mod summary;
 
 pub use augment::{Augment, Augmenter, Elastic};
+pub use cache::CacheLimit;
 pub use dataset::{Dataset, Look, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
 pub use decode::{MOST_PIXELS, decode, decode_bytes};
 pub use error::{DataError, ErrorKind};
-pub use formats::{
-    FORMATS, Format, OpenOptions, Parts, Splits, Validation, idx, open, open_parts, open_parts_in,
-};
+pub use formats::{FORMATS, Format, Parts, idx, open_parts, open_parts_in};
 pub use loader::{Batch, Loader, LoaderOptions};
+pub use open::{CachePlan, Found, OpenOptions, Splits, Validation, open};
 pub use picture::Picture;
 pub use preprocess::{Normalise, Preprocess, Preprocessor};
 pub use resize::resize;
 pub use sampler::{Epoch, Sampler};
+pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes};
 pub use split::hold_out;
 pub use summary::{SetSummary, Summary};
 

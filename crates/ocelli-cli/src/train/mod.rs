@@ -12,7 +12,7 @@ use std::time::Duration;
 use ocelli::Error;
 use ocelli::io::Checkpoint;
 use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
-use ocelli_data::{OpenOptions, Splits};
+use ocelli_data::{CachePlan, OpenOptions, Splits};
 use serde::Serialize;
 
 pub(crate) use args::Args;
@@ -25,7 +25,7 @@ use crate::interrupt;
 use crate::network::naming_those_that_fit;
 use crate::output::{print, print_json};
 use crate::progress::Progress;
-use crate::text::{bytes, count, duration, percent, quoted};
+use crate::text::{bytes, count, counted, duration, percent, quoted};
 
 /// Trains.
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
@@ -78,17 +78,22 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
     asked.as_ref().map(recipe).transpose()?;
     let engine = engine(args.run.threads)?;
-    let splits = open(Path::new(data), args.network.val.as_deref().map(Path::new), seed, console)?;
+    let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
+    let mut splits = open(Path::new(data), &options, console)?;
     let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
     let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
-    let config = RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)
-        .map_err(|e| naming_those_that_fit(e, &net, input, classes))?;
-    let found = Found::new(&config, &splits, &engine)?;
+    let mut config =
+        RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)
+            .map_err(|e| naming_those_that_fit(e, &net, input, classes))?;
+    config.set_source(&options)?;
+    let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
+    let found = Found::new(&config, &splits, cache, &engine)?;
     found.warn(console);
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
     }
     found.tell(console);
+    keep_decoded(&mut splits, cache, console)?;
     let (folder, made) = run_folder(args.run.out.as_deref(), &splits.name)?;
     console.fact("run", folder.path().display());
     let out = folder.clone();
@@ -121,8 +126,10 @@ fn resume(args: &Args, run: &Path, console: Console) -> Result<ExitCode, Failure
         config.commands.push(command());
     }
     let engine = engine(args.run.threads)?;
-    let splits = open(config.data_spec(), config.val_spec(), config.seed, console)?;
-    Found::new(&config, &splits, &engine)?.tell(console);
+    let mut splits = open(config.data_spec(), &config.open_options(), console)?;
+    let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
+    Found::new(&config, &splits, cache, &engine)?.tell(console);
+    keep_decoded(&mut splits, cache, console)?;
     console.fact("run", folder.path().display());
     let (mut trainer, warnings) = Trainer::resume(config, splits, &engine, folder)?;
     warnings.into_iter().for_each(|warning| console.warn(warning));
@@ -145,14 +152,21 @@ fn if_it_can_go_on(failure: Failure, run: &Path) -> Failure {
 }
 
 /// Opens the data, and says so first: large ones take a moment.
-fn open(data: &Path, val: Option<&Path>, seed: u64, console: Console) -> Result<Splits, Failure> {
+fn open(data: &Path, options: &OpenOptions, console: Console) -> Result<Splits, Failure> {
     console.fact("reading", data.display());
-    let splits = ocelli_data::open(
-        data,
-        &OpenOptions { seed, val: val.map(Path::to_path_buf), ..OpenOptions::default() },
-    )?;
+    let splits = ocelli_data::open(data, options)?;
     splits.check()?;
     Ok(splits)
+}
+
+/// Decodes the pictures that are to be kept in memory.
+fn keep_decoded(splits: &mut Splits, cache: CachePlan, console: Console) -> Result<(), Failure> {
+    if cache.bytes > 0 {
+        let pictures = counted(cache.images.iter().sum(), "picture");
+        console.fact("decoding", format!("{pictures} into {} of memory", bytes(cache.bytes)));
+        splits.keep_decoded(&cache)?;
+    }
+    Ok(())
 }
 
 fn name_of(net: &NetSpec) -> String {
@@ -183,6 +197,14 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
     };
     let trained = trainer.run(&mut control);
     progress.end();
+    let replaced = trainer.replaced();
+    if replaced.count > 0 {
+        let pictures = counted(replaced.count, "picture");
+        console.warn(format!(
+            "{pictures} could not be decoded and were replaced by others of their class, such as {}",
+            replaced.first[0]
+        ));
+    }
     trained?;
     let outcome = trainer.finish()?;
     result(args, &outcome)?;

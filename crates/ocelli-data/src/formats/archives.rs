@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::class_list::ClassList;
 use super::layout::{Layout, Reading, assemble};
-use super::{Format, Parts, Role, title};
+use super::{Format, Parts, Role, title, webdataset};
 use crate::DataError;
 use crate::files::{Files, is_picture};
 
@@ -34,18 +34,37 @@ fn recognises(path: &Path) -> bool {
 fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     let list = ClassList::beside(folder)?;
-    let mut layouts = Vec::new();
-    if path.is_dir() {
-        for (role, archives) in Shards::in_folder(path)? {
-            let files = Files::in_archives(&archives, is_picture)?;
-            layouts
-                .push(Layout::of(files, &Reading { unwrap: true, role: Some(role), list: list.as_ref() })?);
-        }
-    } else {
-        let files = Files::in_archives(&[path.to_owned()], is_picture)?;
-        layouts.push(Layout::of(files, &Reading { unwrap: true, role: None, list: list.as_ref() })?);
+    let shards = match path.is_dir() {
+        true => Shards::in_folder(path)?.into_iter().map(|(role, archives)| (Some(role), archives)).collect(),
+        false => vec![(None, vec![path.to_owned()])],
+    };
+    let wanted = |name: &[u8]| is_picture(name) || webdataset::is_label(name);
+    let mut origins = Vec::new();
+    for (role, archives) in shards {
+        origins.push((role, Files::in_archives(&archives, wanted)?));
     }
+    if origins.iter().any(|(_, files)| webdataset::has_labels(files)) {
+        return samples(path, origins, list.as_ref());
+    }
+    let layout = |(role, files)| Layout::of(files, &Reading { unwrap: true, role, list: list.as_ref() });
+    let layouts = origins.into_iter().map(layout).collect::<Result<Vec<_>, _>>()?;
     assemble(title(path), &path.display().to_string(), &layouts, list.as_ref())
+}
+
+/// Archives in the manner of WebDataset.
+fn samples(
+    path: &Path,
+    origins: Vec<(Option<Role>, Files)>,
+    list: Option<&ClassList>,
+) -> Result<Parts, DataError> {
+    let mut sets = Role::ALL.map(|_| None);
+    for (role, files) in origins {
+        sets[role.unwrap_or(Role::Train) as usize] = Some(webdataset::samples(files, path, list)?);
+    }
+    // Without a training split, another one stands for all.
+    let train = sets.iter_mut().find_map(Option::take).expect("invariant: what is opened has archives");
+    let [_, val, test] = sets;
+    Ok(Parts { name: title(path), train, val, test, held_out: 0.1, notes: Vec::new() })
 }
 
 /// The name of an archive without its ending.

@@ -115,6 +115,8 @@ impl RunConfig {
             isa: String::new(),
             commands: Vec::new(),
             version: RunConfig::VERSION,
+            root: None,
+            most_unreadable: ocelli_data::MOST_UNREADABLE,
             data: data.to_string(),
             val: val.map(str::to_string),
             net: network.name.clone(),
