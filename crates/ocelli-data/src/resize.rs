@@ -8,6 +8,8 @@
 mod axis;
 mod lines;
 
+use ocelli_kernels::{Vectorised, vectorised};
+
 use crate::Picture;
 use crate::geometry::Window;
 use axis::Axis;
@@ -61,60 +63,83 @@ impl Resizer {
     /// Writes H·W·C numbers to `out`. Panics where `out` has another length than that, or a picture other channels than
     /// 1 to 4.
     pub(crate) fn draw(&mut self, source: &Picture, drawing: &Drawing<'_>, out: &mut [f32]) {
+        let Drawing { window, size: [height, width], .. } = *drawing;
+        self.columns.set(source.width, [window.left, window.width], width, drawing.flip);
+        self.rows.set(source.height, [window.top, window.height], height, false);
+        let resizer = self;
         match source.channels {
-            1 => self.draw_channels::<1>(source, drawing, out),
-            2 => self.draw_channels::<2>(source, drawing, out),
-            3 => self.draw_channels::<3>(source, drawing, out),
-            4 => self.draw_channels::<4>(source, drawing, out),
+            1 => vectorised(Draw::<1> { resizer, source, drawing, out }),
+            2 => vectorised(Draw::<2> { resizer, source, drawing, out }),
+            3 => vectorised(Draw::<3> { resizer, source, drawing, out }),
+            4 => vectorised(Draw::<4> { resizer, source, drawing, out }),
             channels => panic!("pictures have 1 to 4 channels, not {channels}"),
         }
     }
+}
 
-    fn draw_channels<const C: usize>(&mut self, source: &Picture, drawing: &Drawing<'_>, out: &mut [f32]) {
-        let Drawing { window, size: [height, width], pad, .. } = *drawing;
+/// Drawing a picture of C channels, for which columns and rows are set.
+struct Draw<'a, const C: usize> {
+    resizer: &'a mut Resizer,
+    source: &'a Picture,
+    drawing: &'a Drawing<'a>,
+    out: &'a mut [f32],
+}
+
+impl<const C: usize> Vectorised for Draw<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Draw { resizer: Resizer { columns, rows, averaged }, source, drawing, out } = self;
+        let Drawing { size: [height, width], pad, lines, .. } = *drawing;
         let full = width + 2 * pad;
         let (pixels, _) = out.as_chunks_mut::<C>();
         assert_eq!(pixels.len(), (height + 2 * pad) * full, "the length of an input");
-        self.columns.set(source.width, [window.left, window.width], width, drawing.flip);
-        self.rows.set(source.height, [window.top, window.height], height, false);
-        let pattern = Pattern::new(drawing.lines);
-        if pad == 0 && self.columns.is_identity() && self.rows.is_identity() {
+        let pattern = Pattern::new(lines);
+        if pad == 0 && columns.is_identity() && rows.is_identity() {
             return pattern.of_bytes(&source.pixels, pixels.as_flattened_mut());
         }
-        let (inside, rows) = (self.columns.inside(), self.rows.inside());
-        if inside.len() < full || rows.len() < height + 2 * pad {
-            let background = f32::from(drawing.background);
-            pixels.fill(std::array::from_fn(|c| drawing.lines[c].at(background)));
+        let background = std::array::from_fn(|c| lines[c].at(f32::from(drawing.background)));
+        let inside = columns.inside();
+        // Some numbers more than are reached, so that pixels can be read four numbers at a time.
+        averaged.resize(columns.reach().len() * C + 4, 0.0);
+        for (y, out) in pixels.chunks_exact_mut(full).enumerate() {
+            let row = y.checked_sub(pad).filter(|y| rows.inside().contains(y) && !inside.is_empty());
+            let Some(row) = row else {
+                out.fill(background);
+                continue;
+            };
+            let (left, out) = out.split_at_mut(pad + inside.start);
+            let (out, right) = out.split_at_mut(inside.len());
+            left.fill(background);
+            right.fill(background);
+            draw_row(columns, rows, source, row, &pattern, averaged, out);
         }
-        let lines = pixels.chunks_exact_mut(full).skip(pad + rows.start);
-        for (row, out) in rows.zip(lines) {
-            self.draw_row(source, row, &pattern, &mut out[pad + inside.start..][..inside.len()]);
-        }
-    }
-
-    /// Draws the pixels of one output row that lie within the picture.
-    fn draw_row<const C: usize>(
-        &mut self,
-        source: &Picture,
-        row: usize,
-        pattern: &Pattern,
-        out: &mut [[f32; C]],
-    ) {
-        let reach = self.columns.reach();
-        let first = self.rows.start(row);
-        let part =
-            |k: usize| &source.pixels[((first + k) * source.width + reach.start) * C..][..reach.len() * C];
-        if self.rows.copies() && self.columns.copies_in_order() {
-            return pattern.of_bytes(part(0), out.as_flattened_mut());
-        }
-        // A few numbers more, so that pixels can be read four numbers at a time.
-        self.averaged.resize(reach.len() * C + 4, 0.0);
-        add_rows(self.rows.weights(row), part, &mut self.averaged[..reach.len() * C]);
-        self.columns.average(&self.averaged, pattern, out);
     }
 }
 
+/// Draws the pixels of one output row that lie within the picture.
+#[inline(always)]
+fn draw_row<const C: usize>(
+    columns: &Axis,
+    rows: &Axis,
+    source: &Picture,
+    row: usize,
+    pattern: &Pattern,
+    averaged: &mut [f32],
+    out: &mut [[f32; C]],
+) {
+    let (reach, first) = (columns.reach(), rows.start(row));
+    let part = |k: usize| &source.pixels[((first + k) * source.width + reach.start) * C..][..reach.len() * C];
+    if rows.copies() && columns.copies_in_order() {
+        return pattern.of_bytes(part(0), out.as_flattened_mut());
+    }
+    add_rows(rows.weights(row), part, &mut averaged[..reach.len() * C]);
+    columns.average(averaged, pattern, out);
+}
+
 /// The weighted sum of rows of bytes, added in their order.
+#[inline(always)]
 fn add_rows<'a>(weights: &[f32], row: impl Fn(usize) -> &'a [u8], out: &mut [f32]) {
     let (pairs, rest) = weights.as_chunks::<2>();
     for (i, &[u, v]) in pairs.iter().enumerate() {

@@ -50,11 +50,8 @@ mod tests {
     fn bits_are_those_of_one_product_and_one_sum_after_another() {
         let numbers: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.37).sin()).collect();
         let (a, b) = numbers.split_at(500);
-        let want: Vec<u32> = a
-            .iter()
-            .zip(b)
-            .map(|(a, b)| (std::hint::black_box(a * b) + 0.1).to_bits())
-            .collect();
+        let want: Vec<u32> =
+            a.iter().zip(b).map(|(a, b)| (std::hint::black_box(a * b) + 0.1).to_bits()).collect();
         let found: Vec<u32> = vectorised(Products(a, b)).iter().map(|x| x.to_bits()).collect();
         assert_eq!(found, want);
     }

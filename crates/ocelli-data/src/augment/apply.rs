@@ -1,14 +1,14 @@
 //! Varying one picture after another.
 
 use ocelli_kernels::random::Key;
+use ocelli_kernels::{Vectorised, vectorised};
 
 use super::affine::Affine;
 use super::elastic::Field;
 use super::jitter::Jitter;
 use super::policy::Drawn;
-use super::tone::Tone;
-use super::warp::{Framed, Map};
-use super::{Augment, part};
+use super::warp::{Framed, Map, Resample};
+use super::{Augment, jitter, part};
 use crate::geometry::Window;
 use crate::resize::{Drawing, Line, Pattern, Resizer};
 use crate::{Normalise, Picture, Preprocess};
@@ -26,6 +26,32 @@ pub(crate) struct Augmenter {
     framed: Framed,
     /// A picture scaled down before it is moved, or what a change of tone needs.
     copy: Vec<f32>,
+}
+
+/// What is done to values once they are in their places.
+struct Recolour<'a, const C: usize> {
+    image: &'a mut [[f32; C]],
+    width: usize,
+    drawn: &'a Drawn,
+    jitter: Option<jitter::Drawn>,
+    lines: &'a [Line],
+    copy: &'a mut Vec<f32>,
+}
+
+impl<const C: usize> Vectorised for Recolour<'_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Recolour { image, width, drawn, jitter, lines, copy } = self;
+        for tone in drawn.tones() {
+            tone.apply(image, width, copy);
+        }
+        match jitter {
+            Some(jitter) => jitter.apply(image, lines),
+            None => Pattern::new(lines).in_place(image.as_flattened_mut()),
+        }
+    }
 }
 
 /// A window is scaled down before pixels are moved where it has more than this of the output's size: bilinear interpolation
@@ -71,15 +97,15 @@ impl Augmenter {
             policy.draw(self.spec.size, &mut key.derive(part::POLICY).stream())
         });
         let lines = self.shifted_lines::<C>(key);
-        let has_tones = self.augment.jitter != Jitter::NONE || drawn.tones().next().is_some();
+        let jitter = (self.augment.jitter != Jitter::NONE)
+            .then(|| self.augment.jitter.draw(&mut key.derive(part::JITTER).stream()));
+        let has_tones = jitter.is_some() || drawn.tones().next().is_some();
         let first = if has_tones { &SAME[..C] } else { &lines[..] };
         self.place(picture, &drawn, key, first, out);
         let (pixels, _) = out.as_chunks_mut::<C>();
-        drawn.tones().for_each(|tone: Tone| tone.apply(pixels, width, &mut self.copy));
-        if self.augment.jitter != Jitter::NONE {
-            self.augment.jitter.draw(&mut key.derive(part::JITTER).stream()).apply(pixels, &lines);
-        } else if has_tones {
-            Pattern::new(&lines).in_place(pixels.as_flattened_mut());
+        if has_tones {
+            let copy = &mut self.copy;
+            vectorised(Recolour { image: pixels, width, drawn: &drawn, jitter, lines: &lines, copy });
         }
         if let Some(erase) = &self.augment.erase {
             let blank = std::array::from_fn(|c| self.blank[c]);
@@ -119,10 +145,7 @@ impl Augmenter {
         let (window, flip) = self.frame(picture, window, flip);
         let displacement = self.elastic.as_ref();
         let map = Map { affine, displacement, window, inner: size, flip, height, width };
-        map.resample(&self.framed, out);
-        if lines != &SAME[..lines.len()] {
-            Pattern::new(lines).in_place(out);
-        }
+        vectorised(Resample { map: &map, source: &self.framed, lines, out });
     }
 
     /// Puts the picture into the frame that is resampled, and says which part of that to take, and whether mirrored.

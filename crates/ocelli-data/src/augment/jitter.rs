@@ -62,6 +62,7 @@ pub(super) struct Drawn {
 
 impl Drawn {
     /// Changes an image of values from 0 to 255, then draws each channel's line.
+    #[inline(always)]
     pub(super) fn apply<const C: usize>(&self, image: &mut [[f32; C]], lines: &[Line]) {
         let offset = (self.brightness * (1.0 - self.contrast)) as f32 * mean_grey(image);
         let matrix = self.matrix();
@@ -105,6 +106,7 @@ impl Drawn {
 }
 
 /// The mean luma of an image, added in a fixed order.
+#[inline(always)]
 pub(super) fn mean_grey<const C: usize>(image: &[[f32; C]]) -> f32 {
     const LANES: usize = 12;
     let mut sums = [0f64; LANES];

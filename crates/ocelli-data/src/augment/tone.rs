@@ -28,6 +28,7 @@ pub(super) type Copy = Vec<f32>;
 
 impl Tone {
     /// Changes `image`, whose rows have `width` pixels. Values stay from 0 to 255.
+    #[inline(always)]
     pub(super) fn apply<const C: usize>(self, image: &mut [[f32; C]], width: usize, copy: &mut Copy) {
         match self {
             Tone::Brightness(factor) => each(image, |v| v * factor),
@@ -49,16 +50,19 @@ impl Tone {
 }
 
 /// The nearest of 256 values.
+#[inline(always)]
 fn byte(value: f32) -> u8 {
     (value + 0.5) as u8
 }
 
+#[inline(always)]
 fn each<const C: usize>(image: &mut [[f32; C]], new: impl Fn(f32) -> f32) {
     for value in image.as_flattened_mut() {
         *value = new(*value).clamp(0.0, 255.0);
     }
 }
 
+#[inline(always)]
 fn colour<const C: usize>(image: &mut [[f32; C]], factor: f32) {
     if C != 3 {
         return;
@@ -71,6 +75,7 @@ fn colour<const C: usize>(image: &mut [[f32; C]], factor: f32) {
     }
 }
 
+#[inline(always)]
 fn sharpness<const C: usize>(image: &mut [[f32; C]], width: usize, factor: f32, copy: &mut Copy) {
     let height = image.len() / width;
     copy.clear();
@@ -87,6 +92,7 @@ fn sharpness<const C: usize>(image: &mut [[f32; C]], width: usize, factor: f32, 
     }
 }
 
+#[inline(always)]
 fn auto_contrast<const C: usize>(image: &mut [[f32; C]]) {
     for c in 0..C {
         let (least, most) =
@@ -100,6 +106,7 @@ fn auto_contrast<const C: usize>(image: &mut [[f32; C]]) {
 }
 
 /// As Pillow's: a value becomes the share of pixels below it, and half of its own.
+#[inline(always)]
 fn equalize<const C: usize>(image: &mut [[f32; C]]) {
     for c in 0..C {
         let mut counts = [0u32; 256];

@@ -1,8 +1,11 @@
 //! One bilinear resampling from a picture to an output of another size.
 
+use ocelli_kernels::Vectorised;
+
 use super::affine::Affine;
 use super::elastic::Field;
 use crate::geometry::Window;
+use crate::resize::{Line, Pattern};
 
 /// A picture in f32 with a frame of one background pixel: coordinates that are cut off at the frame
 /// read background, and no read needs a test.
@@ -25,7 +28,8 @@ impl Framed {
         (self.height, self.width, self.channels) = (height, width, channels);
         let row = (width + 2) * channels;
         self.values.clear();
-        self.values.resize((height + 2) * row, f32::from(background));
+        // A few numbers more, so that the last pixel can be read four numbers at a time.
+        self.values.resize((height + 2) * row + 4, f32::from(background));
         let rows = self.values.chunks_exact_mut(row).skip(1);
         for (out, source) in rows.zip(pixels.chunks_exact(width * channels)) {
             for (out, &value) in out[channels..].iter_mut().zip(source) {
@@ -34,21 +38,54 @@ impl Framed {
         }
     }
 
-    /// The value between four pixels, at (x, y) from the middle of the picture's first pixel.
+    /// Where the pixels around each (x, y), from the middle of the picture's first pixel, stand in the values; leaves how far
+    /// between them it is.
     #[inline(always)]
-    fn sample<const C: usize>(&self, x: f32, y: f32) -> [f32; C] {
-        let x = x.clamp(-1.0, self.width as f32) + 1.0;
-        let y = y.clamp(-1.0, self.height as f32) + 1.0;
-        let (left, top) = ((x as usize).min(self.width), (y as usize).min(self.height));
-        let (right_share, bottom_share) = (x - left as f32, y - top as f32);
-        let row = (self.width + 2) * C;
-        let upper = &self.values[top * row + left * C..][..2 * C];
-        let lower = &self.values[(top + 1) * row + left * C..][..2 * C];
-        std::array::from_fn(|c| {
-            let u = upper[c] + right_share * (upper[C + c] - upper[c]);
-            let l = lower[c] + right_share * (lower[C + c] - lower[c]);
-            u + bottom_share * (l - u)
-        })
+    fn around<const C: usize>(&self, x: &mut [f32; BLOCK], y: &mut [f32; BLOCK]) -> [u32; BLOCK] {
+        let (width, height) = (self.width as i32, self.height as i32);
+        let mut places = [0; BLOCK];
+        for i in 0..BLOCK {
+            let (u, v) = (x[i].clamp(-1.0, width as f32) + 1.0, y[i].clamp(-1.0, height as f32) + 1.0);
+            let (left, top) = ((u as i32).min(width), (v as i32).min(height));
+            (x[i], y[i]) = (u - left as f32, v - top as f32);
+            places[i] = ((top * (width + 2) + left) * C as i32) as u32;
+        }
+        places
+    }
+
+    /// The value between four pixels: four numbers at a time, of which C count.
+    #[inline(always)]
+    fn between<const C: usize>(&self, from: u32, right_share: f32, bottom_share: f32) -> [f32; C] {
+        let across = |from: usize| -> [f32; 4] {
+            let four = &self.values[from..][..C + 4];
+            std::array::from_fn(|i| four[i] + right_share * (four[C + i] - four[i]))
+        };
+        let upper = across(from as usize);
+        let lower = across(from as usize + (self.width + 2) * C);
+        std::array::from_fn(|i| upper[i] + bottom_share * (lower[i] - upper[i]))
+    }
+}
+
+/// Writing an output's pixels as a map says, and then what each channel's line makes of them.
+pub(super) struct Resample<'a> {
+    pub(super) map: &'a Map<'a>,
+    pub(super) source: &'a Framed,
+    pub(super) lines: &'a [Line],
+    pub(super) out: &'a mut [f32],
+}
+
+impl Vectorised for Resample<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Resample { map, source, lines, out } = self;
+        match source.channels {
+            1 => map.resample::<1>(source, out),
+            3 => map.resample::<3>(source, out),
+            channels => panic!("pictures have 1 or 3 channels, not {channels}"),
+        }
+        Pattern::new(lines).in_place(out);
     }
 }
 
@@ -70,15 +107,8 @@ pub(super) struct Map<'a> {
 
 impl Map<'_> {
     /// Writes every output pixel, H·W·C; the middles of window and output coincide.
-    pub(super) fn resample(&self, source: &Framed, out: &mut [f32]) {
-        match source.channels {
-            1 => self.resample_channels::<1>(source, out),
-            3 => self.resample_channels::<3>(source, out),
-            channels => panic!("pictures have 1 or 3 channels, not {channels}"),
-        }
-    }
-
-    fn resample_channels<const C: usize>(&self, source: &Framed, out: &mut [f32]) {
+    #[inline(always)]
+    fn resample<const C: usize>(&self, source: &Framed, out: &mut [f32]) {
         let [[xx, _], [yx, _]] = self.affine.matrix;
         let Window { left, top, width, height } = self.window;
         let mirror = if self.flip { -1.0 } else { 1.0 };
@@ -90,23 +120,27 @@ impl Map<'_> {
                 (across * x + left + width / 2.0 - 0.5, down * y + top + height / 2.0 - 0.5);
             let (first_x, first_y) = (first_x as f32, first_y as f32);
             let (step_x, step_y) = ((across * xx) as f32, (down * yx) as f32);
-            let at = |column: usize| (first_x + column as f32 * step_x, first_y + column as f32 * step_y);
+            let displacement = self.displacement.map(|field| field.row(row, self.width));
             let (out, _) = out.as_chunks_mut::<C>();
-            match self.displacement.map(|field| field.row(row, self.width)) {
-                None => {
-                    for (column, out) in out.iter_mut().enumerate() {
-                        let (x, y) = at(column);
-                        *out = source.sample(x, y);
-                    }
+            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+                let column = |i: usize| (block * BLOCK + i) as i32 as f32;
+                let mut x: [f32; BLOCK] = std::array::from_fn(|i| first_x + column(i) * step_x);
+                let mut y: [f32; BLOCK] = std::array::from_fn(|i| first_y + column(i) * step_y);
+                if let Some((dx, dy)) = displacement {
+                    let add = |to: &mut [f32], scale: f64, d: &[f32]| {
+                        to.iter_mut().zip(&d[block * BLOCK..]).for_each(|(to, d)| *to += scale as f32 * d);
+                    };
+                    add(&mut x, across, dx);
+                    add(&mut y, down, dy);
                 }
-                Some((dx, dy)) => {
-                    let (across, down) = (across as f32, down as f32);
-                    for (column, ((out, dx), dy)) in out.iter_mut().zip(dx).zip(dy).enumerate() {
-                        let (x, y) = at(column);
-                        *out = source.sample(x + across * dx, y + down * dy);
-                    }
+                let places = source.around::<C>(&mut x, &mut y);
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = source.between(places[i], x[i], y[i]);
                 }
             }
         }
     }
 }
+
+/// Pixels whose places are computed at once, so that vectors can do it.
+const BLOCK: usize = 32;

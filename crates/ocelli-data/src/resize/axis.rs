@@ -102,33 +102,24 @@ impl Axis {
     }
 
     /// Writes the pixels that lie inside, of a `row` of those that are reached and four numbers more.
+    #[inline(always)]
     pub(super) fn average<const C: usize>(&self, row: &[f32], pattern: &Pattern, out: &mut [[f32; C]]) {
         match self.taps {
-            1 => self.average_taps::<C, 1>(row, pattern, out),
-            2 => self.average_taps::<C, 2>(row, pattern, out),
-            3 => self.average_taps::<C, 3>(row, pattern, out),
-            4 => self.average_taps::<C, 4>(row, pattern, out),
-            5 => self.average_taps::<C, 5>(row, pattern, out),
+            1 => self.average_of(1, row, pattern, out),
+            2 => self.average_of(2, row, pattern, out),
+            3 => self.average_of(3, row, pattern, out),
+            4 => self.average_of(4, row, pattern, out),
+            5 => self.average_of(5, row, pattern, out),
             taps => self.average_of(taps, row, pattern, out),
         }
     }
 
-    /// With a number of terms that the compiler knows. Not inlined, so that its loop has all registers.
-    #[inline(never)]
-    fn average_taps<const C: usize, const T: usize>(
-        &self,
-        row: &[f32],
-        pattern: &Pattern,
-        out: &mut [[f32; C]],
-    ) {
-        self.average_of(T, row, pattern, out);
-    }
-
-    /// Four pixels are written at once: single ones would end between the words that a store writes best.
+    /// Four numbers are computed at a time, whatever C is.
     #[inline(always)]
     fn average_of<const C: usize>(&self, taps: usize, row: &[f32], pattern: &Pattern, out: &mut [[f32; C]]) {
-        let first = self.reach().start as u32;
-        let average = |start: u32, weights: &[f32]| {
+        let (first, (slopes, offsets)) = (self.reach().start as u32, pattern.pixel());
+        for ((out, &start), weights) in out.iter_mut().zip(&self.starts).zip(self.weights.chunks_exact(taps))
+        {
             let from = &row[(start - first) as usize * C..][..(taps - 1) * C + 4];
             let mut sum: [f32; 4] = std::array::from_fn(|i| weights[0] * from[i]);
             for k in 1..taps {
@@ -136,20 +127,8 @@ impl Axis {
                     sum[i] += weights[k] * from[k * C + i];
                 }
             }
-            sum
-        };
-        let (fours, rest) = out.as_chunks_mut::<4>();
-        let (starts, last) = self.starts.as_chunks::<4>();
-        let (weights, others) = self.weights.split_at(starts.len() * 4 * taps);
-        for ((out, starts), weights) in fours.iter_mut().zip(starts).zip(weights.chunks_exact(4 * taps)) {
-            let p = average(starts[0], &weights[..taps]);
-            let q = average(starts[1], &weights[taps..][..taps]);
-            let r = average(starts[2], &weights[2 * taps..][..taps]);
-            let s = average(starts[3], &weights[3 * taps..][..taps]);
-            pattern.of_four(p, q, r, s, out);
-        }
-        for ((out, &start), weights) in rest.iter_mut().zip(last).zip(others.chunks_exact(taps)) {
-            *out = pattern.of_one(average(start, weights));
+            let new: [f32; 4] = std::array::from_fn(|i| sum[i] * slopes[i] + offsets[i]);
+            out.copy_from_slice(&new[..C]);
         }
     }
 }

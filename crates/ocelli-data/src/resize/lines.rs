@@ -18,7 +18,7 @@ impl Line {
     }
 }
 
-/// Numbers that are computed at once: whole pixels of 1, 2, 3 or 4 channels, and whole vectors.
+/// Numbers that are computed at once: whole pixels of 1, 2, 3 or 4 channels, and whole vectors of any length.
 const LANES: usize = 48;
 
 /// The lines of some pixels' channels, one after another.
@@ -38,37 +38,14 @@ impl Pattern {
         }
     }
 
+    /// The lines of one pixel's channels; beyond them those of the next.
     #[inline(always)]
-    pub(super) fn of_one<const C: usize>(&self, p: [f32; 4]) -> [f32; C] {
-        std::array::from_fn(|i| p[i] * self.slopes[i] + self.offsets[i])
-    }
-
-    #[inline(always)]
-    pub(super) fn of_four<const C: usize>(
-        &self,
-        p: [f32; 4],
-        q: [f32; 4],
-        r: [f32; 4],
-        s: [f32; 4],
-        out: &mut [[f32; C]; 4],
-    ) {
-        if C == 3 {
-            let out = out.as_flattened_mut();
-            let a = [p[0], p[1], p[2], q[0]];
-            let b = [q[1], q[2], r[0], r[1]];
-            let c = [r[2], s[0], s[1], s[2]];
-            let a: [f32; 4] = std::array::from_fn(|i| a[i] * self.slopes[i] + self.offsets[i]);
-            let b: [f32; 4] = std::array::from_fn(|i| b[i] * self.slopes[4 + i] + self.offsets[4 + i]);
-            let c: [f32; 4] = std::array::from_fn(|i| c[i] * self.slopes[8 + i] + self.offsets[8 + i]);
-            out[..4].copy_from_slice(&a);
-            out[4..8].copy_from_slice(&b);
-            out[8..12].copy_from_slice(&c);
-        } else {
-            *out = [self.of_one(p), self.of_one(q), self.of_one(r), self.of_one(s)];
-        }
+    pub(super) fn pixel(&self) -> ([f32; 4], [f32; 4]) {
+        (std::array::from_fn(|i| self.slopes[i]), std::array::from_fn(|i| self.offsets[i]))
     }
 
     /// Writes what `values`, which begin with a pixel, become.
+    #[inline(always)]
     pub(crate) fn of_bytes(&self, values: &[u8], out: &mut [f32]) {
         let ((values, rest), (out, last)) = (values.as_chunks::<LANES>(), out.as_chunks_mut::<LANES>());
         for (out, values) in out.iter_mut().zip(values) {
@@ -82,6 +59,7 @@ impl Pattern {
     }
 
     /// Replaces `values`, which begin with a pixel, by what they become.
+    #[inline(always)]
     pub(crate) fn in_place(&self, values: &mut [f32]) {
         let (values, rest) = values.as_chunks_mut::<LANES>();
         for values in values {
