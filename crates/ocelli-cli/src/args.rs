@@ -54,6 +54,8 @@ pub(crate) enum Verb {
     Check(crate::check::Args),
     /// Measure this machine, and networks on it
     Bench(crate::bench::Args),
+    /// Run the lecture: its systems, equations and figures
+    Lecture(crate::lecture::Args),
     /// Print a completion script for a shell
     Completions(crate::completions::Args),
     /// Print the manual page, or write one for each verb

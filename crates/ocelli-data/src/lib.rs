@@ -11,7 +11,7 @@
 //! ```
 //! use ocelli_data::{Loader, LoaderOptions, OpenOptions, Preprocess, Sampler, open};
 //!
-//! let digits = open("digits", &OpenOptions { seed: 1, val: None })?;
+//! let digits = open("digits", &OpenOptions { seed: 1, val: None, ..OpenOptions::default() })?;
 //! let preprocess = Preprocess::fit(&*digits.train)?;
 //! let sampler = Sampler::new(digits.train.len(), 32)?.shuffled(1);
 //! let options = LoaderOptions { threads: 2, epochs: 0..3, ..LoaderOptions::default() };
@@ -28,10 +28,13 @@
 
 pub mod augment;
 mod dataset;
+mod decode;
 mod error;
+mod files;
 mod formats;
 mod geometry;
 mod loader;
+pub mod memory;
 mod picture;
 mod preprocess;
 mod preprocessor;
@@ -41,12 +44,15 @@ mod split;
 mod summary;
 
 pub use augment::{Augment, ColourAxes, ColourShift, Crop, Elastic, Erase, Jitter, Mix, Policy};
-pub use dataset::{Dataset, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
+pub use dataset::{Dataset, Look, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
+pub use decode::{MOST_PIXELS, decode, decode_bytes};
 pub use error::{DataError, ErrorKind};
-pub use formats::{FORMATS, Format, OpenOptions, Parts, Splits, Validation, idx, open, open_parts};
+pub use formats::{
+    FORMATS, Format, OpenOptions, Parts, Splits, Validation, idx, open, open_parts, open_parts_in,
+};
 pub use geometry::{CROP_SHARE, Fit, Place, View};
 pub use loader::{Batch, Loader, LoaderOptions};
-pub use picture::{MOST_PIXELS, Picture, decode, decode_bytes};
+pub use picture::Picture;
 pub use preprocess::{Normalise, Preprocess};
 pub use preprocessor::Preprocessor;
 pub use resize::resize;

@@ -52,28 +52,38 @@ pub enum Normalise {
 /// The most pixels of an input, and the most of each side.
 const MOST_PIXELS: usize = 1 << 26;
 
+/// The most images whose pixels are looked at where that takes decoding.
+const MOST_SAMPLED: usize = 4096;
+
+/// The most pixels of an image that are looked at.
+const MOST_PIXELS_SAMPLED: usize = 1 << 16;
+
 impl Preprocess {
-    /// The size and channels of `dataset`, unpadded, and the mean and standard deviation of its pixels,
-    /// each over all images. A channel that never varies keeps a deviation of 1.
+    /// The size and channels of `dataset`, unpadded, and the mean and standard deviation of its pixels. They are over all
+    /// images, or over 4096 at even distances where images have to be decoded; of large images, over 65,536 pixels at
+    /// even distances. A channel that never varies keeps a deviation of 1.
     ///
     /// # Errors
-    /// Those of reading an image, and [`DataError::Malformed`] for a set without images or with one
-    /// whose channels are not those of the set.
+    /// Those of reading an image, and [`DataError::Malformed`] for a set without images.
     pub fn fit(dataset: &dyn Dataset) -> Result<Preprocess, DataError> {
         let [channels, height, width] = dataset.image_shape();
         let mut moments = vec![Moments::default(); channels];
-        let mut picture = Picture::default();
-        for i in 0..dataset.len() {
+        let (mut picture, mut opaque, mut converted) =
+            (Picture::default(), Picture::default(), Picture::default());
+        let sampled = if dataset.decodes() { MOST_SAMPLED } else { usize::MAX };
+        for i in (0..dataset.len()).step_by(dataset.len().div_ceil(sampled).max(1)) {
             dataset.read(i, &mut picture)?;
-            if picture.channels != channels {
-                return Err(DataError::malformed(
-                    dataset.name_of(i),
-                    format!("{channels} channels, as the data set has"),
-                    format!("{}", picture.channels),
-                    "convert it",
-                ));
+            let mut picture = &picture;
+            if picture.has_opacity() {
+                opaque.lay_over(picture, 0);
+                picture = &opaque;
             }
-            moments.iter_mut().enumerate().for_each(|(c, m)| m.add(&picture.pixels[c..], channels));
+            if picture.channels != channels {
+                converted.convert_from(picture, channels);
+                picture = &converted;
+            }
+            let step = (picture.height * picture.width).div_ceil(MOST_PIXELS_SAMPLED).max(1) * channels;
+            moments.iter_mut().enumerate().for_each(|(c, m)| m.add(&picture.pixels[c..], step));
         }
         if moments.iter().any(|m| m.count == 0) {
             return Err(DataError::malformed("training images", "pixels", "none", "add images"));

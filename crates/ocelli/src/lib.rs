@@ -2,17 +2,20 @@
 //!
 //! The engine stands in [`ocelli_core`], data in [`ocelli_data`]; this crate puts them together: networks by name
 //! ([`arch`]), training ([`train`]), measuring ([`eval`], [`bench`](mod@bench)), prediction ([`predict`]), files ([`io`]) and reports
-//! ([`report`]).
+//! ([`report`]); representations made by hand ([`classical`]), and the experiments of the lecture ([`lecture`]).
 
 pub mod arch;
 mod augmentation;
 pub mod bench;
+pub mod classical;
 pub mod describe;
 mod engine;
 mod error;
 pub mod eval;
+mod figure;
 mod fit;
 pub mod io;
+pub mod lecture;
 pub mod machine;
 pub mod predict;
 mod recipe;

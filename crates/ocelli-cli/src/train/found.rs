@@ -1,14 +1,13 @@
 //! What was found before training: data, network, recipe and memory.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use ocelli::describe::{Description, Subject, describe};
 use ocelli::io::Network;
 use ocelli::train::RunConfig;
 use ocelli::{Augmentation, Engine, Error, SCHEMA};
 use ocelli_core::{Loss, Op};
-use ocelli_data::{Dataset, Splits, Validation, class_counts};
+use ocelli_data::{Splits, Validation, class_counts};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -55,7 +54,7 @@ impl<'a> Found<'a> {
             batch: config.recipe.batch.min(splits.train.len()),
             optimizer: &config.recipe.optimizer,
             threads: engine.threads(),
-            data_bytes: data_bytes(splits),
+            data_bytes: splits.memory(),
         })?;
         Ok(Found { config, splits, engine, network, description })
     }
@@ -218,11 +217,4 @@ fn check_penalties(network: &Network, loss: &Loss) -> Result<(), Error> {
 
 fn classes(n: usize) -> String {
     format!("{} class{}", count(n as u64), if n == 1 { "" } else { "es" })
-}
-
-/// Bytes of the images of both splits.
-fn data_bytes(splits: &Splits) -> u64 {
-    let bytes =
-        |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
-    bytes(&splits.train) + bytes(&splits.val)
 }

@@ -152,7 +152,10 @@ fn if_it_can_go_on(failure: Failure, run: &Path) -> Failure {
 /// Opens the data, and says so first: large ones take a moment.
 fn open(data: &Path, val: Option<&Path>, seed: u64, console: Console) -> Result<Splits, Failure> {
     console.fact("reading", data.display());
-    let splits = ocelli_data::open(data, &OpenOptions { seed, val: val.map(Path::to_path_buf) })?;
+    let splits = ocelli_data::open(
+        data,
+        &OpenOptions { seed, val: val.map(Path::to_path_buf), ..OpenOptions::default() },
+    )?;
     splits.check()?;
     Ok(splits)
 }

@@ -1,7 +1,13 @@
 //! The kinds of data set that can be opened: one file each, and one row of [`FORMATS`].
 
+mod archives;
+mod cifar;
+mod class_list;
 mod digits;
 pub mod idx;
+mod image_folder;
+mod layout;
+mod table;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,12 +26,50 @@ pub struct Format {
     pub holds: &'static str,
     /// Whether a path, which need not exist, is one. Looks at names and first bytes alone.
     pub recognises: fn(&Path) -> bool,
-    /// Opens what `recognises` took.
-    pub open: fn(&Path) -> Result<Parts, DataError>,
+    /// Opens what `recognises` took. Tables of files also take the folder or archive that these are in.
+    pub open: fn(&Path, Option<&Path>) -> Result<Parts, DataError>,
 }
 
 /// Every format; the first that recognises a path opens it.
-pub const FORMATS: &[Format] = &[digits::FORMAT, idx::FORMAT];
+pub const FORMATS: &[Format] = &[
+    digits::FORMAT,
+    idx::FORMAT,
+    cifar::FORMAT,
+    image_folder::FORMAT,
+    archives::FORMAT,
+    table::LIST,
+    table::CSV,
+];
+
+/// What the images of a split are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Train,
+    Val,
+    Test,
+}
+
+impl Role {
+    const ALL: [Role; 3] = [Role::Train, Role::Val, Role::Test];
+
+    /// What a folder or archive of this name holds, if it is called like a split.
+    fn of(name: &[u8]) -> Option<Role> {
+        match name.to_ascii_lowercase().as_slice() {
+            b"train" | b"training" => Some(Role::Train),
+            b"val" | b"valid" | b"validation" | b"dev" => Some(Role::Val),
+            b"test" | b"testing" => Some(Role::Test),
+            _ => None,
+        }
+    }
+}
+
+/// What to call the data at `path`: the name of the folder, or of the file without its ending.
+fn title(path: &Path) -> String {
+    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = if absolute.is_dir() { name } else { name.split('.').next().unwrap_or("").to_owned() };
+    if name.is_empty() { "pictures".to_owned() } else { name }
+}
 
 /// A data set as it was published: with its own test split or without.
 #[derive(Clone)]
@@ -34,16 +78,18 @@ pub struct Parts {
     pub name: String,
     /// The training images, or all images.
     pub train: Arc<dyn Dataset>,
-    /// The test or validation split that it comes with.
+    /// The validation split that it comes with.
+    pub val: Option<Arc<dyn Dataset>>,
+    /// The test split that it comes with.
     pub test: Option<Arc<dyn Dataset>>,
     /// The share to hold out where it has none.
     pub held_out: f64,
 }
 
 impl Parts {
-    /// What a finished network is measured on: the test split, or else all images.
+    /// What a finished network is measured on: the test split, or else the validation split, or else all images.
     pub fn for_evaluation(&self) -> Arc<dyn Dataset> {
-        self.test.clone().unwrap_or_else(|| self.train.clone())
+        self.test.as_ref().or(self.val.as_ref()).unwrap_or(&self.train).clone()
     }
 }
 
@@ -61,6 +107,15 @@ pub struct Splits {
 }
 
 impl Splits {
+    /// Bytes of memory that hold the images of both.
+    pub fn memory(&self) -> u64 {
+        match self.val_is {
+            // Both are images of one set.
+            Validation::HeldOut { .. } => self.train.memory().max(self.val.memory()),
+            _ => self.train.memory() + self.val.memory(),
+        }
+    }
+
     /// Whether a classifier can learn from these images and be measured on them.
     ///
     /// # Errors
@@ -93,7 +148,9 @@ impl Splits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Validation {
-    /// The data set's own test or validation split.
+    /// The data set's own validation split.
+    Val,
+    /// The data set's own test split, where it has no other.
     Test,
     /// Another data set, given beside it.
     Given(PathBuf),
@@ -109,6 +166,7 @@ pub enum Validation {
 impl fmt::Display for Validation {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
+            Validation::Val => write!(f, "its own validation split"),
             Validation::Test => write!(f, "its own test split"),
             Validation::Given(path) => write!(f, "{}", path.display()),
             Validation::HeldOut { share, seed } => {
@@ -126,6 +184,8 @@ pub struct OpenOptions {
     pub seed: u64,
     /// Another data set to validate on. Its test split is taken where it has one.
     pub val: Option<PathBuf>,
+    /// The folder or archive that paths in lists and CSV are relative to, in place of their own folder.
+    pub root: Option<PathBuf>,
 }
 
 /// Opens `spec`, the name of a built-in data set or a path, for training: finds or makes the
@@ -135,20 +195,22 @@ pub struct OpenOptions {
 /// [`DataError`] of kind usage where there is no such data set or `options.val` is the same one, of kind bad data where
 /// its contents are wrong or `options.val` has classes that it lacks, and of kind I/O or memory.
 pub fn open(spec: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, DataError> {
-    let Parts { name, train, test, held_out } = open_parts(spec.as_ref())?;
+    let Parts { name, train, val, test, held_out } = open_parts_in(spec.as_ref(), options.root.as_deref())?;
     if let Some(path) = &options.val {
         if same_source(spec.as_ref(), path) {
             return Err(trained_on(path));
         }
-        let val = match_classes(open_parts(path)?.for_evaluation(), train.classes())?;
+        let val =
+            match_classes(open_parts_in(path, options.root.as_deref())?.for_evaluation(), train.classes())?;
         if same_images(&*train, &*val)? {
             return Err(trained_on(path));
         }
         return Ok(Splits { name, train, val, val_is: Validation::Given(path.clone()) });
     }
-    if let Some(val) = test {
+    let own = val.map(|val| (val, Validation::Val)).or(test.map(|test| (test, Validation::Test)));
+    if let Some((val, val_is)) = own {
         let val = match_classes(val, train.classes())?;
-        return Ok(Splits { name, train, val, val_is: Validation::Test });
+        return Ok(Splits { name, train, val, val_is });
     }
     let (kept, held) = hold_out(&train, held_out, options.seed);
     Ok(Splits {
@@ -164,9 +226,18 @@ pub fn open(spec: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Dat
 /// # Errors
 /// As [`open`].
 pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
+    open_parts_in(spec, None)
+}
+
+/// [`open_parts`] for lists and CSV whose paths are relative to the folder `root`, or lie in the archive `root`, in place of
+/// their own folder.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_parts_in(spec: impl AsRef<Path>, root: Option<&Path>) -> Result<Parts, DataError> {
     let spec = spec.as_ref();
     match FORMATS.iter().find(|format| (format.recognises)(spec)) {
-        Some(format) => (format.open)(spec),
+        Some(format) => (format.open)(spec, root),
         None => Err(refusal(spec)),
     }
 }

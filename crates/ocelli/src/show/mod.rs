@@ -156,7 +156,7 @@ mod tests {
     use crate::{Augmentation, Overrides, Recipe};
 
     fn shown(augmentation: Augmentation, overrides: Overrides) -> ShownBatch {
-        let splits = open("digits", &OpenOptions { seed: 3, val: None }).unwrap();
+        let splits = open("digits", &OpenOptions { seed: 3, ..OpenOptions::default() }).unwrap();
         let recipe = Recipe { batch: 20, augmentation, overrides, ..Recipe::default() };
         let net = NetSpec::new("mlp", Vec::new());
         let config = RunConfig::resolve("digits", None, &net, recipe, 3, &splits).unwrap();
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!((plain.images.len(), plain.images[0].mixed.is_none()), (20, true));
         // Four rows of five images of 8×8 pixels, each fourteen times as large.
         assert_eq!([plain.picture.height, plain.picture.width], [4 * (112 + 9 + 8) + 4, 5 * (112 + 4) + 4]);
-        let splits = open("digits", &OpenOptions { seed: 3, val: None }).unwrap();
+        let splits = open("digits", &OpenOptions { seed: 3, ..OpenOptions::default() }).unwrap();
         let mut first = Picture::default();
         splits.train.read(plain.images[0].index as usize, &mut first).unwrap();
         for (i, &value) in first.pixels.iter().enumerate() {
