@@ -5,6 +5,7 @@
 //! ([`report`]); representations made by hand ([`classical`]), and the experiments of the lecture ([`lecture`]).
 
 pub mod arch;
+mod augmentation;
 pub mod bench;
 pub mod classical;
 pub mod describe;
@@ -19,12 +20,15 @@ pub mod machine;
 pub mod predict;
 mod recipe;
 pub mod report;
+mod show;
 mod suggest;
 pub mod train;
 
+pub use augmentation::{Augmentation, Overrides};
 pub use engine::Engine;
 pub use error::Error;
-pub use recipe::{Augmentation, Pixels, Recipe};
+pub use recipe::{Pixels, Recipe};
+pub use show::{Mixed, ShownBatch, ShownImage};
 
 /// Version of the JSON that commands print.
 pub const SCHEMA: u32 = 1;

@@ -4,6 +4,7 @@ mod args;
 mod found;
 mod recipe;
 mod schedule;
+mod shown;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     // What can be refused without the data is refused before they are read.
     let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
     asked.as_ref().map(recipe).transpose()?;
+    args.run.show_batch.as_deref().map(shown::check_name).transpose()?;
     let engine = engine(args.run.threads)?;
     let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
     let mut splits = open(Path::new(data), &options, console)?;
@@ -89,6 +91,9 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
     let found = Found::new(&config, &splits, cache, &engine)?;
     found.warn(console);
+    if let Some(file) = &args.run.show_batch {
+        return shown::show(file, &config, &splits, args.run.json).map(|()| ExitCode::SUCCESS);
+    }
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
     }
