@@ -44,6 +44,8 @@ Exit codes: 0 done, 1 a check failed, 2 usage, 3 bad data or model, 4 disk, 5 di
 pub(crate) enum Verb {
     /// Train a network, or go on with a run
     Train(Box<crate::train::Args>),
+    /// Show what a data set holds, and check its pictures
+    Data(crate::data::Args),
     /// Measure a model on labelled images
     Eval(crate::eval::Args),
     /// Tell what pictures show
@@ -54,6 +56,8 @@ pub(crate) enum Verb {
     Check(crate::check::Args),
     /// Measure this machine, and networks on it
     Bench(crate::bench::Args),
+    /// Run the lecture: its systems, equations and figures
+    Lecture(crate::lecture::Args),
     /// Print a completion script for a shell
     Completions(crate::completions::Args),
     /// Print the manual page, or write one for each verb

@@ -2,26 +2,33 @@
 //!
 //! The engine stands in [`ocelli_core`], data in [`ocelli_data`]; this crate puts them together: networks by name
 //! ([`arch`]), training ([`train`]), measuring ([`eval`], [`bench`](mod@bench)), prediction ([`predict`]), files ([`io`]) and reports
-//! ([`report`]).
+//! ([`report`]); representations made by hand ([`classical`]), and the experiments of the lecture ([`lecture`]).
 
 pub mod arch;
+mod augmentation;
 pub mod bench;
+pub mod classical;
 pub mod describe;
 mod engine;
 mod error;
 pub mod eval;
+mod figure;
 mod fit;
 pub mod io;
+pub mod lecture;
 pub mod machine;
 pub mod predict;
 mod recipe;
 pub mod report;
+mod show;
 mod suggest;
 pub mod train;
 
+pub use augmentation::{Augmentation, Overrides};
 pub use engine::Engine;
 pub use error::Error;
-pub use recipe::{Augmentation, ClassWeights, Pixels, Recipe};
+pub use recipe::{ClassWeights, Pixels, Recipe};
+pub use show::{Mixed, ShownBatch, ShownImage};
 
 /// Version of the JSON that commands print.
 pub const SCHEMA: u32 = 1;

@@ -99,7 +99,8 @@ impl Place {
 
 /// A quarter of the digits: 359 to train on in six batches of 60.
 fn digits() -> Splits {
-    let all = ocelli_data::open("digits", &OpenOptions { seed: 1, val: None }).unwrap();
+    let all =
+        ocelli_data::open("digits", &OpenOptions { seed: 1, val: None, ..OpenOptions::default() }).unwrap();
     let some = |set: &Arc<dyn Dataset>, count: usize| -> Arc<dyn Dataset> {
         Arc::new(Subset::new(Arc::clone(set), (0..count as u32).collect::<Vec<_>>()))
     };

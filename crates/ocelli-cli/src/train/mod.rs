@@ -5,6 +5,7 @@ mod found;
 mod rates;
 mod recipe;
 mod schedule;
+mod shown;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use ocelli::io::Checkpoint;
 use ocelli::train::{Control, NetSpec, Outcome, Pretrained, RunConfig, RunFolder, Trainer};
 use ocelli::{Engine, Error, Recipe};
-use ocelli_data::{OpenOptions, Splits};
+use ocelli_data::{CachePlan, OpenOptions, Splits};
 use serde::Serialize;
 
 pub(crate) use args::Args;
@@ -28,7 +29,7 @@ use crate::model;
 use crate::network::naming_those_that_fit;
 use crate::output::{print, print_json};
 use crate::progress::Progress;
-use crate::text::{bytes, count, duration, parts, percent, quoted};
+use crate::text::{bytes, count, counted, duration, parts, percent, quoted};
 
 /// Trains.
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
@@ -76,9 +77,12 @@ fn begin(args: &Args, start: Instant, console: Console) -> Result<ExitCode, Fail
     let asked = Asked::of(args, console)?;
     // What can be refused without the data is refused before they are read.
     asked.recipe(args).transpose()?;
+    args.run.show_batch.as_deref().map(shown::check_name).transpose()?;
     let engine = engine(args.run.threads)?;
-    let splits = open(Path::new(data), args.network.val.as_deref().map(Path::new), seed, console)?;
-    let config = asked.config(args, data, seed, &splits)?;
+    let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
+    let splits = open(Path::new(data), &options, console)?;
+    let mut config = asked.config(args, data, seed, &splits)?;
+    config.set_source(&options)?;
     if args.run.find_lr {
         return rates::find(args, &config, &splits, &engine, console);
     }
@@ -146,17 +150,22 @@ fn recipe_of(args: &Args, net: &NetSpec) -> Result<Recipe, Error> {
 fn train(
     args: &Args,
     config: RunConfig,
-    splits: Splits,
+    mut splits: Splits,
     engine: &Engine,
     start: Instant,
     console: Console,
 ) -> Result<ExitCode, Failure> {
-    let found = Found::new(&config, &splits, engine)?;
+    let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
+    let found = Found::new(&config, &splits, cache, engine)?;
     found.warn(console);
+    if let Some(file) = &args.run.show_batch {
+        return shown::show(file, &config, &splits, args.run.json).map(|()| ExitCode::SUCCESS);
+    }
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
     }
     found.tell(console);
+    keep_decoded(&mut splits, cache, console)?;
     let (folder, made) = run_folder(args.run.out.as_deref(), &splits.name)?;
     console.fact("run", folder.path().display());
     let out = folder.clone();
@@ -176,7 +185,7 @@ fn train(
 fn repeat(args: &Args, run: &Path, start: Instant, console: Console) -> Result<ExitCode, Failure> {
     let mut decided = args.decided_by_run();
     decided.extend(args.recipe.epochs.map(|_| "--epochs"));
-    if args.run.find_lr || !decided.is_empty() {
+    if !decided.is_empty() {
         return Err(Failure::usage(format!(
             "--repeat does what the run did, so {} cannot be given; leave {} out, or begin another run without --repeat",
             decided.join(", "),
@@ -194,7 +203,7 @@ fn repeat(args: &Args, run: &Path, start: Instant, console: Console) -> Result<E
             engine.isa().name()
         ));
     }
-    let splits = open(config.data_spec(), config.val_spec(), config.seed, console)?;
+    let splits = open(config.data_spec(), &config.open_options(), console)?;
     train(args, config, splits, &engine, start, console)
 }
 
@@ -225,8 +234,10 @@ fn resume(args: &Args, run: &Path, start: Instant, console: Console) -> Result<E
         config.commands.push(command());
     }
     let engine = engine(args.run.threads)?;
-    let splits = open(config.data_spec(), config.val_spec(), config.seed, console)?;
-    Found::new(&config, &splits, &engine)?.tell(console);
+    let mut splits = open(config.data_spec(), &config.open_options(), console)?;
+    let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
+    Found::new(&config, &splits, cache, &engine)?.tell(console);
+    keep_decoded(&mut splits, cache, console)?;
     console.fact("run", folder.path().display());
     let (mut trainer, warnings) = Trainer::resume(config, splits, &engine, folder)?;
     warnings.into_iter().for_each(|warning| console.warn(warning));
@@ -250,11 +261,21 @@ fn if_it_can_go_on(failure: Failure, run: &Path) -> Failure {
 }
 
 /// Opens the data, and says so first: large ones take a moment.
-fn open(data: &Path, val: Option<&Path>, seed: u64, console: Console) -> Result<Splits, Failure> {
+fn open(data: &Path, options: &OpenOptions, console: Console) -> Result<Splits, Failure> {
     console.fact("reading", data.display());
-    let splits = ocelli_data::open(data, &OpenOptions { seed, val: val.map(Path::to_path_buf) })?;
+    let splits = ocelli_data::open(data, options)?;
     splits.check()?;
     Ok(splits)
+}
+
+/// Decodes the pictures that are to be kept in memory.
+fn keep_decoded(splits: &mut Splits, cache: CachePlan, console: Console) -> Result<(), Failure> {
+    if cache.bytes > 0 {
+        let pictures = counted(cache.images.iter().sum(), "picture");
+        console.fact("decoding", format!("{pictures} into {} of memory", bytes(cache.bytes)));
+        splits.keep_decoded(&cache)?;
+    }
+    Ok(())
 }
 
 fn name_of(net: &NetSpec) -> String {
@@ -285,6 +306,14 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
     };
     let trained = trainer.run(&mut control);
     progress.end();
+    let replaced = trainer.replaced();
+    if replaced.count > 0 {
+        let pictures = counted(replaced.count, "picture");
+        console.warn(format!(
+            "{pictures} could not be decoded and were replaced by others of their class, such as {}",
+            replaced.first[0]
+        ));
+    }
     trained?;
     let outcome = trainer.finish()?;
     result(args, &outcome)?;

@@ -7,7 +7,7 @@ use ocelli::io::write_atomically;
 use ocelli::report::render_rates;
 use ocelli::train::{RateSweep, RunConfig, RunFolder, find_rate};
 use ocelli::{Engine, Error};
-use ocelli_data::Splits;
+use ocelli_data::{CachePlan, Splits};
 use serde::Serialize;
 
 use super::args::Args;
@@ -38,7 +38,7 @@ pub(super) fn find(
     engine: &Engine,
     console: Console,
 ) -> std::result::Result<ExitCode, Failure> {
-    Found::new(config, splits, engine)?.tell(console);
+    Found::new(config, splits, CachePlan::default(), engine)?.tell(console);
     let stop = interrupt::watch()?;
     let sweep = find_rate(config, splits, engine, &stop)?;
     let folder = match &args.run.out {

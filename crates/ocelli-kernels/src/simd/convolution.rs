@@ -59,7 +59,9 @@ fn check_packed(kernel: &str, conv: &Conv2d, direction: Direction, len: usize) {
 fn forward_weights(conv: &Conv2d, group: usize, w: &[f32]) -> Weights {
     let terms = conv.filter_len();
     let at = w.as_ptr().wrapping_add(group * conv.group_outputs() * terms);
-    Weights { at, runs: [1, 1], run: [0, 0], depth: terms, strides: [1, terms] }
+    let inputs = conv.group_inputs();
+    let run = [(conv.kernel[1] * inputs) as isize, inputs as isize];
+    Weights { at, runs: [1, 1], run, depth: terms, strides: [1, terms] }
 }
 
 /// A group's weights for the input's gradient at the pixels of one phase of the strides.

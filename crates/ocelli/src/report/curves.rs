@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Goal, Series, Show, ShowTick, epoch, line_chart};
 use super::html::{Page, tall_box, text};
-use super::number::{count, or_nothing, percent, significant};
+use super::number::{count, or_nothing, percent, percent_tick, significant, tick};
 use super::scale::{Scale, drawable, thin};
 use super::{EpochRow, Report};
 
@@ -128,26 +128,6 @@ fn accuracy_scale(values: &[f64]) -> Scale {
     scale
 }
 
-/// As many decimals as it takes to tell ticks apart.
-fn tick(value: f64, step: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    if value.abs() < 1e-3 || value.abs() >= 1e5 {
-        return format!("{value:.0e}");
-    }
-    // The ticks of a logarithmic axis are their own steps.
-    let step = step.min(value.abs());
-    let decimals = (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-fn percent_tick(value: f64, step: f64) -> String {
-    let decimals = (-((step * 100.0).log10() + 1e-9).floor()).clamp(0.0, 4.0) as usize;
-    percent(value, decimals)
-}
-
 /// Columns of the table of epochs: heading, value, how it is written.
 const COLUMNS: [(&str, Column, Show); 6] = [
     ("Learning rate", |r| r.learning_rate, |v| significant(v, 3)),
@@ -186,19 +166,4 @@ fn table(page: &mut Page, rows: &[&EpochRow], best_epoch: Option<f64>) {
         writeln!(page, "<p class=\"note\">{kept} of {all} rows are shown.</p>");
     }
     writeln!(page, "</details>");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ticks_show_the_digits_that_differ() {
-        assert_eq!([0.0, 0.5, 1.0].map(|v| tick(v, 0.5)), ["0", "0.5", "1"]);
-        assert_eq!([0.001, 0.1, 10.0].map(|v| tick(v, 0.009)), ["0.001", "0.1", "10"]);
-        assert_eq!(tick(0.0001, 0.0009), "1e-4");
-        assert_eq!(tick(20.0, 10.0), "20");
-        assert_eq!([0.95, 1.0].map(|v| percent_tick(v, 0.05)), ["95%", "100%"]);
-        assert_eq!(percent_tick(0.985, 0.005), "98.5%");
-    }
 }

@@ -19,13 +19,9 @@ mod content;
 mod curves;
 mod filters;
 mod heatmap;
-mod html;
 mod mistakes;
 mod network;
-mod number;
-mod picture;
 mod rates;
-mod scale;
 mod summary;
 
 pub use content::{
@@ -34,10 +30,12 @@ pub use content::{
 
 pub use rates::render_rates;
 
+use crate::figure::{html, number, picture, scale};
 use html::{Page, text};
 use sha2::{Digest, Sha256};
 
-const STYLE: &str = include_str!("style.css");
+/// The style of every page.
+pub(crate) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("sort.js");
 
 /// The report as the text of one HTML file.

@@ -89,6 +89,7 @@ pub fn find_rate(
     let options = LoaderOptions {
         threads: usize::from(engine.threads() > 1),
         augment: config.augment(),
+        mix: config.mix(),
         seed: config.seed,
         epochs: 0..u64::MAX,
         ..LoaderOptions::default()

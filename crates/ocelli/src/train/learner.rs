@@ -149,9 +149,12 @@ pub(super) fn in_halves(recipe: &Recipe) -> bool {
     recipe.accumulate > 1 || recipe.clip_norm.is_some()
 }
 
-/// What is wanted of a batch.
+/// What is wanted of a batch: of mixed images shares of classes.
 fn targets(batch: &ocelli_data::Batch) -> Targets<'_, f32> {
-    Targets::Classes(&batch.labels)
+    match &batch.targets {
+        Some(shares) => Targets::Values(shares),
+        None => Targets::Classes(&batch.labels),
+    }
 }
 
 /// The decay of the average in a run's `steps`-th step: in the first ones it forgets faster, or else it would long remember the

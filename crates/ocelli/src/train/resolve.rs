@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocelli_core::Shape;
-use ocelli_data::{Preprocess, Splits};
+use ocelli_data::{ColourAxes, Dataset, Preprocess, Splits};
 
 use super::config::{RunConfig, preprocess_for};
 use crate::arch::{Architecture, Wanted};
@@ -81,12 +81,13 @@ impl RunConfig {
         data: &str,
         val: Option<&str>,
         net: &NetSpec,
-        recipe: Recipe,
+        mut recipe: Recipe,
         seed: u64,
         splits: &Splits,
     ) -> Result<RunConfig, Error> {
         recipe.check()?;
         let train = &*splits.train;
+        recipe.augmentation = recipe.augmentation.resolve(train.image_shape());
         // LeNet-5 takes its own size whatever the data have; other named networks take the data's.
         let fixed = match net {
             NetSpec::Named { name, .. } => {
@@ -95,10 +96,13 @@ impl RunConfig {
             }
             NetSpec::File(_) => image_input(&net.build(train.image_shape(), train.classes().len())?)?,
         };
-        let preprocess = preprocess_for(train, recipe.pixels, fixed)?;
+        let mut preprocess = preprocess_for(train, recipe.pixels, fixed)?;
+        preprocess.fit = recipe.augmentation.fit(&recipe.overrides);
         let network = net.build(preprocess.input_shape(), train.classes().len())?;
         check_fit(&network, &preprocess, &recipe.loss, train.classes().len())?;
-        RunConfig::assemble(data, val, &network, preprocess, recipe, seed)
+        let colour_axes = colour_axes(&recipe, &preprocess, train)?;
+        let config = RunConfig::assemble(data, val, &network, preprocess, recipe, seed)?;
+        Ok(RunConfig { colour_axes, ..config })
     }
 
     /// A configuration of parts that fit together.
@@ -132,6 +136,8 @@ impl RunConfig {
             isa: String::new(),
             commands: Vec::new(),
             version: RunConfig::VERSION,
+            root: None,
+            most_unreadable: ocelli_data::MOST_UNREADABLE,
             data: data.to_string(),
             val: val.map(str::to_string),
             net: network.name.clone(),
@@ -140,9 +146,23 @@ impl RunConfig {
             from: None,
             recipe,
             preprocess,
+            colour_axes: None,
             network: network.to_toml(),
         })
     }
+}
+
+/// The directions in which the colours of these images vary, where the recipe shifts colours along them.
+///
+/// # Errors
+/// An image that cannot be read.
+pub(super) fn colour_axes(
+    recipe: &Recipe,
+    preprocess: &Preprocess,
+    train: &dyn Dataset,
+) -> Result<Option<ColourAxes>, Error> {
+    let shifts = recipe.augmentation.shifts_colours() && preprocess.channels == 3;
+    Ok(shifts.then(|| ColourAxes::of(train)).transpose()?)
 }
 
 /// C×H×W of the one image that a network from a file takes.

@@ -38,7 +38,7 @@ impl Trainer {
             training: serde_json::json!({
                 "data": self.config.data, "train_digest": self.progress.data[0], "val": self.config.val, "net": self.config.net,
                 "seed": self.config.seed, "epochs": self.progress.epoch, "steps": self.progress.step,
-                "recipe": self.config.recipe,
+                "recipe": self.config.recipe, "from": self.config.from,
             }),
             params: self.learner.weights(),
         }

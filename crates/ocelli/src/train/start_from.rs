@@ -8,6 +8,7 @@ use ocelli_data::{Preprocess, Splits};
 use serde::{Deserialize, Serialize};
 
 use super::config::RunConfig;
+use super::resolve::colour_axes;
 use crate::fit::check_fit;
 use crate::io::{ModelFile, Network, weights_sha256};
 use crate::predict::model_preprocess;
@@ -99,18 +100,20 @@ impl RunConfig {
         data: &str,
         val: Option<&str>,
         from: &Pretrained,
-        recipe: Recipe,
+        mut recipe: Recipe,
         seed: u64,
         splits: &Splits,
     ) -> Result<RunConfig, Error> {
         recipe.check()?;
+        recipe.augmentation = recipe.augmentation.resolve(splits.train.image_shape());
+        let colour_axes = colour_axes(&recipe, &from.preprocess, &*splits.train)?;
         let classes = splits.train.classes();
         let (network, fresh) = from.network(classes)?;
         check_fit(&network, &from.preprocess, &recipe.loss, classes.len())?;
         let weights_sha256 = weights_sha256(&from.model.params);
         let source = Source { path: from.path.clone(), weights_sha256, fresh };
         let config = RunConfig::assemble(data, val, &network, from.preprocess.clone(), recipe, seed)?;
-        Ok(RunConfig { from: Some(source), ..config })
+        Ok(RunConfig { from: Some(source), colour_axes, ..config })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ocelli_core::{Criterion, Executor, Graph, RandomState, Share};
-use ocelli_data::{Loader, LoaderOptions, Sampler, Splits};
+use ocelli_data::{Loader, LoaderOptions, Named, Sampler, Splits};
 
 use super::budget::{Budget, next_phase};
 use super::clock::{Intervals, Stopwatch};
@@ -77,6 +77,11 @@ impl Trainer {
     /// The graph.
     pub fn graph(&self) -> &Arc<Graph> {
         &self.network.graph
+    }
+
+    /// The training images that could not be decoded so far, and in whose place others of their class were taken.
+    pub fn replaced(&self) -> Named {
+        self.splits.train.replaced()
     }
 
     /// Counts the time budget of the recipe, if it has one, from this moment, at which the command began, say; else it counts from
@@ -258,6 +263,7 @@ impl Trainer {
             threads: usize::from(self.engine.threads() > 1),
             prefetch: PREFETCH,
             augment: sized.augment(),
+            mix: sized.mix(),
             seed: self.config.seed,
             // The run ends when it ends: batches ahead of it are dropped.
             epochs: self.progress.epoch..u64::MAX,

@@ -1,12 +1,17 @@
-//! Pictures inside the page: samples → PNG → base64 → `data:` URI.
+//! Pictures inside pages and drawings: samples → PNG → base64 → `data:` URI.
 
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
-use super::Picture;
+use crate::report::Picture;
 
 /// The picture as a `data:` URI, or `None` where its sizes and samples contradict each other.
-pub(super) fn data_uri(picture: &Picture) -> Option<String> {
+pub(crate) fn data_uri(picture: &Picture) -> Option<String> {
+    Some(format!("data:image/png;base64,{}", base64(&png(picture)?)))
+}
+
+/// The picture as a PNG file, or `None` where its sizes and samples contradict each other.
+fn png(picture: &Picture) -> Option<Vec<u8>> {
     let color = match picture.channels {
         1 => ExtendedColorType::L8,
         2 => ExtendedColorType::La8,
@@ -23,11 +28,11 @@ pub(super) fn data_uri(picture: &Picture) -> Option<String> {
     PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive)
         .write_image(&picture.pixels, width, height, color)
         .ok()?;
-    Some(format!("data:image/png;base64,{}", base64(&png)))
+    Some(png)
 }
 
 /// RFC 4648, section 4, with padding.
-pub(super) fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {

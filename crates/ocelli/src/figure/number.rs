@@ -1,10 +1,10 @@
 //! Numbers as people read them: thousands separated, units with their prefix, no digits that say nothing.
 
 /// Stands where there is no value.
-pub(super) const NOTHING: &str = "–";
+pub(crate) const NOTHING: &str = "–";
 
 /// `61706` → `61,706`.
-pub(super) fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -17,7 +17,7 @@ pub(super) fn count(value: u64) -> String {
 }
 
 /// `833_040` → `833 k`: three significant digits and an SI prefix.
-pub(super) fn si(value: u64) -> String {
+pub(crate) fn si(value: u64) -> String {
     let mut scaled = value as f64;
     for prefix in ["", "k", "M", "G", "T"] {
         // 999.5 would be rounded to a four-digit 1000.
@@ -32,12 +32,12 @@ pub(super) fn si(value: u64) -> String {
 }
 
 /// `0.98421` → `98.42%`, with `decimals` digits.
-pub(super) fn percent(fraction: f64, decimals: usize) -> String {
+pub(crate) fn percent(fraction: f64, decimals: usize) -> String {
     if fraction.is_finite() { format!("{:.decimals$}%", fraction * 100.0) } else { not_finite(fraction) }
 }
 
 /// `digits` significant digits; very small and very large values with an exponent.
-pub(super) fn significant(value: f64, digits: usize) -> String {
+pub(crate) fn significant(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return not_finite(value);
     }
@@ -57,7 +57,7 @@ pub(super) fn significant(value: f64, digits: usize) -> String {
 }
 
 /// `4354.2` → `1 h 12 min`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return NOTHING.to_owned();
     }
@@ -75,8 +75,29 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// As many decimals as it takes to tell ticks apart.
+pub(crate) fn tick(value: f64, step: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    if value.abs() < 1e-3 || value.abs() >= 1e5 {
+        return format!("{value:.0e}");
+    }
+    // The ticks of a logarithmic axis are their own steps.
+    let step = step.min(value.abs());
+    let decimals = (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// As [`tick`], in percent.
+pub(crate) fn percent_tick(value: f64, step: f64) -> String {
+    let decimals = (-((step * 100.0).log10() + 1e-9).floor()).clamp(0.0, 4.0) as usize;
+    percent(value, decimals)
+}
+
 /// What `show` makes of the value, or the sign for none.
-pub(super) fn or_nothing(value: Option<f64>, show: impl FnOnce(f64) -> String) -> String {
+pub(crate) fn or_nothing(value: Option<f64>, show: impl FnOnce(f64) -> String) -> String {
     value.map_or_else(|| NOTHING.to_owned(), show)
 }
 
@@ -122,5 +143,15 @@ mod tests {
         let shown = [0.04, 59.9, 59.96, 3599.0, 4354.2, 90_000.0].map(|s| duration(s).replace('\u{a0}', " "));
         assert_eq!(shown, ["0.0 s", "59.9 s", "1 min 0 s", "59 min 59 s", "1 h 12 min", "1 d 1 h"]);
         assert_eq!(duration(f64::NAN), NOTHING);
+    }
+
+    #[test]
+    fn ticks_show_the_digits_that_differ() {
+        assert_eq!([0.0, 0.5, 1.0].map(|v| tick(v, 0.5)), ["0", "0.5", "1"]);
+        assert_eq!([0.001, 0.1, 10.0].map(|v| tick(v, 0.009)), ["0.001", "0.1", "10"]);
+        assert_eq!(tick(0.0001, 0.0009), "1e-4");
+        assert_eq!(tick(20.0, 10.0), "20");
+        assert_eq!([0.95, 1.0].map(|v| percent_tick(v, 0.05)), ["95%", "100%"]);
+        assert_eq!(percent_tick(0.985, 0.005), "98.5%");
     }
 }

@@ -4,29 +4,29 @@ use std::fmt::{self, Display, Write as _};
 
 /// A growing HTML text. `write!(page, …)` appends and cannot fail.
 #[derive(Default)]
-pub(super) struct Page {
+pub(crate) struct Page {
     html: String,
 }
 
 impl Page {
     /// What `write!` calls; without a `Result`, for writing to a `String` never fails.
-    pub(super) fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) {
+    pub(crate) fn write_fmt(&mut self, arguments: fmt::Arguments<'_>) {
         self.html.write_fmt(arguments).expect("writing to a string cannot fail");
     }
 
     /// The finished text.
-    pub(super) fn finish(self) -> String {
+    pub(crate) fn finish(self) -> String {
         self.html
     }
 }
 
 /// A box that scrolls by itself where `inside` is wider than the page, so that the page never does.
-pub(super) fn scroll_box(page: &mut Page, label: &str, inside: impl FnOnce(&mut Page)) {
+pub(crate) fn scroll_box(page: &mut Page, label: &str, inside: impl FnOnce(&mut Page)) {
     boxed(page, "scroll", label, inside);
 }
 
 /// A [`scroll_box`] that also limits the height.
-pub(super) fn tall_box(page: &mut Page, label: &str, inside: impl FnOnce(&mut Page)) {
+pub(crate) fn tall_box(page: &mut Page, label: &str, inside: impl FnOnce(&mut Page)) {
     boxed(page, "scroll tall", label, inside);
 }
 
@@ -38,12 +38,12 @@ fn boxed(page: &mut Page, class: &str, label: &str, inside: impl FnOnce(&mut Pag
 }
 
 /// Shows `text` as itself, in elements and in quoted attributes alike, whatever characters it holds.
-pub(super) fn text(text: &str) -> Text<'_> {
+pub(crate) fn text(text: &str) -> Text<'_> {
     Text(text)
 }
 
 /// See [`text`].
-pub(super) struct Text<'a>(&'a str);
+pub(crate) struct Text<'a>(&'a str);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,24 +4,24 @@
 const LARGEST: f64 = 1e30;
 
 /// Whether a value can be drawn at all.
-pub(super) fn drawable(value: f64) -> bool {
+pub(crate) fn drawable(value: f64) -> bool {
     value.is_finite() && value.abs() < LARGEST
 }
 
 /// An axis: the values at its two ends, and its ticks between them.
 #[derive(Debug, Clone)]
-pub(super) struct Scale {
+pub(crate) struct Scale {
     low: f64,
     high: f64,
     logarithmic: bool,
     /// Values that get a grid line and a number, ascending.
-    pub(super) ticks: Vec<f64>,
+    pub(crate) ticks: Vec<f64>,
 }
 
 impl Scale {
     /// A linear axis that spans `values`, its ends on ticks, about `wanted` of them. Undrawable values are ignored;
     /// without any the axis runs from 0 to 1.
-    pub(super) fn linear(values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
+    pub(crate) fn linear(values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
         let (low, high) = widened(span(values).unwrap_or((0.0, 1.0)));
         let step = round_step((high - low) / wanted as f64);
         let (first, last) = ((low / step).floor() as i64, (high / step).ceil() as i64);
@@ -29,8 +29,8 @@ impl Scale {
         Self { low: ticks[0], high: ticks[ticks.len() - 1], logarithmic: false, ticks }
     }
 
-    /// An axis of epochs: ends where the data ends, ticks on whole epochs where there are enough of them.
-    pub(super) fn epochs(values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
+    /// An axis that ends where the data ends, with ticks on whole numbers where there are enough of them: of epochs, say.
+    pub(crate) fn tight(values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
         let (low, high) = span(values).unwrap_or((0.0, 1.0));
         if widened((low, high)) != (low, high) {
             return Self { low: low - 1.0, high: low + 1.0, logarithmic: false, ticks: vec![low] };
@@ -46,7 +46,7 @@ impl Scale {
     }
 
     /// A logarithmic axis over the positive `values`, its ends on powers of ten.
-    pub(super) fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
         let (low, high) = span(values.into_iter().filter(|&v| v > 0.0)).unwrap_or((0.1, 1.0));
         let (first, last) =
             (low.log10().floor() as i32, (high.log10().ceil() as i32).max(low.log10().floor() as i32 + 1));
@@ -56,7 +56,7 @@ impl Scale {
     }
 
     /// Logarithmic where all values are positive and span more than `ratio`, else linear.
-    pub(super) fn fitting(values: &[f64], ratio: f64, wanted: usize) -> Self {
+    pub(crate) fn fitting(values: &[f64], ratio: f64, wanted: usize) -> Self {
         match span(values.iter().copied()) {
             Some((low, high)) if low > 0.0 && high / low > ratio => Self::logarithmic(values.iter().copied()),
             _ => Self::linear(values.iter().copied(), wanted),
@@ -64,7 +64,7 @@ impl Scale {
     }
 
     /// Takes what lies below `low` or above `high` off a linear axis, for quantities that cannot go there.
-    pub(super) fn cut(&mut self, low: f64, high: f64) {
+    pub(crate) fn cut(&mut self, low: f64, high: f64) {
         if self.low < high && self.high > low {
             (self.low, self.high) = (self.low.max(low), self.high.min(high));
             self.ticks.retain(|tick| (self.low..=self.high).contains(tick));
@@ -72,12 +72,12 @@ impl Scale {
     }
 
     /// Whether equal ratios, rather than equal differences, take equal room.
-    pub(super) fn is_logarithmic(&self) -> bool {
+    pub(crate) fn is_logarithmic(&self) -> bool {
         self.logarithmic
     }
 
     /// Where `value` lies between the ends: 0 to 1 for values within. A logarithmic axis puts zero and below at its low end.
-    pub(super) fn place(&self, value: f64) -> f64 {
+    pub(crate) fn place(&self, value: f64) -> f64 {
         let value = if !self.logarithmic {
             value
         } else if value > 0.0 {
@@ -91,7 +91,7 @@ impl Scale {
 
 /// Positions of at most about `room` points that keep the shape of the curves: of every stretch the first point, each
 /// series' lowest and highest, and one that cannot be drawn (so that a gap stays a gap).
-pub(super) fn thin(length: usize, room: usize, series: &[&dyn Fn(usize) -> Option<f64>]) -> Vec<usize> {
+pub(crate) fn thin(length: usize, room: usize, series: &[&dyn Fn(usize) -> Option<f64>]) -> Vec<usize> {
     if length <= room {
         return (0..length).collect();
     }
@@ -154,16 +154,16 @@ mod tests {
         for values in [vec![], vec![0.0], vec![3.0, 3.0], vec![-1e-12], vec![0.0, 5e-324], vec![f64::NAN]] {
             let scale = Scale::linear(values.clone(), 5);
             assert!(scale.ticks.len() >= 2, "{values:?}");
-            let epochs = Scale::epochs(values.clone(), 6);
-            assert!(epochs.place(0.0).is_finite(), "{values:?}");
+            let tight = Scale::tight(values.clone(), 6);
+            assert!(tight.place(0.0).is_finite(), "{values:?}");
         }
     }
 
     #[test]
-    fn epoch_ticks_are_whole_numbers_inside_the_data() {
-        assert_eq!(Scale::epochs((1..=30).map(f64::from), 6).ticks, [5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
-        assert_eq!(Scale::epochs([1.0, 2.0, 3.0], 6).ticks, [1.0, 2.0, 3.0]);
-        let single = Scale::epochs([7.0], 6);
+    fn tight_ticks_are_whole_numbers_inside_the_data() {
+        assert_eq!(Scale::tight((1..=30).map(f64::from), 6).ticks, [5.0, 10.0, 15.0, 20.0, 25.0, 30.0]);
+        assert_eq!(Scale::tight([1.0, 2.0, 3.0], 6).ticks, [1.0, 2.0, 3.0]);
+        let single = Scale::tight([7.0], 6);
         assert_eq!((single.place(7.0), single.ticks), (0.5, vec![7.0]));
     }
 

@@ -1,0 +1,4 @@
+//! The claims of the lecture, by their numbers in `docs/lecture.md`.
+
+mod classical;
+mod support;
