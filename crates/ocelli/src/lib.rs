@@ -1,18 +1,22 @@
 //! Ocelli trains, measures, explains and ships neural networks that see.
 //!
 //! The engine stands in [`ocelli_core`], data in [`ocelli_data`]; this crate puts them together: networks by name
-//! ([`arch`]), training ([`train`]), measuring ([`eval`], [`bench`](mod@bench)), prediction ([`predict`]), files ([`io`]) and reports
-//! ([`report`]).
+//! ([`arch`]), training ([`train`]), measuring ([`eval`], [`bench`](mod@bench)), prediction ([`predict`]) by one model or several
+//! ([`ensemble`]), submissions to a challenge ([`challenge`]), files ([`io`]) and reports ([`report`]).
 
 pub mod arch;
 pub mod bench;
+pub mod challenge;
 pub mod describe;
 mod engine;
+pub mod ensemble;
 mod error;
 pub mod eval;
+mod feed;
 mod fit;
 pub mod io;
 pub mod machine;
+mod portrait;
 pub mod predict;
 mod recipe;
 pub mod report;
