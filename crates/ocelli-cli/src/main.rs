@@ -20,6 +20,7 @@ mod predict;
 mod progress;
 mod text;
 mod train;
+mod variation;
 
 use std::ffi::OsString;
 use std::io::Write as _;

@@ -30,21 +30,25 @@ pub mod augment;
 mod dataset;
 mod error;
 mod formats;
+mod geometry;
 mod loader;
 mod picture;
 mod preprocess;
+mod preprocessor;
 mod resize;
 mod sampler;
 mod split;
 mod summary;
 
-pub use augment::{Augment, Augmenter, Elastic};
+pub use augment::{Augment, ColourAxes, ColourShift, Crop, Elastic, Erase, Jitter, Mix, Policy};
 pub use dataset::{Dataset, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
 pub use error::{DataError, ErrorKind};
 pub use formats::{FORMATS, Format, OpenOptions, Parts, Splits, Validation, idx, open, open_parts};
+pub use geometry::{CROP_SHARE, Fit, Place, View};
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use picture::{MOST_PIXELS, Picture, decode, decode_bytes};
-pub use preprocess::{Normalise, Preprocess, Preprocessor};
+pub use preprocess::{Normalise, Preprocess};
+pub use preprocessor::Preprocessor;
 pub use resize::resize;
 pub use sampler::{Epoch, Sampler};
 pub use split::hold_out;
@@ -55,4 +59,5 @@ mod purpose {
     pub(crate) const SPLIT: u64 = u64::from_be_bytes(*b"SPLIT   ");
     pub(crate) const ORDER: u64 = u64::from_be_bytes(*b"ORDER   ");
     pub(crate) const AUGMENT: u64 = u64::from_be_bytes(*b"AUGMENT ");
+    pub(crate) const MIX: u64 = u64::from_be_bytes(*b"MIX     ");
 }

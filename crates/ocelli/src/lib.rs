@@ -5,6 +5,7 @@
 //! ([`ensemble`]), submissions to a challenge ([`challenge`]), files ([`io`]) and reports ([`report`]).
 
 pub mod arch;
+mod augmentation;
 pub mod bench;
 pub mod challenge;
 pub mod describe;
@@ -20,12 +21,15 @@ mod portrait;
 pub mod predict;
 mod recipe;
 pub mod report;
+mod show;
 mod suggest;
 pub mod train;
 
+pub use augmentation::{Augmentation, Overrides};
 pub use engine::Engine;
 pub use error::Error;
-pub use recipe::{Augmentation, Pixels, Recipe};
+pub use recipe::{Pixels, Recipe};
+pub use show::{Mixed, ShownBatch, ShownImage};
 
 /// Version of the JSON that commands print.
 pub const SCHEMA: u32 = 1;

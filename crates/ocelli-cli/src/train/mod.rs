@@ -4,6 +4,7 @@ mod args;
 mod found;
 mod recipe;
 mod schedule;
+mod shown;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     // What can be refused without the data is refused before they are read.
     let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
     asked.as_ref().map(recipe).transpose()?;
+    args.run.show_batch.as_deref().map(shown::check_name).transpose()?;
     let engine = engine(args.run.threads)?;
     let splits = open(Path::new(data), args.network.val.as_deref().map(Path::new), seed, console)?;
     let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
@@ -85,6 +87,9 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
         .map_err(|e| naming_those_that_fit(e, &net, input, classes))?;
     let found = Found::new(&config, &splits, &engine)?;
     found.warn(console);
+    if let Some(file) = &args.run.show_batch {
+        return shown::show(file, &config, &splits, args.run.json).map(|()| ExitCode::SUCCESS);
+    }
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
     }

@@ -2,7 +2,7 @@
 
 use super::affine::Affine;
 use super::elastic::Field;
-use crate::Picture;
+use crate::geometry::Window;
 
 /// A picture in f32 with a frame of one background pixel: coordinates that are cut off at the frame
 /// read background, and no read needs a test.
@@ -15,16 +15,21 @@ pub(super) struct Framed {
 }
 
 impl Framed {
-    pub(super) fn fill(&mut self, picture: &Picture, background: u8) {
-        (self.height, self.width, self.channels) = (picture.height, picture.width, picture.channels);
-        let row = (self.width + 2) * self.channels;
+    /// Takes over `pixels` of `shape` = [C, H, W], H·W·C.
+    pub(super) fn fill<T: Copy + Into<f32>>(
+        &mut self,
+        pixels: &[T],
+        [channels, height, width]: [usize; 3],
+        background: u8,
+    ) {
+        (self.height, self.width, self.channels) = (height, width, channels);
+        let row = (width + 2) * channels;
         self.values.clear();
-        self.values.resize((self.height + 2) * row, f32::from(background));
-        let inner = self.width * self.channels;
+        self.values.resize((height + 2) * row, f32::from(background));
         let rows = self.values.chunks_exact_mut(row).skip(1);
-        for (out, source) in rows.zip(picture.pixels.chunks_exact(inner)) {
-            for (out, &value) in out[self.channels..].iter_mut().zip(source) {
-                *out = f32::from(value);
+        for (out, source) in rows.zip(pixels.chunks_exact(width * channels)) {
+            for (out, &value) in out[channels..].iter_mut().zip(source) {
+                *out = value.into();
             }
         }
     }
@@ -49,15 +54,22 @@ impl Framed {
 
 /// Where every pixel of an output of `height`×`width` comes from.
 pub(super) struct Map<'a> {
+    /// Of the pixels of the image that `window` would become unmoved.
     pub(super) affine: Affine,
-    /// Added to the source's coordinates.
+    /// Added to the affine map's coordinates.
     pub(super) displacement: Option<&'a Field>,
+    /// The part of the source that the middle of the output shows; its size is that of `inner` output pixels.
+    pub(super) window: Window,
+    /// Height and width of what the window becomes, without the border that the output may have more.
+    pub(super) inner: [usize; 2],
+    /// Whether the window's left and right change sides, before anything else moves.
+    pub(super) flip: bool,
     pub(super) height: usize,
     pub(super) width: usize,
 }
 
 impl Map<'_> {
-    /// Writes every output pixel, H·W·C; the middles of both images coincide.
+    /// Writes every output pixel, H·W·C; the middles of window and output coincide.
     pub(super) fn resample(&self, source: &Framed, out: &mut [f32]) {
         match source.channels {
             1 => self.resample_channels::<1>(source, out),
@@ -67,15 +79,18 @@ impl Map<'_> {
     }
 
     fn resample_channels<const C: usize>(&self, source: &Framed, out: &mut [f32]) {
-        let [[xx, xy], [yx, yy]] = self.affine.matrix;
+        let [[xx, _], [yx, _]] = self.affine.matrix;
+        let Window { left, top, width, height } = self.window;
+        let mirror = if self.flip { -1.0 } else { 1.0 };
+        let (across, down) = (mirror * width / self.inner[1] as f64, height / self.inner[0] as f64);
         let middle = |n: usize| n as f64 / 2.0 - 0.5;
         for (row, out) in out.chunks_exact_mut(self.width * C).enumerate() {
-            let y = row as f64 - middle(self.height) - self.affine.shift[1];
-            let x = -middle(self.width) - self.affine.shift[0];
-            let (left_x, left_y) =
-                (xx * x + xy * y + middle(source.width), yx * x + yy * y + middle(source.height));
-            let (left_x, left_y, step_x, step_y) = (left_x as f32, left_y as f32, xx as f32, yx as f32);
-            let at = |column: usize| (left_x + column as f32 * step_x, left_y + column as f32 * step_y);
+            let [x, y] = self.affine.at([-middle(self.width), row as f64 - middle(self.height)]);
+            let (first_x, first_y) =
+                (across * x + left + width / 2.0 - 0.5, down * y + top + height / 2.0 - 0.5);
+            let (first_x, first_y) = (first_x as f32, first_y as f32);
+            let (step_x, step_y) = ((across * xx) as f32, (down * yx) as f32);
+            let at = |column: usize| (first_x + column as f32 * step_x, first_y + column as f32 * step_y);
             let (out, _) = out.as_chunks_mut::<C>();
             match self.displacement.map(|field| field.row(row, self.width)) {
                 None => {
@@ -85,9 +100,10 @@ impl Map<'_> {
                     }
                 }
                 Some((dx, dy)) => {
+                    let (across, down) = (across as f32, down as f32);
                     for (column, ((out, dx), dy)) in out.iter_mut().zip(dx).zip(dy).enumerate() {
                         let (x, y) = at(column);
-                        *out = source.sample(x + dx, y + dy);
+                        *out = source.sample(x + across * dx, y + down * dy);
                     }
                 }
             }
