@@ -6,6 +6,7 @@ mod bug;
 mod check;
 mod completions;
 mod console;
+mod counting;
 mod data;
 mod engine;
 mod eval;

@@ -217,7 +217,7 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
 }
 
 /// This command, as a shell takes it.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let words: Vec<String> = std::env::args_os().skip(1).map(quoted).collect();
     format!("ocelli {}", words.join(" "))
 }
