@@ -23,7 +23,7 @@ use crate::console::Console;
 use crate::engine::engine;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::network::naming_those_that_fit;
+use crate::network::{AUTOMATIC, naming_those_that_fit};
 use crate::output::{print, print_json};
 use crate::progress::Progress;
 use crate::text::{bytes, count, counted, duration, percent, quoted};
@@ -69,7 +69,13 @@ pub(crate) fn resume_command(run: &Path) -> String {
 fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let data = args.data.as_deref().expect("clap requires DATA without --resume");
     let seed = args.network.seed.unwrap_or(0);
-    let asked = args.network.net.as_deref().map(|net| NetSpec::new(net, args.network.widths.clone()));
+    let named = args.network.net.as_deref().filter(|net| *net != AUTOMATIC);
+    let asked = named.map(|net| NetSpec::new(net, args.network.widths.clone()));
+    if asked.is_none() && !args.network.widths.is_empty() {
+        return Err(Failure::usage(
+            "--widths is for networks such as --net mlp, not for one that the images choose",
+        ));
+    }
     if matches!(asked, Some(NetSpec::File(_))) && !args.network.widths.is_empty() {
         return Err(Failure::usage(
             "--widths does not go with a network file, which says itself how wide its layers are; leave it out",
@@ -82,7 +88,7 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let engine = engine(args.run.threads)?;
     let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
     let mut splits = open(Path::new(data), &options, console)?;
-    let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
+    let net = asked.unwrap_or_else(|| NetSpec::automatic(&*splits.train));
     let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
     let mut config =
         RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)
