@@ -5,12 +5,14 @@
 //! ([`report`]); representations made by hand ([`classical`]), and the experiments of the lecture ([`lecture`]).
 
 pub mod arch;
+pub mod baselines;
 pub mod bench;
 pub mod classical;
 pub mod describe;
 mod engine;
 mod error;
 pub mod eval;
+pub mod explain;
 mod figure;
 mod fit;
 pub mod io;

@@ -20,7 +20,9 @@ mod finding;
 mod math;
 mod page;
 
+mod backprop;
 mod neuron;
+mod trained;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -34,7 +36,7 @@ pub use finding::{Check, Expected, Figure, Finding, Table};
 pub use page::page;
 
 /// Every experiment, in the lecture's order. Those of a part stand together.
-pub const EXPERIMENTS: &[Experiment] = &[neuron::EXPERIMENT];
+pub const EXPERIMENTS: &[Experiment] = &[neuron::EXPERIMENT, backprop::EXPERIMENT];
 
 /// The parts of the lecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
