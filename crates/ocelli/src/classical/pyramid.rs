@@ -49,9 +49,9 @@ fn expand_columns(plane: &Plane, height: usize, kernel: &[f64; 5]) -> Plane {
     let mut out = Plane::zeros(height, width);
     for (y, row) in out.values_mut().chunks_exact_mut(width).enumerate() {
         for (tap, weight) in kernel.iter().enumerate() {
-            // Where the mirrored plane would have a zero, nothing is added: mirroring keeps even rows even.
-            let from = Border::Reflect.position(y as isize + tap as isize - 2, height).expect("mirrored");
-            if from % 2 == 0 {
+            // Every second row is a zero, and mirroring keeps even rows even.
+            if (y + tap) % 2 == 0 {
+                let from = Border::Reflect.position(y as isize + tap as isize - 2, height).expect("mirrored");
                 let source = &plane.values()[from / 2 * width..][..width];
                 row.iter_mut().zip(source).for_each(|(out, v)| *out += 2.0 * weight * v);
             }

@@ -73,10 +73,10 @@ impl Context {
         }
     }
 
-    /// The embedded photograph in colour.
-    #[allow(dead_code)]
-    pub(crate) fn embedded_photograph(&self) -> Result<Picture, Error> {
-        embedded()
+    /// White noise: independent normal values of variance 1.
+    pub(crate) fn noise(&self, words: &[u64], [height, width]: [usize; 2]) -> Plane {
+        let mut stream = self.key(words).stream();
+        Plane::from_fn(height, width, |_, _| stream.normal())
     }
 }
 

@@ -21,8 +21,12 @@ mod math;
 mod page;
 
 mod backprop;
+mod filters;
 mod neuron;
+mod pyramids;
+mod steerable;
 mod trained;
+mod wavelets;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -36,7 +40,17 @@ pub use finding::{Check, Expected, Figure, Finding, Table};
 pub use page::page;
 
 /// Every experiment, in the lecture's order. Those of a part stand together.
-pub const EXPERIMENTS: &[Experiment] = &[neuron::EXPERIMENT, backprop::EXPERIMENT];
+pub const EXPERIMENTS: &[Experiment] = &[
+    // Representations by hand.
+    filters::EXPERIMENT,
+    pyramids::EXPERIMENT,
+    wavelets::EXPERIMENT,
+    steerable::EXPERIMENT,
+    // Units and layers.
+    neuron::EXPERIMENT,
+    // Back-propagation.
+    backprop::EXPERIMENT,
+];
 
 /// The parts of the lecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +201,8 @@ mod tests {
         for experiment in EXPERIMENTS {
             for equation in experiment.equations {
                 let set = math::mathml(equation);
-                assert_eq!(set.matches("<m").count(), set.matches("</m").count(), "{equation}: {set}");
+                let closed = set.matches("</m").count() + set.matches("/>").count();
+                assert_eq!(set.matches("<m").count(), closed, "{equation}: {set}");
                 assert!(!set.contains('\\'), "{equation}: {set}");
             }
         }

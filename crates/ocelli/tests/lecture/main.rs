@@ -1,6 +1,7 @@
-//! The lecture's claims, one by one: the number in a test's name is that of `docs/lecture.md`.
+//! The claims of the lecture, by their numbers in `docs/lecture.md`.
 
 mod backprop;
+mod classical;
 mod lenet5;
 mod support;
 mod training;

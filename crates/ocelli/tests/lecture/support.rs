@@ -1,6 +1,48 @@
-//! What tests of the lecture share.
+//! What the tests of the lecture share.
 
-use ocelli_kernels::random::Key;
+use ocelli::Engine;
+use ocelli::lecture::{Context, Finding, find};
+use ocelli_kernels::Isa;
+
+/// Two threads and the best kernels.
+pub(crate) fn engine() -> Engine {
+    Engine::new(2, Isa::detect()).expect("threads")
+}
+
+/// What an experiment finds with embedded data and seed 0, which must be as expected and have figures.
+#[track_caller]
+pub(crate) fn accepted(name: &str) -> Finding {
+    let context = Context::new(engine(), 0, None);
+    let outcome = find(name).and_then(|experiment| experiment.run(&context));
+    let finding = outcome.unwrap_or_else(|e| panic!("{name}: {e}")).finding;
+    for check in &finding.checks {
+        assert!(check.holds(), "{name}: {} is {}, expected {}", check.what, check.found, check.wanted());
+    }
+    assert!(!finding.checks.is_empty(), "{name} measures something");
+    for figure in &finding.figures {
+        let svg = figure.drawing.svg();
+        assert!(
+            svg.contains("</svg>") && !svg.contains("NaN") && !svg.contains("inf"),
+            "{name}: {}",
+            figure.name
+        );
+        assert!(!figure.caption.is_empty(), "{name}: {}", figure.name);
+    }
+    finding
+}
+
+/// Numbers of a stream of its own, normal with variance 1.
+pub(crate) fn normal(seed: u64, n: usize) -> Vec<f64> {
+    let mut stream = ocelli_kernels::random::Key::new(seed, &[]).stream();
+    (0..n).map(|_| stream.normal()).collect()
+}
+
+/// The largest magnitude of a difference.
+#[track_caller]
+pub(crate) fn difference(a: &[f64], b: &[f64]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+}
 
 /// Whether each of `found` is what is expected, to `tolerance`.
 #[track_caller]
@@ -9,10 +51,4 @@ pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) {
     for (found, expected) in found.iter().zip(expected) {
         assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
     }
-}
-
-/// Normal random numbers from this seed.
-pub(crate) fn normal(seed: u64, count: usize) -> Vec<f64> {
-    let mut stream = Key::new(seed, &[]).stream();
-    (0..count).map(|_| stream.normal()).collect()
 }
