@@ -57,6 +57,8 @@ pub(crate) enum Verb {
     Check(crate::check::Args),
     /// Measure this machine, and networks on it
     Bench(crate::bench::Args),
+    /// Show what a model computes for a picture, and how one step of training changes it
+    Explain(crate::explain::Args),
     /// Run the lecture: its systems, equations and figures
     Lecture(crate::lecture::Args),
     /// Print a completion script for a shell

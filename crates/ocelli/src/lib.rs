@@ -7,6 +7,7 @@
 
 pub mod arch;
 mod augmentation;
+pub mod baselines;
 pub mod bench;
 pub mod challenge;
 pub mod classical;
@@ -15,6 +16,7 @@ mod engine;
 pub mod ensemble;
 mod error;
 pub mod eval;
+pub mod explain;
 mod feed;
 mod figure;
 mod fit;
