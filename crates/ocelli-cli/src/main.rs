@@ -6,9 +6,11 @@ mod bug;
 mod check;
 mod completions;
 mod console;
+mod counting;
 mod data;
 mod engine;
 mod eval;
+mod explain;
 mod failure;
 mod interrupt;
 mod lecture;
@@ -83,6 +85,7 @@ fn run(verb: &Verb, console: Console) -> Result<ExitCode, Failure> {
         Verb::Plan(args) => plan::run(args, console),
         Verb::Check(args) => check::run(args, console),
         Verb::Bench(args) => bench::run(args, console),
+        Verb::Explain(args) => explain::run(args, console),
         Verb::Lecture(args) => lecture::run(args, console),
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),

@@ -6,7 +6,7 @@ use ocelli_core::{Graph, Op, Optimizer, Plan, PlanOptions, Value};
 use ocelli_kernels::Precision;
 use serde::Serialize;
 
-use crate::train::{curvature_options, health_options, recipe_options};
+use crate::train::{Loading, curvature_options, health_options, recipe_options};
 use crate::{Error, Recipe, SCHEMA};
 
 /// A network, layer by layer, and what training it takes.
@@ -184,8 +184,12 @@ fn memory(subject: &Subject<'_>, recipe: &Recipe, plan: &Plan) -> Result<Memory,
         activations: bytes(plan.arena_len()),
         activations_without_reuse: bytes(unshared.arena_len()),
         scratch: scratch(plan),
-        evaluation: of_pass(&evaluation).saturating_add(of_pass(&health)),
-        loading: bytes(image).saturating_mul(subject.batch as u64).saturating_mul(batches_at_once(subject)),
+        evaluation: of_pass(&evaluation)
+            .saturating_add(of_pass(&health))
+            .saturating_add(crate::feed::waiting_bytes(image, crate::eval::BATCH, subject.threads)),
+        loading: bytes(image)
+            .saturating_mul(subject.batch as u64)
+            .saturating_mul(Loading::beside(subject.threads).batches() as u64),
         total: 0,
     };
     memory.total = memory.sum()?;
@@ -222,11 +226,6 @@ fn bytes(elements: usize) -> u64 {
 /// Threads that work on a plan, each with scratch memory of its own: the executor leaves one part to the caller's.
 fn workers(subject: &Subject<'_>, plan: &Plan) -> u64 {
     if plan.parts() > 1 { subject.threads.max(1) as u64 } else { 1 }
-}
-
-/// Batches in memory at once: the one at hand, with several threads those ahead, and the one being prepared.
-fn batches_at_once(subject: &Subject<'_>) -> u64 {
-    if subject.threads > 1 { crate::train::PREFETCH as u64 + 2 } else { 1 }
 }
 
 /// What one output of a value sees of the input.
@@ -346,7 +345,7 @@ mod tests {
         };
         let [one, four] = [1, 4].map(|threads| described(small(), 8, threads).unwrap());
         assert_eq!((four.parts, four.memory.scratch), (1, one.memory.scratch));
-        // One batch on the caller's thread; else the one at hand, those ahead and the one being prepared.
-        assert_eq!((one.memory.loading, four.memory.loading), (8 * 4 * 4, 6 * 8 * 4 * 4));
+        // One batch on the caller's thread; else the one at hand, those ahead and those being prepared.
+        assert_eq!((one.memory.loading, four.memory.loading), (8 * 4 * 4, 9 * 8 * 4 * 4));
     }
 }

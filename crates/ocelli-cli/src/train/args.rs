@@ -10,7 +10,7 @@ use crate::args::{
     above_0, below_1, not_negative, number, precision, seed, size, smoothing, threads, time, width,
 };
 use crate::data::{DataArgs, cache};
-use crate::network::NetName;
+use crate::network::{NetName, named_networks};
 use crate::variation::VariationArgs;
 
 use super::schedule::Curved;
@@ -45,9 +45,9 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Network and data")]
 pub(crate) struct NetworkArgs {
-    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist, cifar4, alexnet, vgg11, resnet18, mobilenet-v2) or a
-    /// network file [default: mnist for images of 20 pixels or more, digits for smaller ones]
-    #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true)]
+    #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true,
+          help = format!("{}, a network file, or auto: the one for images of their size, colour and number \
+                          [default: auto]", named_networks()))]
     pub(crate) net: Option<String>,
     /// Widths of the hidden layers of mlp [default: 512,512]
     #[arg(long, value_delimiter = ',', value_parser = width, requires = "net")]

@@ -26,7 +26,7 @@ use crate::engine::engine;
 use crate::failure::Failure;
 use crate::interrupt;
 use crate::model;
-use crate::network::naming_those_that_fit;
+use crate::network::{AUTOMATIC, naming_those_that_fit};
 use crate::output::{print, print_json};
 use crate::progress::Progress;
 use crate::text::{bytes, count, counted, duration, parts, percent, quoted};
@@ -105,7 +105,14 @@ impl Asked {
         if let Some(model) = from {
             return Ok(Asked::Model(Box::new(Pretrained::load(&model::file(model, console)?)?)));
         }
-        let Some(net) = net else { return Ok(Asked::Default) };
+        let Some(net) = net.as_deref().filter(|net| *net != AUTOMATIC) else {
+            return match widths.is_empty() {
+                true => Ok(Asked::Default),
+                false => Err(Failure::usage(
+                    "--widths is for networks such as --net mlp, not for one that the images choose",
+                )),
+            };
+        };
         let net = NetSpec::new(net, widths.clone());
         match matches!(net, NetSpec::File(_)) && !widths.is_empty() {
             true => Err(Failure::usage(
@@ -134,7 +141,7 @@ impl Asked {
         }
         let net = match self {
             Asked::Net(net) => net.clone(),
-            _ => NetSpec::default_for(splits.train.image_shape()),
+            _ => NetSpec::automatic(&*splits.train),
         };
         let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
         let config = RunConfig::resolve(data, val, &net, recipe_of(args, &net)?, seed, splits);
@@ -321,7 +328,7 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
 }
 
 /// This command, as a shell takes it.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let words: Vec<String> = std::env::args_os().skip(1).map(quoted).collect();
     format!("ocelli {}", words.join(" "))
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::config::RunConfig;
 use super::learner::{Learner, Lesson};
 use super::length::Epochs;
+use super::loading::Loading;
 use crate::engine::Engine;
 use crate::{Error, SCHEMA};
 
@@ -86,8 +87,10 @@ pub fn find_rate(
         ));
     }
     let epochs = Epochs { images: splits.train.len(), batch: recipe.batch, accumulate: recipe.accumulate };
+    let loading = Loading::beside(engine.threads());
     let options = LoaderOptions {
-        threads: usize::from(engine.threads() > 1),
+        threads: loading.threads,
+        prefetch: loading.prefetch,
         augment: config.augment(),
         mix: config.mix(),
         seed: config.seed,

@@ -15,6 +15,7 @@ use super::folder::RunFolder;
 use super::health::Health;
 use super::learner::{Learner, Lesson};
 use super::length::{Epochs, decided_at};
+use super::loading::Loading;
 use super::progress::Progress;
 use super::sizes::Size;
 use crate::Error;
@@ -22,9 +23,6 @@ use crate::engine::Engine;
 use crate::eval::{Evaluation, Evaluator};
 use crate::io::Network;
 use crate::report::EpochRow;
-
-/// Batches that are prepared ahead.
-pub(crate) const PREFETCH: usize = 4;
 
 /// How the one who started a training steers it, and hears of it.
 pub struct Control<'a> {
@@ -259,9 +257,10 @@ impl Trainer {
         let batch = recipe.batch.min(self.splits.train.len());
         self.learner.plan(recipe, &size.graph, batch, &self.engine)?;
         let sized = RunConfig { preprocess: size.preprocess.clone(), ..self.config.clone() };
+        let loading = Loading::beside(self.engine.threads());
         let options = LoaderOptions {
-            threads: usize::from(self.engine.threads() > 1),
-            prefetch: PREFETCH,
+            threads: loading.threads,
+            prefetch: loading.prefetch,
             augment: sized.augment(),
             mix: sized.mix(),
             seed: self.config.seed,
