@@ -6,9 +6,9 @@ use std::ops::Range;
 use ocelli_kernels::{Direction, Element, Kernels, Unary};
 
 use super::run::Run;
+use crate::Value;
 use crate::ops::{ChannelCut, Epilogue, Forward, Inputs, Op, Operation, Section, rows_of};
 use crate::plan::{Chain, Cut, Step};
-use crate::Value;
 
 /// What is done to what an op leaves, in place of the nodes that follow: y = f(scale·x + shift + addend).
 struct Tail<'a, T: Element> {

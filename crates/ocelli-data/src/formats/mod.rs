@@ -94,21 +94,8 @@ impl Parts {
     }
 }
 
-/// Opens `spec`, the name of a built-in data set or a path, as it was published.
-///
-/// # Errors
-/// As [`open`](crate::open).
-pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
-    open_parts_in(spec, None)
-}
-
-/// [`open_parts`] for lists and CSV whose paths are relative to the folder `root`, or lie in the archive `root`, in place of
-/// their own folder.
-///
-/// # Errors
-/// As [`open`](crate::open).
-pub fn open_parts_in(spec: impl AsRef<Path>, root: Option<&Path>) -> Result<Parts, DataError> {
-    let spec = spec.as_ref();
+/// Opens `spec`, the name of a built-in data set or a path, as it was published; see [`open_parts_in`](crate::open_parts_in).
+pub(crate) fn open_any(spec: &Path, root: Option<&Path>) -> Result<Parts, DataError> {
     match FORMATS.iter().find(|format| (format.recognises)(spec)) {
         Some(format) => (format.open)(spec, root),
         None => Err(refusal(spec)),
