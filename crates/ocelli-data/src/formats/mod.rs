@@ -128,10 +128,12 @@ fn contents(folder: &Path) -> std::io::Result<String> {
     names.sort();
     let pictures = names.iter().filter(|name| is_picture(name.as_bytes())).count();
     if pictures > 0 {
-        let example = "put those of each class into a folder that is called like it";
-        return Ok(format!(
-            "the folder holds {pictures} pictures that lie in no folder of a class; {example}"
-        ));
+        let found = match pictures {
+            1 => "1 picture that lies".to_owned(),
+            n => format!("{n} pictures that lie"),
+        };
+        let advice = "put those of each class into a folder that is called like it";
+        return Ok(format!("the folder holds {found} in no folder of a class; {advice}"));
     }
     let more = names.len().saturating_sub(SHOWN);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
