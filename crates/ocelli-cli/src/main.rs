@@ -6,9 +6,11 @@ mod bug;
 mod check;
 mod completions;
 mod console;
+mod counting;
 mod data;
 mod engine;
 mod eval;
+mod explain;
 mod failure;
 mod interrupt;
 mod lecture;
@@ -21,6 +23,7 @@ mod predict;
 mod progress;
 mod text;
 mod train;
+mod variation;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -82,6 +85,7 @@ fn run(verb: &Verb, console: Console) -> Result<ExitCode, Failure> {
         Verb::Plan(args) => plan::run(args, console),
         Verb::Check(args) => check::run(args, console),
         Verb::Bench(args) => bench::run(args, console),
+        Verb::Explain(args) => explain::run(args, console),
         Verb::Lecture(args) => lecture::run(args, console),
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),

@@ -187,6 +187,12 @@ impl Conv2d {
         correlations.filter(|(_, shape)| shape.y.taps > 0 && shape.x.taps > 0)
     }
 
+    /// Whether there are phases of the strides that no tap meets: kernels that are smaller than their step.
+    pub(crate) fn passes_over_pixels(&self) -> bool {
+        let steps = [0, 1].map(|axis| self.stride[axis].min(self.input[axis]));
+        self.phases(Direction::BackwardInput).count() < steps[0] * steps[1]
+    }
+
     /// One input and one output channel in each of several groups.
     pub(crate) fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.groups == self.input[2] && self.groups == self.output[2]

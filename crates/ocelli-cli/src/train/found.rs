@@ -186,12 +186,7 @@ impl<'a> Found<'a> {
     fn recipe_line(&self) -> String {
         let recipe = &self.config.recipe;
         let rate = recipe.schedule.base().unwrap_or(recipe.rate);
-        let augmentation = match recipe.augmentation {
-            Augmentation::None => "no augmentation",
-            Augmentation::Light => "light augmentation",
-            Augmentation::Distort => "distortions",
-            Augmentation::Elastic => "elastic deformation",
-        };
+        let augmentation = augmentation(self.config);
         let (optimizer, curve) = (recipe.optimizer.name(), recipe.schedule.curve.name());
         format!(
             "{optimizer}, learning rate {} ({curve}), {augmentation}, seed {}",
@@ -199,6 +194,27 @@ impl<'a> Found<'a> {
             self.config.seed
         )
     }
+}
+
+/// How images are varied, in words.
+fn augmentation(config: &RunConfig) -> String {
+    let mut text = match config.recipe.augmentation {
+        Augmentation::None => "no augmentation".to_string(),
+        set => format!("augmentation {}", set.name()),
+    };
+    let (mix, own) = (config.mix(), config.recipe.overrides);
+    for (name, alpha) in [("mixup", mix.mixup), ("cutmix", mix.cutmix)] {
+        if alpha > 0.0 {
+            text += &format!(", {name} {alpha}");
+        }
+    }
+    if let Some([low, high]) = own.crop_area {
+        text += &format!(", crops of {low} to {high} of the area");
+    }
+    if let Some(share) = own.erase {
+        text += &format!(", erasing {share}");
+    }
+    text
 }
 
 /// Losses on penalties take outputs that are distances, never below 0.

@@ -4,6 +4,7 @@ mod args;
 mod found;
 mod recipe;
 mod schedule;
+mod shown;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,7 +23,7 @@ use crate::console::Console;
 use crate::engine::engine;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::network::naming_those_that_fit;
+use crate::network::{AUTOMATIC, naming_those_that_fit};
 use crate::output::{print, print_json};
 use crate::progress::Progress;
 use crate::text::{bytes, count, counted, duration, percent, quoted};
@@ -68,7 +69,13 @@ pub(crate) fn resume_command(run: &Path) -> String {
 fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let data = args.data.as_deref().expect("clap requires DATA without --resume");
     let seed = args.network.seed.unwrap_or(0);
-    let asked = args.network.net.as_deref().map(|net| NetSpec::new(net, args.network.widths.clone()));
+    let named = args.network.net.as_deref().filter(|net| *net != AUTOMATIC);
+    let asked = named.map(|net| NetSpec::new(net, args.network.widths.clone()));
+    if asked.is_none() && !args.network.widths.is_empty() {
+        return Err(Failure::usage(
+            "--widths is for networks such as --net mlp, not for one that the images choose",
+        ));
+    }
     if matches!(asked, Some(NetSpec::File(_))) && !args.network.widths.is_empty() {
         return Err(Failure::usage(
             "--widths does not go with a network file, which says itself how wide its layers are; leave it out",
@@ -77,10 +84,11 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     // What can be refused without the data is refused before they are read.
     let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
     asked.as_ref().map(recipe).transpose()?;
+    args.run.show_batch.as_deref().map(shown::check_name).transpose()?;
     let engine = engine(args.run.threads)?;
     let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
     let mut splits = open(Path::new(data), &options, console)?;
-    let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
+    let net = asked.unwrap_or_else(|| NetSpec::automatic(&*splits.train));
     let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
     let mut config =
         RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)
@@ -89,6 +97,9 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
     let found = Found::new(&config, &splits, cache, &engine)?;
     found.warn(console);
+    if let Some(file) = &args.run.show_batch {
+        return shown::show(file, &config, &splits, args.run.json).map(|()| ExitCode::SUCCESS);
+    }
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
     }
@@ -212,7 +223,7 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
 }
 
 /// This command, as a shell takes it.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let words: Vec<String> = std::env::args_os().skip(1).map(quoted).collect();
     format!("ocelli {}", words.join(" "))
 }

@@ -174,8 +174,8 @@ pub(crate) fn backward_input<U: Products>(
         // SAFETY: the checks above; a sample's input is its row of C.
         return unsafe { U::gemm(&gemm, dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr(), scratch.as_mut_ptr()) };
     }
-    if write == Write::Set && (conv.is_narrow() || conv.stride != [1, 1]) {
-        // Scattered terms are added, and phases of the stride may have no taps.
+    if write == Write::Set && (conv.is_narrow() || conv.passes_over_pixels()) {
+        // Scattered terms are added, and no correlation writes where no tap ever is.
         dx.fill(0.0);
     }
     if conv.is_narrow() {

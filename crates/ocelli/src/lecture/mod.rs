@@ -20,10 +20,12 @@ mod finding;
 mod math;
 mod page;
 
+mod backprop;
 mod filters;
 mod neuron;
 mod pyramids;
 mod steerable;
+mod trained;
 mod wavelets;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +48,8 @@ pub const EXPERIMENTS: &[Experiment] = &[
     steerable::EXPERIMENT,
     // Units and layers.
     neuron::EXPERIMENT,
+    // Back-propagation.
+    backprop::EXPERIMENT,
 ];
 
 /// The parts of the lecture.

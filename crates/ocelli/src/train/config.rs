@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use ocelli_data::{Augment, Dataset, Elastic, MOST_UNREADABLE, Normalise, OpenOptions, Preprocess};
+use ocelli_data::{
+    Augment, ColourAxes, Dataset, Fit, MOST_UNREADABLE, Mix, Normalise, OpenOptions, Preprocess,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::fit::check_fit;
 use crate::io::{ErrorKind, Network};
-use crate::recipe::{Augmentation, Pixels, Recipe};
+use crate::recipe::{Pixels, Recipe};
 use crate::{Engine, Error};
 
 /// The resolved configuration of a run: with the data, the seed and the instruction set it decides every bit.
@@ -50,6 +52,9 @@ pub struct RunConfig {
     pub recipe: Recipe,
     /// What is done to every picture.
     pub preprocess: Preprocess,
+    /// The directions in which the training set's colours vary, where they are shifted along them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colour_axes: Option<ColourAxes>,
     /// The network, as a network file.
     pub network: String,
 }
@@ -118,7 +123,21 @@ impl RunConfig {
             _ => Error::Bad(e.to_string()),
         })?;
         check_fit(&network, &self.preprocess, &self.recipe.loss, classes)?;
+        self.check_mix(&network, classes)?;
         Ok(network)
+    }
+
+    /// Targets that are shares have one for each class, and so must outputs.
+    fn check_mix(&self, network: &Network, classes: usize) -> Result<(), Error> {
+        let width = network.graph.node(network.graph.output()?).shape().len();
+        match self.mix().is_on() && width != classes {
+            true => Err(Error::Usage(format!(
+                "mixup and CutMix need an output for each of the {classes} classes, and network '{}' has {width}; give \
+                 --mixup 0 --cutmix 0, or a network with more outputs",
+                network.name
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// Whether this run computes what `other` does, but for how long it goes on, and for who asked for it.
@@ -151,17 +170,13 @@ impl RunConfig {
 
     /// The variation of training images.
     pub fn augment(&self) -> Augment {
-        // Strengths are for pictures of 28 pixels, the size of MNIST's.
-        let side = self.preprocess.size[0].min(self.preprocess.size[1]) as f32 / 28.0;
-        let light = Augment { shift: 2.0 * side, rotation: 10.0, scale: 0.1, shear: 0.1, ..Augment::NONE };
-        match self.recipe.augmentation {
-            Augmentation::None => Augment::NONE,
-            Augmentation::Light => light,
-            Augmentation::Distort => Augment { rotation: 0.0, squeeze: 0.1, shear: 0.2, ..light },
-            Augmentation::Elastic => {
-                Augment { elastic: Some(Elastic { alpha: 34.0 * side, sigma: 4.0 * side }), ..light }
-            }
-        }
+        let Recipe { augmentation, overrides, .. } = &self.recipe;
+        augmentation.augment(overrides, self.preprocess.size, self.colour_axes)
+    }
+
+    /// How the images of a batch are mixed.
+    pub fn mix(&self) -> Mix {
+        self.recipe.augmentation.mix(&self.recipe.overrides)
     }
 }
 
@@ -183,7 +198,14 @@ pub fn preprocess_for(
         Pixels::Lenet5 => {
             let [channels, height, width] = train.image_shape();
             let normalise = Normalise::Range { low: -0.1, high: 1.175 };
-            Preprocess { channels, size: [height, width], pad: 0, background: 0, normalise }
+            Preprocess {
+                channels,
+                size: [height, width],
+                fit: Fit::Stretch,
+                pad: 0,
+                background: 0,
+                normalise,
+            }
         }
     };
     let Some([channels, height, width]) = input else { return Ok(preprocess) };

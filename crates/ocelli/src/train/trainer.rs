@@ -273,6 +273,7 @@ impl Trainer {
             threads: usize::from(self.engine.threads() > 1),
             prefetch: PREFETCH,
             augment: self.config.augment(),
+            mix: self.config.mix(),
             seed: self.config.seed,
             epochs: self.progress.epoch..epochs.max(self.progress.epoch),
             first_batch: self.progress.batch,
@@ -337,8 +338,11 @@ impl Trainer {
     }
 
     fn step(&mut self, batch: &ocelli_data::Batch) -> Result<(), Error> {
-        let targets = Some(Targets::Classes(&batch.labels));
-        let run = Batch { inputs: &[&batch.images], targets, count: batch.len() };
+        let targets = match &batch.targets {
+            Some(shares) => Targets::Values(shares),
+            None => Targets::Classes(&batch.labels),
+        };
+        let run = Batch { inputs: &[&batch.images], targets: Some(targets), count: batch.len() };
         let random = RandomState { seed: self.config.seed, step: self.progress.step };
         let rate = self.rate();
         if self.progress.batch + 1 == self.batches() {

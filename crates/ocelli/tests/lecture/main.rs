@@ -1,4 +1,8 @@
 //! The claims of the lecture, by their numbers in `docs/lecture.md`.
 
+mod backprop;
 mod classical;
+mod lenet5;
 mod support;
+mod training;
+mod windows;
