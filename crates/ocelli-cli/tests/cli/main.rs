@@ -2,6 +2,7 @@
 
 mod bench;
 mod errors;
+mod explain;
 #[cfg(unix)]
 mod interrupted;
 mod models;
