@@ -6,6 +6,8 @@ mod bug;
 mod check;
 mod completions;
 mod console;
+mod counting;
+mod data;
 mod engine;
 mod eval;
 mod explain;
@@ -21,6 +23,7 @@ mod predict;
 mod progress;
 mod text;
 mod train;
+mod variation;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -76,6 +79,7 @@ fn not_text(arguments: impl Iterator<Item = OsString>) -> String {
 fn run(verb: &Verb, console: Console) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Train(args) => train::run(args, console),
+        Verb::Data(args) => data::run(args, console),
         Verb::Eval(args) => eval::run(args, console),
         Verb::Predict(args) => predict::run(args, console),
         Verb::Plan(args) => plan::run(args, console),

@@ -1,6 +1,7 @@
 //! The command as its users meet it: the binary is run, and its output, exit codes and files are looked at.
 
 mod bench;
+mod challenge;
 mod errors;
 mod explain;
 #[cfg(unix)]

@@ -21,7 +21,7 @@ use crate::support::{close, normal};
 /// Trains a perceptron on the embedded digits, and what `metrics.jsonl` then says, line by line.
 fn train(threads: usize, seed: u64, change: impl FnOnce(&mut Recipe)) -> (Outcome, Vec<serde_json::Value>) {
     let folder = tempfile::tempdir().unwrap();
-    let splits = ocelli_data::open("digits", &OpenOptions { seed, val: None }).unwrap();
+    let splits = ocelli_data::open("digits", &OpenOptions { seed, ..OpenOptions::default() }).unwrap();
     let net = NetSpec::new("mlp", vec![16]);
     let mut recipe = net.recipe().unwrap();
     change(&mut recipe);
