@@ -1,9 +1,10 @@
 //! Images with labels: where they come from, how they become a network's input, and in which order.
 //!
 //! [`open()`] finds and reads a data set and gives [`Splits`]: two [`Dataset`]s, one to train on and one
-//! to validate on. [`Preprocess`] turns an image into what a network takes and is stored with it, and a [`View`] shows another
-//! part of it; [`Augment`] varies training images, and [`Mix`] mixes those of a batch; a [`Sampler`] puts them in an order per epoch; a [`Loader`] does
-//! all of that on threads of its own and yields [`Batch`]es. [`decode()`] reads a picture file.
+//! to validate on. [`Preprocess`] turns an image into what a network takes and is stored with it, and a [`View`] shows
+//! another part of it; [`Augment`] varies training images, and [`Mix`] mixes those of a batch; a [`Sampler`] puts them in an
+//! order per epoch; a [`Loader`] does all of that on threads of its own and yields [`Batch`]es. [`decode()`] reads a picture
+//! file.
 //!
 //! Everything random is keyed by seed, epoch and image: neither the number of threads nor the batch
 //! that a run was resumed at changes a bit.

@@ -4,6 +4,7 @@ mod bench;
 mod challenge;
 mod data;
 mod errors;
+mod explain;
 #[cfg(unix)]
 mod interrupted;
 mod models;

@@ -2,6 +2,8 @@
 
 mod backprop;
 mod classical;
+mod digits;
+mod experiments;
 mod lenet5;
 mod support;
 mod training;
