@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
+use crate::screen::Named;
 use crate::{DataError, Picture};
 
 /// Labelled images, read one at a time and from several threads at once.
@@ -66,6 +67,11 @@ pub trait Dataset: Send + Sync {
     /// Bytes of memory that the set holds, whoever else holds them too.
     fn memory(&self) -> u64 {
         0
+    }
+
+    /// Images that could not be decoded so far, each with the reason, and in whose place others were given.
+    fn replaced(&self) -> Named {
+        Named::default()
     }
 }
 
@@ -262,6 +268,10 @@ impl Dataset for Subset {
     fn memory(&self) -> u64 {
         self.parent.memory() + 4 * self.indices.len() as u64
     }
+
+    fn replaced(&self) -> Named {
+        self.parent.replaced()
+    }
 }
 
 /// Another set under the class names, and so the labels, of the set that a network was trained on.
@@ -340,6 +350,10 @@ impl Dataset for Relabelled {
 
     fn memory(&self) -> u64 {
         self.parent.memory()
+    }
+
+    fn replaced(&self) -> Named {
+        self.parent.replaced()
     }
 }
 

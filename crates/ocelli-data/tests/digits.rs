@@ -82,12 +82,7 @@ fn splits_without_validation_images_or_without_training_images_of_a_class_are_re
         let pixels = vec![0; labels.len()];
         Arc::new(MemoryDataset::new("set", [1, 1, 1], pixels, labels.to_vec(), classes).unwrap())
     };
-    let splits = |train: &[u32], val: &[u32]| Splits {
-        name: "set".to_owned(),
-        train: set(train),
-        val: set(val),
-        val_is: Validation::Test,
-    };
+    let splits = |train: &[u32], val: &[u32]| Splits::new("set", set(train), set(val), Validation::Test);
     assert!(splits(&[0, 1], &[0]).check().is_ok());
     for (splits, part) in [(splits(&[0, 1], &[]), "--val"), (splits(&[0, 1], &[0, 2]), "class \"c\"")] {
         let error = splits.check().unwrap_err();

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use ocelli_data::CacheLimit;
 use ocelli_kernels::Precision;
 
 use crate::args::{above_0, below_1, not_negative, number, precision, seed, size, smoothing, threads, width};
-use crate::network::NetName;
+use crate::data::{DataArgs, cache};
+use crate::network::{NetName, named_networks};
 use crate::variation::VariationArgs;
 
 use super::schedule::Curved;
@@ -14,7 +16,8 @@ use super::schedule::Curved;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Args {
-    /// Images to train on: `digits` (built in), or a folder or file of IDX images
+    /// Images to train on: `digits` (built in), a folder with a folder of pictures for each class, a tar archive of such, a
+    /// list or CSV of pictures and labels, IDX or CIFAR files
     #[arg(required_unless_present = "resume")]
     pub(crate) data: Option<String>,
     /// Go on with the run in this folder: its data, network and recipe stay. --epochs is the new total; the options
@@ -23,6 +26,8 @@ pub(crate) struct Args {
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) source: DataArgs,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
@@ -33,9 +38,9 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Network and data")]
 pub(crate) struct NetworkArgs {
-    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist, cifar4, alexnet, vgg11, resnet18, mobilenet-v2) or a
-    /// network file [default: mnist for images of 20 pixels or more, digits for smaller ones]
-    #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true)]
+    #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true,
+          help = format!("{}, a network file, or auto: the one for images of their size, colour and number \
+                          [default: auto]", named_networks()))]
     pub(crate) net: Option<String>,
     /// Widths of the hidden layers of mlp [default: 512,512]
     #[arg(long, value_delimiter = ',', value_parser = width, requires = "net")]
@@ -98,6 +103,10 @@ pub(crate) struct RunArgs {
     /// Threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
+    /// Memory for pictures that are kept decoded, such as 2GiB or off; changes the speed alone [default: what all of them
+    /// take, if that is at most a quarter of the memory that is free]
+    #[arg(long, value_name = "BYTES|off", value_parser = cache)]
+    pub(crate) cache: Option<CacheLimit>,
     /// At most so long between two checkpoints
     #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value = "30")]
     pub(crate) checkpoint_every: f64,
@@ -162,6 +171,9 @@ impl Args {
             ("--widths", !network.widths.is_empty()),
             ("--val", network.val.is_some()),
             ("--seed", network.seed.is_some()),
+            ("--root", self.source.root.is_some()),
+            ("--size", self.source.size.is_some()),
+            ("--most-unreadable", self.source.most_unreadable.is_some()),
             ("--batch", recipe.batch.is_some()),
             ("--lr", recipe.lr.is_some()),
             ("--schedule", recipe.schedule.is_some()),

@@ -9,5 +9,5 @@ mod walk;
 mod xz;
 
 pub(crate) use dataset::FileDataset;
-pub(crate) use names::{Names, is_picture, path_of, split_first, split_last};
+pub(crate) use names::{Names, Others, is_picture, path_of, split_first, split_last};
 pub(crate) use store::{Files, MOST_FILE_BYTES};

@@ -55,7 +55,7 @@ impl Stream {
         file.read(length.checked_sub(HEADER)?, &mut footer).ok()?;
         let backward = u32::from_le_bytes([footer[4], footer[5], footer[6], footer[7]]);
         let index_length = (u64::from(backward) + 1) * 4;
-        if footer[10..] != *b"YZ" || index_length > MOST_INDEX {
+        if index_length > MOST_INDEX {
             return None;
         }
         let index_start = length.checked_sub(HEADER + index_length)?;
@@ -63,7 +63,8 @@ impl Stream {
         file.read(index_start, &mut index).ok()?;
         let blocks = blocks(&index)?;
         let end = blocks.last().map_or(HEADER, |last| last.offset.saturating_add(last.padded()));
-        (end == index_start && header.starts_with(b"\xfd7zXZ\0")).then_some(Stream { header, blocks })
+        let whole = footer[..] == footer_of(index_length as usize, [header[6], header[7]])[..];
+        (whole && end == index_start).then_some(Stream { header, blocks })
     }
 
     /// Bytes when unpacked; `None` beyond what can be counted.
@@ -110,7 +111,7 @@ impl Stream {
         file.read(block.offset, &mut stream[self.header.len()..])?;
         stream.extend(index_of(block));
         let index_length = stream.len() - self.header.len() - padded;
-        stream.extend(footer(index_length, [self.header[6], self.header[7]]));
+        stream.extend(footer_of(index_length, [self.header[6], self.header[7]]));
         let mut reader = XzReader::new_mem_limit(&stream[..], false, MOST_WINDOW);
         reader.read_exact(out)?;
         match reader.read(&mut [0])? {
@@ -152,7 +153,8 @@ fn index_of(block: Block) -> Vec<u8> {
     index
 }
 
-fn footer(index_length: usize, flags: [u8; 2]) -> Vec<u8> {
+/// The footer after an index of so many bytes.
+fn footer_of(index_length: usize, flags: [u8; 2]) -> Vec<u8> {
     let mut content = ((index_length / 4 - 1) as u32).to_le_bytes().to_vec();
     content.extend(flags);
     [&crc(&content)[..], &content, b"YZ"].concat()

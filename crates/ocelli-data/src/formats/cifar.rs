@@ -110,7 +110,7 @@ fn open(folder: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
         Some(file) => Some(set("test", &[file])? as Arc<dyn crate::Dataset>),
         None => None,
     };
-    Ok(Parts { train, val: None, test, held_out: 0.1, name: name.clone() })
+    Ok(Parts { train, val: None, test, held_out: 0.1, name: name.clone(), notes: Vec::new() })
 }
 
 #[derive(Default)]

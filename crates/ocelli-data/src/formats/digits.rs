@@ -30,5 +30,12 @@ fn open() -> Result<Parts, DataError> {
     let labels = idx::labels(&idx::parse("digits", LABELS)?)?;
     let all = idx::join(images, labels, 10)?;
     // A fifth: a tenth would be 18 images of a class, too few to tell networks apart.
-    Ok(Parts { name: "digits".to_owned(), train: Arc::new(all), val: None, test: None, held_out: 0.2 })
+    Ok(Parts {
+        name: "digits".to_owned(),
+        train: Arc::new(all),
+        val: None,
+        test: None,
+        held_out: 0.2,
+        notes: Vec::new(),
+    })
 }

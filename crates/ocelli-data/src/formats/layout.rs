@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::class_list::ClassList;
 use super::{Parts, Role};
-use crate::files::{FileDataset, Files, Names, split_first, split_last};
+use crate::files::{FileDataset, Files, Names, Others, split_first, split_last};
 use crate::{DataError, Dataset};
 
 /// Pictures of one origin, by what their paths say.
@@ -104,6 +104,18 @@ impl Layout {
         Ok(Layout { files: Arc::new(files), splits })
     }
 
+    /// What is not read, in words.
+    fn note(&self) -> Option<String> {
+        let Others { count, first } = &self.files.others;
+        let more = if *count > first.len() { ", …" } else { "" };
+        let what = match count {
+            0 => return None,
+            1 => "1 file is no picture in a class folder".to_owned(),
+            n => format!("{n} files are no pictures in class folders"),
+        };
+        Some(format!("{what} and not read: {}{more}", first.join(", ")))
+    }
+
     fn members(&self, role: Role) -> &[Member] {
         self.splits.iter().find(|(of, _)| *of == role).map_or(&[], |(_, members)| members)
     }
@@ -161,6 +173,7 @@ pub(super) fn assemble(
         test: split(Role::Test)?,
         train: training.dataset(first, &labels, &classes),
         held_out: 0.1,
+        notes: layouts.iter().filter_map(Layout::note).collect(),
     })
 }
 

@@ -26,6 +26,27 @@ mod pyramids;
 mod steerable;
 mod wavelets;
 
+mod backprop;
+mod batches;
+mod beyond;
+mod bits;
+mod chain;
+mod classifiers;
+mod cost;
+mod distortions;
+mod equations;
+mod family;
+mod lenet5;
+mod maps;
+mod mnist;
+mod pictures;
+mod rates;
+mod scenes;
+mod second;
+mod tougher;
+mod trained;
+mod windows;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -44,8 +65,28 @@ pub const EXPERIMENTS: &[Experiment] = &[
     pyramids::EXPERIMENT,
     wavelets::EXPERIMENT,
     steerable::EXPERIMENT,
+    // From the perceptron to AlexNet.
+    lenet5::EXPERIMENT,
+    second::EXPERIMENT,
+    mnist::EXPERIMENT,
+    classifiers::EXPERIMENT,
+    maps::EXPERIMENT,
+    distortions::EXPERIMENT,
+    tougher::EXPERIMENT,
     // Units and layers.
     neuron::EXPERIMENT,
+    // Training and detection.
+    bits::EXPERIMENT,
+    windows::EXPERIMENT,
+    family::EXPERIMENT,
+    // Back-propagation.
+    backprop::EXPERIMENT,
+    chain::EXPERIMENT,
+    cost::EXPERIMENT,
+    equations::EXPERIMENT,
+    beyond::EXPERIMENT,
+    batches::EXPERIMENT,
+    rates::EXPERIMENT,
 ];
 
 /// The parts of the lecture.

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ocelli_data::{Augment, ColourAxes, Dataset, Fit, Mix, Normalise, Preprocess};
+use ocelli_data::{
+    Augment, ColourAxes, Dataset, Fit, MOST_UNREADABLE, Mix, Normalise, OpenOptions, Preprocess,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::fit::check_fit;
@@ -28,6 +30,12 @@ pub struct RunConfig {
     /// Where the other data are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_path: Option<PathBuf>,
+    /// The folder or archive that paths in lists and CSV are relative to, in place of their own folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// The share of pictures that may be unreadable.
+    #[serde(default = "most_unreadable")]
+    pub most_unreadable: f64,
     /// The network's name.
     pub net: String,
     /// What everything random follows from.
@@ -78,6 +86,30 @@ impl RunConfig {
     /// What to open to get the other data.
     pub fn val_spec(&self) -> Option<&Path> {
         self.val_path.as_deref().or(self.val.as_deref().map(Path::new))
+    }
+
+    /// Notes how the data were opened.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a root that is not there.
+    pub fn set_source(&mut self, options: &OpenOptions) -> Result<(), Error> {
+        let absolute = |root: &PathBuf| {
+            root.canonicalize().map_err(|e| Error::Usage(format!("{}: cannot open: {e}", root.display())))
+        };
+        self.root = options.root.as_ref().map(absolute).transpose()?;
+        self.most_unreadable = options.most_unreadable;
+        Ok(())
+    }
+
+    /// How to open the data again.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            seed: self.seed,
+            val: self.val_spec().map(Path::to_path_buf),
+            root: self.root.clone(),
+            most_unreadable: self.most_unreadable,
+            size: None,
+        }
     }
 
     /// The network, checked to fit pictures, loss and classes.
@@ -146,6 +178,10 @@ impl RunConfig {
     pub fn mix(&self) -> Mix {
         self.recipe.augmentation.mix(&self.recipe.overrides)
     }
+}
+
+fn most_unreadable() -> f64 {
+    MOST_UNREADABLE
 }
 
 /// What is done to every picture, for a network whose input is `input` (C×H×W; `None`: whatever the data have).

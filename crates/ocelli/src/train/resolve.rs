@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocelli_core::Shape;
-use ocelli_data::{ColourAxes, Splits};
+use ocelli_data::{ColourAxes, Dataset, Splits};
 
 use super::config::{RunConfig, preprocess_for};
-use crate::arch::{Architecture, Wanted};
+use crate::arch::{Architecture, Wanted, automatic};
 use crate::fit::check_fit;
 use crate::io::Network;
 use crate::{Error, Recipe};
@@ -38,9 +38,9 @@ impl NetSpec {
         }
     }
 
-    /// The network for images of this shape, where nothing else is asked for.
-    pub fn default_for([_, height, width]: [usize; 3]) -> NetSpec {
-        let name = if height.min(width) >= 20 { "mnist" } else { "digits" };
+    /// The network for these images to train on, where nothing else is asked for ([`automatic`]).
+    pub fn automatic(train: &dyn Dataset) -> NetSpec {
+        let name = automatic(train.image_shape(), train.len()).name;
         NetSpec::Named { name: name.to_string(), widths: Vec::new() }
     }
 
@@ -119,6 +119,8 @@ impl RunConfig {
             isa: String::new(),
             commands: Vec::new(),
             version: RunConfig::VERSION,
+            root: None,
+            most_unreadable: ocelli_data::MOST_UNREADABLE,
             data: data.to_string(),
             val: val.map(str::to_string),
             net: network.name.clone(),

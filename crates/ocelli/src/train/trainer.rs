@@ -9,7 +9,7 @@ use ocelli_core::{
     Batch, Criterion, Executor, Graph, Optimizer, OptimizerState, Params, PlanOptions, RandomState, Targets,
     Update,
 };
-use ocelli_data::{Dataset, Loader, LoaderOptions, Picture, Sampler, Splits};
+use ocelli_data::{Dataset, Loader, LoaderOptions, Named, Picture, Sampler, Splits};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -239,6 +239,11 @@ impl Trainer {
     /// The graph.
     pub fn graph(&self) -> &Arc<Graph> {
         &self.network.graph
+    }
+
+    /// The training images that could not be decoded so far, and in whose place others of their class were taken.
+    pub fn replaced(&self) -> Named {
+        self.splits.train.replaced()
     }
 
     /// Trains to the end, or until told to stop.

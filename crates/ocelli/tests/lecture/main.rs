@@ -1,4 +1,10 @@
 //! The claims of the lecture, by their numbers in `docs/lecture.md`.
 
+mod backprop;
 mod classical;
+mod digits;
+mod experiments;
+mod lenet5;
 mod support;
+mod training;
+mod windows;

@@ -43,7 +43,7 @@ fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
         check_same_shape(path, &train, test)?;
     }
     let test = test.map(|test| Arc::new(test) as Arc<dyn Dataset>);
-    Ok(Parts { name: found.name, train: Arc::new(train), val: None, test, held_out: 0.1 })
+    Ok(Parts { name: found.name, train: Arc::new(train), val: None, test, held_out: 0.1, notes: Vec::new() })
 }
 
 /// The labels in an IDX file.

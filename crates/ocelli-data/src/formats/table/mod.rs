@@ -3,7 +3,7 @@
 mod csv;
 mod list;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ pub(super) use csv::FORMAT as CSV;
 pub(super) use list::FORMAT as LIST;
 
 use super::class_list::{ClassList, MOST_CLASSES};
+use super::labels::Labels;
 use super::{Parts, Role, archives, title};
 use crate::files::{FileDataset, Files, Names, is_picture, path_of};
 use crate::{DataError, Dataset};
@@ -24,31 +25,10 @@ struct Table {
     path: PathBuf,
     /// A path for each row.
     pictures: Names,
-    /// A label for each row, as it stands there, by its place in `words`.
-    labels: Vec<u32>,
+    /// A label for each row.
+    labels: Labels,
     /// Which split each row belongs to.
     roles: Vec<Role>,
-    /// The labels that occur.
-    words: Words,
-}
-
-/// Words by number, each once.
-#[derive(Default)]
-struct Words {
-    words: Vec<String>,
-    numbers: HashMap<String, u32>,
-}
-
-impl Words {
-    fn number(&mut self, word: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(word) {
-            return number;
-        }
-        let number = self.words.len() as u32;
-        self.words.push(word.to_owned());
-        self.numbers.insert(word.to_owned(), number);
-        number
-    }
 }
 
 impl Table {
@@ -56,9 +36,8 @@ impl Table {
         Table {
             path: path.to_owned(),
             pictures: Names::default(),
-            labels: Vec::new(),
+            labels: Labels::default(),
             roles: Vec::new(),
-            words: Words::default(),
         }
     }
 
@@ -71,15 +50,13 @@ impl Table {
         // Paths as archives have them; a leading slash is the root of the file system.
         let picture = picture.strip_prefix(b"./").unwrap_or(picture);
         self.pictures.push(picture)?;
-        let label = self.words.number(label);
-        if self.words.words.len() > MOST_CLASSES as usize {
+        if !self.labels.push(label) {
             return Err(self.malformed(
                 line,
                 &format!("at most {MOST_CLASSES} classes"),
                 "another one".to_owned(),
             ));
         }
-        self.labels.push(label);
         self.roles.push(role);
         Ok(())
     }
@@ -93,7 +70,7 @@ impl Table {
     /// archive beside it that is called like the table: `train.txt` and `train.tar.xz`.
     fn open(self, root: Option<&Path>) -> Result<Parts, DataError> {
         let path = self.path.clone();
-        if self.labels.is_empty() {
+        if self.roles.is_empty() {
             let shown = path.display().to_string();
             return Err(DataError::malformed(
                 shown,
@@ -103,7 +80,7 @@ impl Table {
             ));
         }
         let list = ClassList::beside(path.parent().unwrap_or(Path::new("")))?;
-        let (classes, labels) = self.classes(list.as_ref())?;
+        let (classes, labels) = self.labels.resolve(&path.display().to_string(), list.as_ref())?;
         let Table { pictures, roles, .. } = self;
         let (files, members) = Root::of(&path, root).find(&path, pictures)?;
         let (files, classes): (_, Arc<[String]>) = (Arc::new(files), classes.into());
@@ -118,56 +95,7 @@ impl Table {
         // Without rows to train on, a split stands for all.
         let train = sets.iter_mut().find_map(Option::take).expect("invariant: there are rows");
         let [_, val, test] = sets;
-        Ok(Parts { name: title(&path), train, val, test, held_out: 0.1 })
-    }
-
-    /// The names of the classes, and for each row its label among them.
-    ///
-    /// Where all labels are whole numbers, they number the classes of the list beside the table, or classes called "0", "1"
-    /// and so on. Otherwise they are the names, in the order of the list or else of themselves.
-    fn classes(&self, list: Option<&ClassList>) -> Result<(Vec<String>, Vec<u32>), DataError> {
-        let words = &self.words.words;
-        let numbers: Option<Vec<u32>> = words.iter().map(|word| word.parse().ok()).collect();
-        let (classes, of_word) = match (numbers, list) {
-            (Some(numbers), list) => (self.numbered(&numbers, list)?, numbers),
-            (None, Some(list)) => {
-                let places: HashMap<&str, u32> = list.names.iter().map(String::as_str).zip(0..).collect();
-                let place = |word: &String| {
-                    places.get(word.trim_start_matches('/')).copied().ok_or_else(|| self.unlisted(word, list))
-                };
-                (list.names.clone(), words.iter().map(place).collect::<Result<_, _>>()?)
-            }
-            (None, None) => {
-                let sorted: BTreeSet<&String> = words.iter().collect();
-                let places: HashMap<&String, u32> = sorted.iter().copied().zip(0..).collect();
-                (sorted.into_iter().cloned().collect(), words.iter().map(|word| places[word]).collect())
-            }
-        };
-        Ok((classes, self.labels.iter().map(|&word| of_word[word as usize]).collect()))
-    }
-
-    fn numbered(&self, numbers: &[u32], list: Option<&ClassList>) -> Result<Vec<String>, DataError> {
-        let most = numbers.iter().copied().max().unwrap_or(0);
-        match list {
-            Some(list) if (most as usize) < list.names.len() => Ok(list.names.clone()),
-            Some(list) => Err(self.unlisted(&most.to_string(), list)),
-            None if most < MOST_CLASSES => Ok((0..=most).map(|k| k.to_string()).collect()),
-            None => Err(DataError::malformed(
-                self.path.display().to_string(),
-                format!("labels from 0 to {}", MOST_CLASSES - 1),
-                format!("label {most}"),
-                "number the classes from 0 on",
-            )),
-        }
-    }
-
-    fn unlisted(&self, word: &str, list: &ClassList) -> DataError {
-        DataError::malformed(
-            self.path.display().to_string(),
-            format!("labels of the {} classes in {}", list.names.len(), list.path.display()),
-            format!("label \"{word}\""),
-            "add the class to that file, or correct the label",
-        )
+        Ok(Parts { name: title(&path), train, val, test, held_out: 0.1, notes: Vec::new() })
     }
 }
 
