@@ -17,14 +17,32 @@
 
 mod context;
 mod finding;
+mod learner;
 mod math;
 mod page;
+mod programming;
+mod quasi_newton;
 
+mod activations;
+mod approximation;
+mod bishop;
+mod dead_units;
+mod depth;
 mod filters;
+mod hand_made;
+mod layers;
+mod mark_1;
+mod minsky_papert;
 mod neuron;
+mod overfitting;
+mod pdp;
+mod perceptron;
 mod pyramids;
+mod relu_race;
 mod steerable;
 mod wavelets;
+mod wide_deep;
+mod xor;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -44,8 +62,24 @@ pub const EXPERIMENTS: &[Experiment] = &[
     pyramids::EXPERIMENT,
     wavelets::EXPERIMENT,
     steerable::EXPERIMENT,
+    hand_made::EXPERIMENT,
+    // From the perceptron to AlexNet.
+    perceptron::EXPERIMENT,
+    mark_1::EXPERIMENT,
+    minsky_papert::EXPERIMENT,
+    xor::EXPERIMENT,
+    pdp::EXPERIMENT,
     // Units and layers.
     neuron::EXPERIMENT,
+    activations::EXPERIMENT,
+    dead_units::EXPERIMENT,
+    relu_race::EXPERIMENT,
+    layers::EXPERIMENT,
+    overfitting::EXPERIMENT,
+    depth::EXPERIMENT,
+    bishop::EXPERIMENT,
+    approximation::EXPERIMENT,
+    wide_deep::EXPERIMENT,
 ];
 
 /// The parts of the lecture.
