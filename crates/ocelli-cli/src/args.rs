@@ -3,6 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use ocelli::ensemble::Views;
 use ocelli_kernels::Precision;
 
 /// Trains, measures, explains and ships neural networks that see.
@@ -44,6 +45,8 @@ Exit codes: 0 done, 1 a check failed, 2 usage, 3 bad data or model, 4 disk, 5 di
 pub(crate) enum Verb {
     /// Train a network, or go on with a run
     Train(Box<crate::train::Args>),
+    /// Show what a data set holds, and check its pictures
+    Data(crate::data::Args),
     /// Measure a model on labelled images
     Eval(crate::eval::Args),
     /// Tell what pictures show
@@ -54,6 +57,8 @@ pub(crate) enum Verb {
     Check(crate::check::Args),
     /// Measure this machine, and networks on it
     Bench(crate::bench::Args),
+    /// Show what a model computes for a picture, and how one step of training changes it
+    Explain(crate::explain::Args),
     /// Run the lecture: its systems, equations and figures
     Lecture(crate::lecture::Args),
     /// Print a completion script for a shell
@@ -86,6 +91,12 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
 pub(crate) fn precision() -> impl TypedValueParser<Value = Precision> {
     let names = PossibleValuesParser::new(Precision::ALL.map(Precision::name));
     names.map(|name| Precision::from_name(&name).expect("invariant: the names are those of precisions"))
+}
+
+/// `--views`.
+pub(crate) fn views() -> impl TypedValueParser<Value = Views> {
+    let names = PossibleValuesParser::new(Views::ALL.map(Views::name));
+    names.map(|name| name.parse().expect("invariant: the names are those of views"))
 }
 
 /// A whole number from 0 on: seeds.

@@ -16,6 +16,18 @@ pub(crate) fn load(path: &Path, console: Console) -> Result<ModelFile, Error> {
     Ok(ModelFile::load(&file(path, console)?)?)
 }
 
+/// What the model at `path` is called: its run folder, or its file.
+pub(crate) fn name(path: &Path) -> String {
+    let file = path.file_stem().unwrap_or(path.as_os_str());
+    let in_run = path.parent().filter(|folder| !path.is_dir() && RunFolder::open(folder).is_ok());
+    let name = match in_run.and_then(Path::file_name) {
+        Some(run) if file == "model" => run,
+        _ if path.is_dir() => path.file_name().unwrap_or(path.as_os_str()),
+        _ => file,
+    };
+    name.to_string_lossy().into_owned()
+}
+
 /// Where it stands. A run that is still going on, or was stopped, has only the best model so far.
 fn file(path: &Path, console: Console) -> Result<PathBuf, Error> {
     if !path.exists() {

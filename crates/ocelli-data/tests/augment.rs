@@ -2,9 +2,7 @@
 
 use std::f64::consts::PI;
 
-use ocelli_data::{
-    Augment, Augmenter, Elastic, ErrorKind, Normalise, Picture, Preprocess, Preprocessor, augment,
-};
+use ocelli_data::{Augment, Elastic, ErrorKind, Fit, Normalise, Picture, Preprocess, Preprocessor, augment};
 use ocelli_kernels::random::Key;
 
 fn noise(height: usize, width: usize, channels: usize) -> Picture {
@@ -16,7 +14,23 @@ fn noise(height: usize, width: usize, channels: usize) -> Picture {
 
 fn preprocess(channels: usize, size: [usize; 2], pad: usize) -> Preprocess {
     let (mean, std) = (vec![0.25; channels], vec![0.5; channels]);
-    Preprocess { channels, size, pad, background: 51, normalise: Normalise::MeanStd { mean, std } }
+    Preprocess {
+        channels,
+        size,
+        fit: Fit::Stretch,
+        pad,
+        background: 51,
+        normalise: Normalise::MeanStd { mean, std },
+    }
+}
+
+/// Inputs that are the values of pixels, 0 to 255.
+fn values(channels: usize, size: [usize; 2], pad: usize, background: u8) -> Preprocess {
+    Preprocess {
+        background,
+        normalise: Normalise::Range { low: 0.0, high: 255.0 },
+        ..preprocess(channels, size, pad)
+    }
 }
 
 fn apply(preprocess: &Preprocess, picture: &Picture) -> Vec<f32> {
@@ -43,6 +57,7 @@ fn all() -> Augment {
         squeeze: 0.1,
         shear: 0.2,
         elastic: Some(Elastic { alpha: 34.0, sigma: 4.0 }),
+        ..Augment::NONE
     }
 }
 
@@ -173,10 +188,9 @@ fn seed_epoch_and_sample_alone_choose_the_variation() {
 #[test]
 fn varied_pixels_stay_between_those_of_the_picture_and_the_background() {
     let picture = Picture { pixels: vec![200; 28 * 28 * 3], height: 28, width: 28, channels: 3 };
-    let mut out = vec![f32::NAN; 32 * 32 * 3];
-    let mut augmenter = Augmenter::new(&Augment { shift: 30.0, ..all() });
+    let (spec, augment) = (values(3, [28, 28], 2, 100), Augment { shift: 30.0, ..all() });
     for sample in 0..50 {
-        augmenter.apply(&picture, 2, 100, augment::key(0, 0, sample), &mut out);
+        let out = augmented(&spec, &augment, &picture, augment::key(0, 0, sample));
         assert!(out.iter().all(|v| (100.0..=200.0).contains(v)), "sample {sample}");
     }
 }
@@ -186,11 +200,9 @@ fn one_resampling_composes_all_that_moves() {
     // Against the definition in f64, with the same draws in the same order.
     let picture = noise(20, 16, 1);
     let augment = Augment { elastic: None, ..all() };
-    let mut augmenter = Augmenter::new(&augment);
-    let mut out = vec![0.0; 24 * 20];
     for sample in 0..5 {
         let key = augment::key(4, 1, sample);
-        augmenter.apply(&picture, 2, 30, key, &mut out);
+        let out = augmented(&values(1, [20, 16], 2, 30), &augment, &picture, key);
         let mut stream = key.stream();
         let mut draw = |strength: f32| f64::from(strength) * stream.range(-1.0, 1.0);
         let (tx, ty, angle) = (draw(2.0), draw(2.0), draw(15.0) / 180.0 * PI);

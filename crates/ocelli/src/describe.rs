@@ -169,7 +169,9 @@ fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
         activations: bytes(plan.arena_len()),
         activations_without_reuse: bytes(unshared.arena_len()),
         scratch: scratch(plan),
-        evaluation: of_pass(&evaluation).saturating_add(of_pass(&health)),
+        evaluation: of_pass(&evaluation)
+            .saturating_add(of_pass(&health))
+            .saturating_add(crate::feed::waiting_bytes(image, crate::eval::BATCH, subject.threads)),
         loading: bytes(image).saturating_mul(subject.batch as u64).saturating_mul(batches_at_once(subject)),
         total: 0,
     };

@@ -1,15 +1,48 @@
-//! Telling what a picture shows.
+//! Telling what pictures show.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use ocelli::Engine;
+//! use ocelli::ensemble::{Ensemble, EnsembleOptions};
+//! use ocelli::io::ModelFile;
+//! use ocelli::predict::{Files, find_pictures};
+//! use ocelli_kernels::Isa;
+//!
+//! # fn main() -> Result<(), ocelli::Error> {
+//! # if false {
+//! let model = ModelFile::load("runs/photos-1/model.safetensors".as_ref())?;
+//! let mut ensemble = Ensemble::new(vec![model], &Engine::new(0, Isa::detect())?, EnsembleOptions::default())?;
+//! let found = find_pictures("holiday".as_ref())?;
+//! for prediction in ensemble.predict(Arc::new(Files::new(found.pictures)), 5)? {
+//!     match prediction.guesses {
+//!         Ok(guesses) => println!("{}: {}", prediction.name, guesses[0].class),
+//!         Err(error) => eprintln!("{error}"),
+//!     }
+//! }
+//! # }
+//! # Ok(())
+//! # }
+//! ```
 
-use std::path::Path;
+mod find;
 
-use ocelli_core::{Executor, Loss, PlanOptions};
-use ocelli_data::{Preprocess, Preprocessor};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ocelli_core::Loss;
+use ocelli_data::{DataError, Picture, Preprocess};
 use serde::Serialize;
 
 use crate::Error;
-use crate::engine::Engine;
+use crate::ensemble::{Ensemble, best_classes};
+use crate::feed::Feed;
 use crate::fit::check_fit;
 use crate::io::ModelFile;
+
+pub use crate::feed::Pictures;
+pub use find::{Found, find_pictures, is_picture_name};
 
 /// A guess.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,49 +53,96 @@ pub struct Guess {
     pub probability: f32,
 }
 
-/// Classifies pictures, one at a time, with one model.
-pub struct Predictor {
-    model: ModelFile,
-    loss: Loss,
-    preprocessor: Preprocessor,
-    executor: Executor<f32>,
-    input: Vec<f32>,
+/// What was found for one picture.
+#[derive(Debug)]
+pub struct Prediction {
+    /// Which of the pictures.
+    pub picture: usize,
+    /// What it is called.
+    pub name: String,
+    /// The most probable classes, most probable first; or why it could not be read.
+    pub guesses: Result<Vec<Guess>, Error>,
+    /// Whether it looks like a negative of what the model was trained on (see [`Preprocess::looks_inverted`]).
+    pub looks_inverted: bool,
 }
 
-impl Predictor {
-    /// A predictor with this model.
-    ///
-    /// # Errors
-    /// A model file whose preprocessing cannot be read, or too little memory.
-    pub fn new(model: ModelFile, engine: &Engine) -> Result<Predictor, Error> {
-        let preprocess = model_preprocess(&model)?;
-        let executor = engine.executor(&model.network.graph, PlanOptions::evaluate(1))?;
-        let [c, h, w] = preprocess.input_shape();
-        Ok(Predictor {
-            loss: model_loss(&model)?,
-            preprocessor: Preprocessor::new(&preprocess)?,
-            executor,
-            input: vec![0.0; c * h * w],
-            model,
-        })
+/// Picture files.
+#[derive(Clone, Debug)]
+pub struct Files {
+    paths: Vec<PathBuf>,
+}
+
+impl Files {
+    /// The pictures in these files, in their order.
+    pub fn new(paths: Vec<PathBuf>) -> Files {
+        Files { paths }
+    }
+}
+
+impl Pictures for Files {
+    fn len(&self) -> usize {
+        self.paths.len()
     }
 
-    /// The `top` most probable classes of a picture file, most probable first.
-    ///
-    /// # Errors
-    /// A file that is no picture.
-    pub fn file(&mut self, path: &Path, top: usize) -> Result<Vec<Guess>, Error> {
-        let picture = ocelli_data::decode(path)?;
-        self.preprocessor.apply(&picture, &mut self.input);
-        let outputs = self.executor.forward(&self.model.params, &[&self.input], 1);
-        let mut probabilities = vec![0.0; self.model.classes.len()];
-        self.loss.probabilities(outputs, &mut probabilities);
-        let order = self.loss.top_classes(outputs, top);
-        let guess = |class: usize| Guess {
-            class: self.model.classes[class].clone(),
-            probability: probabilities[class],
-        };
-        Ok(order.into_iter().map(guess).collect())
+    fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
+        *picture = ocelli_data::decode(&self.paths[i])?;
+        Ok(())
+    }
+
+    fn name_of(&self, i: usize) -> String {
+        self.paths[i].display().to_string()
+    }
+}
+
+/// The predictions of an [`Ensemble`], one for each picture, in their order. Made by [`Ensemble::predict`].
+pub struct Predictions<'a> {
+    ensemble: &'a mut Ensemble,
+    pictures: Arc<dyn Pictures>,
+    feed: Feed,
+    top: usize,
+    ready: VecDeque<Prediction>,
+}
+
+impl<'a> Predictions<'a> {
+    pub(crate) fn new(
+        ensemble: &'a mut Ensemble,
+        pictures: Arc<dyn Pictures>,
+        feed: Feed,
+        top: usize,
+    ) -> Predictions<'a> {
+        Predictions { ensemble, pictures, feed, top, ready: VecDeque::new() }
+    }
+
+    /// Answers the next batch; `None` after the last.
+    fn next_batch(&mut self) -> Option<()> {
+        let fed = self.feed.next_batch()?;
+        let name = |i: u32| self.pictures.name_of(i as usize);
+        let mut found: Vec<Prediction> = Vec::new();
+        for (i, error) in fed.failures.drain(..) {
+            let guesses = Err(error.into());
+            found.push(Prediction { picture: i as usize, name: name(i), guesses, looks_inverted: false });
+        }
+        let classes = self.ensemble.classes().to_vec();
+        let rows = self.ensemble.answer(fed).chunks_exact(classes.len());
+        for ((&i, &looks_inverted), p) in fed.pictures.iter().zip(&fed.inverted).zip(rows) {
+            let guess = |class: usize| Guess { class: classes[class].clone(), probability: p[class] };
+            let guesses = Ok(best_classes(p, self.top).into_iter().map(guess).collect());
+            found.push(Prediction { picture: i as usize, name: name(i), guesses, looks_inverted });
+        }
+        found.sort_by_key(|prediction| prediction.picture);
+        self.ready.extend(found);
+        Some(())
+    }
+}
+
+impl Iterator for Predictions<'_> {
+    type Item = Prediction;
+
+    fn next(&mut self) -> Option<Prediction> {
+        while self.ready.is_empty() {
+            self.next_batch()?;
+        }
+        self.ready.pop_front()
     }
 }
 

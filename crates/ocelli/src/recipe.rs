@@ -5,7 +5,7 @@ use ocelli_core::{Loss, Optimizer, Reduction, Schedule};
 use ocelli_kernels::Precision;
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{Augmentation, Error, Overrides};
 
 /// A way to train. Each network has its own ([`Architecture::recipe`](crate::arch::Architecture::recipe)); what the user
 /// says explicitly replaces parts of it.
@@ -22,6 +22,9 @@ pub struct Recipe {
     pub pixels: Pixels,
     /// How training images are varied.
     pub augmentation: Augmentation,
+    /// Pieces of that which were asked for explicitly.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub overrides: Overrides,
     /// Whether the costs of a batch are averaged or added.
     pub reduction: Reduction,
     /// What training's matrix products and convolutions may round their operands to
@@ -34,6 +37,10 @@ pub struct Recipe {
     pub optimizer: Optimizer,
     /// The learning rate over the epochs.
     pub schedule: Schedule,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// The names of [`Precision`] in files.
@@ -55,21 +62,6 @@ pub enum Pixels {
     Lenet5,
 }
 
-/// How training images are varied; each image differently in each epoch, by the seed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Augmentation {
-    /// Not at all.
-    #[default]
-    None,
-    /// Small shifts, rotations, changes of scale and shears, for digits and other drawings.
-    Light,
-    /// LeNet-5's distortions (LeCun et al. 1998, section III-A): shifts, scale, squeezing and horizontal shears.
-    Distort,
-    /// Light, with elastic deformation (Simard, Steinkraus and Platt 2003).
-    Elastic,
-}
-
 impl Default for Recipe {
     /// Ten epochs of batches of 64 by SGD with momentum, on cross-entropy.
     fn default() -> Recipe {
@@ -79,6 +71,7 @@ impl Default for Recipe {
             rate: 0.05,
             pixels: Pixels::default(),
             augmentation: Augmentation::default(),
+            overrides: Overrides::default(),
             reduction: Reduction::Mean,
             precision: Precision::F32,
             loss: Loss::CrossEntropy { label_smoothing: 0.0 },
@@ -113,6 +106,7 @@ impl Recipe {
                 self.rate
             )));
         }
+        self.augmentation.check(&self.overrides, &self.loss)?;
         self.optimizer.check().map_err(|e| usage(&e))?;
         self.schedule.check().map_err(|e| usage(&e))?;
         if matches!(self.optimizer, Optimizer::DiagonalLm { .. }) {

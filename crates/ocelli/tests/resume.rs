@@ -10,7 +10,7 @@ use ocelli_data::{OpenOptions, Splits};
 use ocelli_kernels::{Isa, Precision};
 
 fn digits(seed: u64) -> Splits {
-    ocelli_data::open("digits", &OpenOptions { seed, val: None }).unwrap()
+    ocelli_data::open("digits", &OpenOptions { seed, val: None, ..OpenOptions::default() }).unwrap()
 }
 
 fn engine() -> Engine {

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
+use ocelli_data::CacheLimit;
 use ocelli_kernels::Precision;
 
 use crate::args::{above_0, below_1, not_negative, number, precision, seed, size, smoothing, threads, width};
-use crate::network::NetName;
+use crate::data::{DataArgs, cache};
+use crate::network::{NetName, named_networks};
+use crate::variation::VariationArgs;
 
 use super::schedule::Curved;
 
@@ -13,7 +16,8 @@ use super::schedule::Curved;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Args {
-    /// Images to train on: `digits` (built in), or a folder or file of IDX images
+    /// Images to train on: `digits` (built in), a folder with a folder of pictures for each class, a tar archive of such, a
+    /// list or CSV of pictures and labels, IDX or CIFAR files
     #[arg(required_unless_present = "resume")]
     pub(crate) data: Option<String>,
     /// Go on with the run in this folder: its data, network and recipe stay. --epochs is the new total; the options
@@ -22,6 +26,8 @@ pub(crate) struct Args {
     pub(crate) resume: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+    #[command(flatten)]
+    pub(crate) source: DataArgs,
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
@@ -32,9 +38,9 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Network and data")]
 pub(crate) struct NetworkArgs {
-    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist, cifar4, alexnet, vgg11, resnet18, mobilenet-v2) or a
-    /// network file [default: mnist for images of 20 pixels or more, digits for smaller ones]
-    #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true)]
+    #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true,
+          help = format!("{}, a network file, or auto: the one for images of their size, colour and number \
+                          [default: auto]", named_networks()))]
     pub(crate) net: Option<String>,
     /// Widths of the hidden layers of mlp [default: 512,512]
     #[arg(long, value_delimiter = ',', value_parser = width, requires = "net")]
@@ -83,9 +89,8 @@ pub(crate) struct RecipeArgs {
     /// f32 [default: f32]
     #[arg(long, value_name = "TYPE", value_parser = precision())]
     pub(crate) precision: Option<Precision>,
-    /// How training images are varied
-    #[arg(long, value_name = "NAME")]
-    pub(crate) augment: Option<AugmentName>,
+    #[command(flatten)]
+    pub(crate) variation: VariationArgs,
 }
 
 /// Where and how it runs: nothing here changes the weights.
@@ -98,12 +103,20 @@ pub(crate) struct RunArgs {
     /// Threads [default: one per core]
     #[arg(long, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<usize>,
+    /// Memory for pictures that are kept decoded, such as 2GiB or off; changes the speed alone [default: what all of them
+    /// take, if that is at most a quarter of the memory that is free]
+    #[arg(long, value_name = "BYTES|off", value_parser = cache)]
+    pub(crate) cache: Option<CacheLimit>,
     /// At most so long between two checkpoints
     #[arg(long, value_name = "SECONDS", value_parser = not_negative, default_value = "30")]
     pub(crate) checkpoint_every: f64,
     /// Show configuration, network and memory; train and write nothing
     #[arg(long, conflicts_with_all = ["resume", "json_lines"])]
     pub(crate) dry_run: bool,
+    /// Write the first batch as it will be trained on, varied and mixed, into this picture file; train nothing. With --json, say
+    /// which images are in it
+    #[arg(long, value_name = "FILE.png", conflicts_with_all = ["resume", "json_lines", "dry_run", "out"])]
+    pub(crate) show_batch: Option<PathBuf>,
     /// Print the result as one JSON object
     #[arg(long, conflicts_with = "json_lines")]
     pub(crate) json: bool,
@@ -148,19 +161,6 @@ pub(crate) enum LossName {
     Penalty,
 }
 
-/// `--augment`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum AugmentName {
-    /// Not at all
-    None,
-    /// Small shifts, rotations, changes of scale and shears
-    Light,
-    /// LeNet-5's distortions: shifts, scale, squeezing and shears
-    Distort,
-    /// The light ones with elastic deformation
-    Elastic,
-}
-
 impl Args {
     /// The options, as they are typed, that a resumed run cannot take.
     pub(super) fn fixed_by_run(&self) -> Vec<&'static str> {
@@ -171,6 +171,9 @@ impl Args {
             ("--widths", !network.widths.is_empty()),
             ("--val", network.val.is_some()),
             ("--seed", network.seed.is_some()),
+            ("--root", self.source.root.is_some()),
+            ("--size", self.source.size.is_some()),
+            ("--most-unreadable", self.source.most_unreadable.is_some()),
             ("--batch", recipe.batch.is_some()),
             ("--lr", recipe.lr.is_some()),
             ("--schedule", recipe.schedule.is_some()),
@@ -180,7 +183,11 @@ impl Args {
             ("--loss", recipe.loss.is_some()),
             ("--label-smoothing", recipe.label_smoothing.is_some()),
             ("--precision", recipe.precision.is_some()),
-            ("--augment", recipe.augment.is_some()),
+            ("--augment", recipe.variation.augment.is_some()),
+            ("--mixup", recipe.variation.mixup.is_some()),
+            ("--cutmix", recipe.variation.cutmix.is_some()),
+            ("--erase", recipe.variation.erase.is_some()),
+            ("--crop-area", recipe.variation.crop_area.is_some()),
             ("--out", self.run.out.is_some()),
         ];
         given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect()
@@ -195,7 +202,9 @@ Examples:
   ocelli train digits
   ocelli train mnist/ --net mlp --widths 512,512 --epochs 10 --lr 0.05
   ocelli train mnist/ --net lenet5 --augment distort
+  ocelli train photos/ --net resnet18 --augment strong --epochs 100
   ocelli train digits --net mine.toml --optimizer adamw --lr 1e-3 --schedule cosine
+  ocelli train photos/ --augment photo --show-batch batch.png
   ocelli train mnist/ --dry-run        what would happen, and the memory it takes
   ocelli train --resume runs/digits-1 --epochs 60
 

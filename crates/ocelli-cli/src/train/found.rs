@@ -1,14 +1,13 @@
 //! What was found before training: data, network, recipe and memory.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use ocelli::describe::{Description, Subject, describe};
 use ocelli::io::Network;
 use ocelli::train::RunConfig;
 use ocelli::{Augmentation, Engine, Error, SCHEMA};
 use ocelli_core::{Loss, Op};
-use ocelli_data::{Dataset, Splits, Validation, class_counts};
+use ocelli_data::{CachePlan, Splits, Summary, Validation, class_counts};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -33,6 +32,7 @@ pub(super) struct Found<'a> {
 struct DryRun<'a> {
     schema: u32,
     config: &'a RunConfig,
+    data: Summary,
     plan: &'a Description,
 }
 
@@ -44,19 +44,26 @@ impl<'a> Found<'a> {
     pub(super) fn new(
         config: &'a RunConfig,
         splits: &'a Splits,
+        cache: CachePlan,
         engine: &'a Engine,
     ) -> Result<Found<'a>, Error> {
         let classes = splits.train.classes().len();
         let network = config.build_network(classes)?;
         check_penalties(&network, &config.recipe.loss)?;
-        let description = describe(&Subject {
+        let mut description = describe(&Subject {
             net: &config.net,
             graph: &network.graph,
             batch: config.recipe.batch.min(splits.train.len()),
             optimizer: &config.recipe.optimizer,
             threads: engine.threads(),
-            data_bytes: data_bytes(splits),
+            data_bytes: splits.memory(),
         })?;
+        // What is decoded later is not there yet.
+        let decoding = splits.decoding_bytes().saturating_mul(engine.threads() as u64);
+        description.memory.data = description.memory.data.saturating_add(cache.bytes);
+        description.memory.loading = description.memory.loading.saturating_add(decoding);
+        description.memory.total =
+            description.memory.total.saturating_add(cache.bytes).saturating_add(decoding);
         Ok(Found { config, splits, engine, network, description })
     }
 
@@ -64,6 +71,7 @@ impl<'a> Found<'a> {
     pub(super) fn warn(&self, console: Console) {
         warn_of_unread(&self.network.graph, console);
         warn_of_precision(self.config.recipe.precision, self.engine.isa(), console);
+        self.splits.found.warnings().into_iter().for_each(|warning| console.warn(warning));
         let (train, val) = (class_counts(&*self.splits.train), class_counts(&*self.splits.val));
         let empty: Vec<usize> = (0..train.len()).filter(|&k| train[k] + val[k] == 0).collect();
         if let Some(&first) = empty.first() {
@@ -87,6 +95,7 @@ impl<'a> Found<'a> {
         let steps = train.len().div_ceil(recipe.batch);
         console.fact("data", self.data_line());
         console.fact("", format!("{} to train on, {val}", count(train.len() as u64)));
+        self.splits.found.remarks().into_iter().for_each(|remark| console.fact("", remark));
         console.fact("net", self.net_line());
         console.fact("recipe", self.recipe_line());
         console.fact(
@@ -123,7 +132,12 @@ impl<'a> Found<'a> {
     /// Standard output that cannot be written.
     pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
         if json {
-            return print_json(&DryRun { schema: SCHEMA, config: self.config, plan: &self.description });
+            return print_json(&DryRun {
+                schema: SCHEMA,
+                config: self.config,
+                data: self.splits.summary(),
+                plan: &self.description,
+            });
         }
         // The network file would say the same as the table below it.
         let settings = RunConfig { network: String::new(), ..self.config.clone() }.to_toml();
@@ -153,12 +167,14 @@ impl<'a> Found<'a> {
         let [channels, height, width] = train.image_shape();
         let color = if channels == 1 { "grey " } else { "" };
         let images = counted(train.len() + self.splits.val.len(), &format!("{color}image"));
-        format!(
-            "{}: {images} of {}, {}",
-            self.splits.name,
-            sizes(&[height, width]),
-            classes(train.classes().len())
-        )
+        let classes = classes(train.classes().len());
+        let size = sizes(&[height, width]);
+        match self.splits.found.train.sizes {
+            Some(found) if found.smallest != found.largest || found.median != [height, width] => {
+                format!("{}: {images} of {found}, taken at {size}, {classes}", self.splits.name)
+            }
+            _ => format!("{}: {images} of {size}, {classes}", self.splits.name),
+        }
     }
 
     fn net_line(&self) -> String {
@@ -170,12 +186,7 @@ impl<'a> Found<'a> {
     fn recipe_line(&self) -> String {
         let recipe = &self.config.recipe;
         let rate = recipe.schedule.base().unwrap_or(recipe.rate);
-        let augmentation = match recipe.augmentation {
-            Augmentation::None => "no augmentation",
-            Augmentation::Light => "light augmentation",
-            Augmentation::Distort => "distortions",
-            Augmentation::Elastic => "elastic deformation",
-        };
+        let augmentation = augmentation(self.config);
         let (optimizer, curve) = (recipe.optimizer.name(), recipe.schedule.curve.name());
         format!(
             "{optimizer}, learning rate {} ({curve}), {augmentation}, seed {}",
@@ -183,6 +194,27 @@ impl<'a> Found<'a> {
             self.config.seed
         )
     }
+}
+
+/// How images are varied, in words.
+fn augmentation(config: &RunConfig) -> String {
+    let mut text = match config.recipe.augmentation {
+        Augmentation::None => "no augmentation".to_string(),
+        set => format!("augmentation {}", set.name()),
+    };
+    let (mix, own) = (config.mix(), config.recipe.overrides);
+    for (name, alpha) in [("mixup", mix.mixup), ("cutmix", mix.cutmix)] {
+        if alpha > 0.0 {
+            text += &format!(", {name} {alpha}");
+        }
+    }
+    if let Some([low, high]) = own.crop_area {
+        text += &format!(", crops of {low} to {high} of the area");
+    }
+    if let Some(share) = own.erase {
+        text += &format!(", erasing {share}");
+    }
+    text
 }
 
 /// Losses on penalties take outputs that are distances, never below 0.
@@ -202,11 +234,4 @@ fn check_penalties(network: &Network, loss: &Loss) -> Result<(), Error> {
 
 fn classes(n: usize) -> String {
     format!("{} class{}", count(n as u64), if n == 1 { "" } else { "es" })
-}
-
-/// Bytes of the images of both splits.
-fn data_bytes(splits: &Splits) -> u64 {
-    let bytes =
-        |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
-    bytes(&splits.train) + bytes(&splits.val)
 }

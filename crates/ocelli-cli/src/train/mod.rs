@@ -4,6 +4,7 @@ mod args;
 mod found;
 mod recipe;
 mod schedule;
+mod shown;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use std::time::Duration;
 use ocelli::Error;
 use ocelli::io::Checkpoint;
 use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
-use ocelli_data::{OpenOptions, Splits};
+use ocelli_data::{CachePlan, OpenOptions, Splits};
 use serde::Serialize;
 
 pub(crate) use args::Args;
@@ -22,10 +23,10 @@ use crate::console::Console;
 use crate::engine::engine;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::network::naming_those_that_fit;
+use crate::network::{AUTOMATIC, naming_those_that_fit};
 use crate::output::{print, print_json};
 use crate::progress::Progress;
-use crate::text::{bytes, count, duration, percent, quoted};
+use crate::text::{bytes, count, counted, duration, percent, quoted};
 
 /// Trains.
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
@@ -68,7 +69,13 @@ pub(crate) fn resume_command(run: &Path) -> String {
 fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     let data = args.data.as_deref().expect("clap requires DATA without --resume");
     let seed = args.network.seed.unwrap_or(0);
-    let asked = args.network.net.as_deref().map(|net| NetSpec::new(net, args.network.widths.clone()));
+    let named = args.network.net.as_deref().filter(|net| *net != AUTOMATIC);
+    let asked = named.map(|net| NetSpec::new(net, args.network.widths.clone()));
+    if asked.is_none() && !args.network.widths.is_empty() {
+        return Err(Failure::usage(
+            "--widths is for networks such as --net mlp, not for one that the images choose",
+        ));
+    }
     if matches!(asked, Some(NetSpec::File(_))) && !args.network.widths.is_empty() {
         return Err(Failure::usage(
             "--widths does not go with a network file, which says itself how wide its layers are; leave it out",
@@ -77,18 +84,27 @@ fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     // What can be refused without the data is refused before they are read.
     let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
     asked.as_ref().map(recipe).transpose()?;
+    args.run.show_batch.as_deref().map(shown::check_name).transpose()?;
     let engine = engine(args.run.threads)?;
-    let splits = open(Path::new(data), args.network.val.as_deref().map(Path::new), seed, console)?;
-    let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
+    let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
+    let mut splits = open(Path::new(data), &options, console)?;
+    let net = asked.unwrap_or_else(|| NetSpec::automatic(&*splits.train));
     let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
-    let config = RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)
-        .map_err(|e| naming_those_that_fit(e, &net, input, classes))?;
-    let found = Found::new(&config, &splits, &engine)?;
+    let mut config =
+        RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)
+            .map_err(|e| naming_those_that_fit(e, &net, input, classes))?;
+    config.set_source(&options)?;
+    let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
+    let found = Found::new(&config, &splits, cache, &engine)?;
     found.warn(console);
+    if let Some(file) = &args.run.show_batch {
+        return shown::show(file, &config, &splits, args.run.json).map(|()| ExitCode::SUCCESS);
+    }
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
     }
     found.tell(console);
+    keep_decoded(&mut splits, cache, console)?;
     let (folder, made) = run_folder(args.run.out.as_deref(), &splits.name)?;
     console.fact("run", folder.path().display());
     let out = folder.clone();
@@ -121,8 +137,10 @@ fn resume(args: &Args, run: &Path, console: Console) -> Result<ExitCode, Failure
         config.commands.push(command());
     }
     let engine = engine(args.run.threads)?;
-    let splits = open(config.data_spec(), config.val_spec(), config.seed, console)?;
-    Found::new(&config, &splits, &engine)?.tell(console);
+    let mut splits = open(config.data_spec(), &config.open_options(), console)?;
+    let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
+    Found::new(&config, &splits, cache, &engine)?.tell(console);
+    keep_decoded(&mut splits, cache, console)?;
     console.fact("run", folder.path().display());
     let (mut trainer, warnings) = Trainer::resume(config, splits, &engine, folder)?;
     warnings.into_iter().for_each(|warning| console.warn(warning));
@@ -145,11 +163,21 @@ fn if_it_can_go_on(failure: Failure, run: &Path) -> Failure {
 }
 
 /// Opens the data, and says so first: large ones take a moment.
-fn open(data: &Path, val: Option<&Path>, seed: u64, console: Console) -> Result<Splits, Failure> {
+fn open(data: &Path, options: &OpenOptions, console: Console) -> Result<Splits, Failure> {
     console.fact("reading", data.display());
-    let splits = ocelli_data::open(data, &OpenOptions { seed, val: val.map(Path::to_path_buf) })?;
+    let splits = ocelli_data::open(data, options)?;
     splits.check()?;
     Ok(splits)
+}
+
+/// Decodes the pictures that are to be kept in memory.
+fn keep_decoded(splits: &mut Splits, cache: CachePlan, console: Console) -> Result<(), Failure> {
+    if cache.bytes > 0 {
+        let pictures = counted(cache.images.iter().sum(), "picture");
+        console.fact("cache", format!("{pictures} decoded, {} of memory", bytes(cache.bytes)));
+        splits.keep_decoded(&cache)?;
+    }
+    Ok(())
 }
 
 fn name_of(net: &NetSpec) -> String {
@@ -180,6 +208,14 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
     };
     let trained = trainer.run(&mut control);
     progress.end();
+    let replaced = trainer.replaced();
+    if replaced.count > 0 {
+        let pictures = counted(replaced.count, "picture");
+        console.warn(format!(
+            "{pictures} could not be decoded and were replaced by others of their class, such as {}",
+            replaced.first[0]
+        ));
+    }
     trained?;
     let outcome = trainer.finish()?;
     result(args, &outcome)?;
@@ -187,7 +223,7 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
 }
 
 /// This command, as a shell takes it.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let words: Vec<String> = std::env::args_os().skip(1).map(quoted).collect();
     format!("ocelli {}", words.join(" "))
 }

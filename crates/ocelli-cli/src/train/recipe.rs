@@ -1,10 +1,10 @@
 //! The network's recipe, with what the user said in place of its parts.
 
-use ocelli::{Augmentation, Error, Recipe};
+use ocelli::{Error, Recipe};
 use ocelli_core::schedule::Curve;
 use ocelli_core::{Loss, Optimizer};
 
-use super::args::{AugmentName, LossName, OptimizerName, RecipeArgs};
+use super::args::{LossName, OptimizerName, RecipeArgs};
 
 impl RecipeArgs {
     /// `recipe`, which is that of network `net`, with everything that was given in place of its own.
@@ -28,7 +28,8 @@ impl RecipeArgs {
         recipe.rate = self.lr.unwrap_or(recipe.rate);
         check_end(&recipe)?;
         recipe.precision = self.precision.unwrap_or(recipe.precision);
-        recipe.augmentation = self.augment.map_or(recipe.augmentation, Augmentation::from);
+        recipe.augmentation = self.variation.augment.unwrap_or(recipe.augmentation);
+        recipe.overrides = self.variation.overrides(recipe.overrides);
         recipe.check()?;
         Ok(recipe)
     }
@@ -151,23 +152,14 @@ impl LossName {
     }
 }
 
-impl From<AugmentName> for Augmentation {
-    fn from(name: AugmentName) -> Augmentation {
-        match name {
-            AugmentName::None => Augmentation::None,
-            AugmentName::Light => Augmentation::Light,
-            AugmentName::Distort => Augmentation::Distort,
-            AugmentName::Elastic => Augmentation::Elastic,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use ocelli::{Augmentation, Overrides};
     use ocelli_core::Schedule;
 
     use super::super::schedule::Curved;
     use super::*;
+    use crate::variation::VariationArgs;
 
     fn lenet5() -> Recipe {
         let optimizer = Optimizer::DiagonalLm { mu: 0.1, samples: 50 };
@@ -194,7 +186,11 @@ mod tests {
             lr: Some(0.2),
             momentum: Some(0.0),
             label_smoothing: Some(0.1),
-            augment: Some(AugmentName::Distort),
+            variation: VariationArgs {
+                augment: Some(Augmentation::Distort),
+                erase: Some(0.3),
+                ..VariationArgs::default()
+            },
             ..RecipeArgs::default()
         };
         let recipe = args.apply("net", Recipe::default()).unwrap();
@@ -202,6 +198,7 @@ mod tests {
         assert_eq!(recipe.optimizer, Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 5e-4 });
         assert_eq!(recipe.loss, Loss::CrossEntropy { label_smoothing: 0.1 });
         assert_eq!(recipe.augmentation, Augmentation::Distort);
+        assert_eq!(recipe.overrides, Overrides { erase: Some(0.3), ..Overrides::default() });
     }
 
     #[test]

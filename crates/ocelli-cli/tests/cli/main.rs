@@ -1,7 +1,10 @@
 //! The command as its users meet it: the binary is run, and its output, exit codes and files are looked at.
 
 mod bench;
+mod challenge;
+mod data;
 mod errors;
+mod explain;
 #[cfg(unix)]
 mod interrupted;
 mod models;

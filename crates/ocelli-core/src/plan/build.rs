@@ -10,7 +10,7 @@ use super::fuse::Fusion;
 use super::memory::place;
 use super::scope::{MAX_PARTS, parts, reaching, wanting_gradient};
 use super::{Access, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
-use crate::ops::{Axis, MAX_PARAMS, Place, Relation};
+use crate::ops::{Axis, MAX_PARAMS, Place, Relation, rows_of};
 use crate::{Error, Graph, Value};
 
 /// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more
@@ -250,7 +250,10 @@ impl Builder {
         let normalises = chain.is_some_and(|chain| chain.norm.is_some());
         match cut {
             Cut::Samples if normalises => plan.chunk(value) * shape.len(),
-            Cut::Rows { rows, .. } if normalises => rows.div_ceil(parts) * (shape.len() / rows),
+            Cut::Rows { rows, .. } if normalises => {
+                let most = (0..parts).map(|part| rows_of(part, parts, rows).len()).max().unwrap_or(0);
+                most * (shape.len() / rows)
+            }
             // Once as the op leaves them, once normalised, and what is added to them.
             Cut::Channels(cut) => {
                 let adds = chain.is_some_and(|chain| chain.add.is_some());

@@ -110,6 +110,11 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn subtract(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn multiply(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_mul_ps(a, b) }
     }

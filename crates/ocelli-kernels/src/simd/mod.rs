@@ -35,6 +35,8 @@ mod unpool;
 pub(crate) mod weights;
 mod widen;
 pub(crate) mod window;
+mod winograd;
+mod winograd_weights;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
@@ -81,6 +83,7 @@ pub(crate) trait Simd: Copy + 'static {
     /// Writes the first `lanes` numbers and nothing else.
     unsafe fn store_first(to: *mut f32, v: Self::Vector, lanes: usize);
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn subtract(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Where a > b; not where one is NaN.
@@ -151,20 +154,32 @@ impl<S: Simd> Products for S {
 
     #[inline(always)]
     unsafe fn pack(
-        _conv: &Conv2d,
-        _direction: Direction,
+        conv: &Conv2d,
+        direction: Direction,
         weights: &Weights,
         shape: &Correlation,
         column: usize,
         columns: usize,
         to: *mut f32,
     ) {
-        unsafe { weights.pack::<S>(shape, column, columns, to) }
+        unsafe {
+            if conv.is_for_winograd(direction) {
+                winograd::pack::<S>(weights, shape, column, columns, to);
+            } else {
+                weights.pack::<S>(shape, column, columns, to);
+            }
+        }
     }
 
     #[inline(always)]
-    unsafe fn correlate(_conv: &Conv2d, _direction: Direction, job: &Job, scratch: *mut f32) {
-        unsafe { job.run::<S>(scratch) }
+    unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
+        unsafe {
+            if conv.is_for_winograd(direction) {
+                winograd::run::<S>(job, scratch);
+            } else {
+                job.run::<S>(scratch);
+            }
+        }
     }
 
     #[inline(always)]
@@ -178,6 +193,12 @@ impl<S: Simd> Products for S {
         write: Write,
         scratch: *mut f32,
     ) {
-        unsafe { weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch) }
+        unsafe {
+            if conv.is_for_winograd_weights() {
+                winograd_weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch);
+            } else {
+                weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch);
+            }
+        }
     }
 }

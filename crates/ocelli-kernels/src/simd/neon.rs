@@ -116,6 +116,11 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn subtract(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vsubq_f32(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn multiply(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vmulq_f32(a, b) }
     }

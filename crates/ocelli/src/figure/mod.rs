@@ -11,11 +11,13 @@ mod plot;
 mod raster;
 pub(crate) mod scale;
 mod sheet;
+mod words;
 
 pub(crate) use bars::Bars;
 pub(crate) use plot::{Mark, Plot};
 pub(crate) use raster::Raster;
-pub(crate) use sheet::{Drawing, Sheet};
+pub(crate) use sheet::{Drawing, Panel, Sheet, width_of};
+pub(crate) use words::Words;
 
 /// How the parts of drawings look: inside every drawing that stands alone, and once in a page that shows several.
 pub(crate) const STYLE: &str = include_str!("style.css");

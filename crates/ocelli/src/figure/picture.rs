@@ -1,11 +1,46 @@
-//! Pictures inside pages and drawings: samples → PNG → base64 → `data:` URI.
+//! Pictures inside pages and drawings: samples → PNG or JPEG → base64 → `data:` URI.
 
+use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 
 use crate::report::Picture;
 
-/// The picture as a `data:` URI, or `None` where its sizes and samples contradict each other.
+/// Up to this side pictures are few bytes, and each of their pixels can be seen: they lose nothing.
+const EXACT: usize = 48;
+
+/// Quality of the others, of 100.
+const QUALITY: u8 = 80;
+
+/// A photograph as a `data:` URI: JPEG, or PNG where it is small or has opacity. `None` where sizes and samples contradict
+/// each other.
+pub(crate) fn photo_uri(picture: &Picture) -> Option<String> {
+    let color = match picture.channels {
+        1 => ExtendedColorType::L8,
+        3 => ExtendedColorType::Rgb8,
+        _ => return data_uri(picture),
+    };
+    let (width, height) = sides(picture)?;
+    if picture.width.max(picture.height) <= EXACT {
+        return data_uri(picture);
+    }
+    let mut jpeg = Vec::new();
+    JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
+        .write_image(&picture.pixels, width, height, color)
+        .ok()?;
+    Some(format!("data:image/jpeg;base64,{}", base64(&jpeg)))
+}
+
+/// Width and height, if the samples are as many as these say.
+fn sides(picture: &Picture) -> Option<(u32, u32)> {
+    let samples = picture.width.checked_mul(picture.height)?.checked_mul(picture.channels)?;
+    if samples == 0 || samples != picture.pixels.len() {
+        return None;
+    }
+    Some((u32::try_from(picture.width).ok()?, u32::try_from(picture.height).ok()?))
+}
+
+/// The picture, exactly, as a `data:` URI, or `None` where its sizes and samples contradict each other.
 pub(crate) fn data_uri(picture: &Picture) -> Option<String> {
     Some(format!("data:image/png;base64,{}", base64(&png(picture)?)))
 }
@@ -19,11 +54,7 @@ fn png(picture: &Picture) -> Option<Vec<u8>> {
         4 => ExtendedColorType::Rgba8,
         _ => return None,
     };
-    let samples = picture.width.checked_mul(picture.height)?.checked_mul(picture.channels)?;
-    if samples == 0 || samples != picture.pixels.len() {
-        return None;
-    }
-    let (width, height) = (u32::try_from(picture.width).ok()?, u32::try_from(picture.height).ok()?);
+    let (width, height) = sides(picture)?;
     let mut png = Vec::new();
     PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive)
         .write_image(&picture.pixels, width, height, color)
@@ -71,7 +102,19 @@ mod tests {
     fn a_picture_whose_size_contradicts_its_samples_is_none() {
         let sizes = [(2, 2, 1, 3), (0, 0, 1, 0), (usize::MAX, 2, 1, 4), (1, 1, 5, 5)];
         for (width, height, channels, samples) in sizes {
-            assert_eq!(data_uri(&Picture { width, height, channels, pixels: vec![0; samples] }), None);
+            let picture = Picture { width, height, channels, pixels: vec![0; samples] };
+            assert_eq!((data_uri(&picture), photo_uri(&picture)), (None, None));
         }
+    }
+
+    #[test]
+    fn photographs_become_jpeg_where_they_are_large() {
+        let kind = |side: usize, channels: usize| {
+            let pixels = vec![7; side * side * channels];
+            let uri = photo_uri(&Picture { width: side, height: side, channels, pixels }).unwrap();
+            uri[..15].to_string()
+        };
+        assert_eq!([kind(96, 3), kind(96, 1)], ["data:image/jpeg"; 2]);
+        assert_eq!([kind(32, 3), kind(96, 4), kind(28, 1)], ["data:image/png;"; 3]);
     }
 }

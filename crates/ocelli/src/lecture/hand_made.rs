@@ -104,7 +104,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
         Expected::AtMost(1.0),
     );
     finding.table(table);
-    let sheet = kernels(Sheet::new("Hand-made and learned features").gap(10.0), &bank, &learned).row().add(bars);
+    let sheet =
+        kernels(Sheet::new("Hand-made and learned features").gap(10.0), &bank, &learned).row().add(bars);
     finding.figure("features", FEATURES, sheet);
     Ok(finding)
 }

@@ -48,27 +48,45 @@ type Curve = Vec<[f64; 2]>;
 fn run(context: &Context) -> Result<Finding, Error> {
     let mut finding = Finding::default();
     let course = course(context, &mut finding)?;
-    let mut table = Table::new("the ladder of learning rates, and the race", ["unit", "learning rate", "epochs to the goal, each start"]);
-    let mut plot = Plot::new("the race", "epochs", "training error").size(520.0, 310.0).rule_y(course.goal, "the goal");
+    let mut table = Table::new(
+        "the ladder of learning rates, and the race",
+        ["unit", "learning rate", "epochs to the goal, each start"],
+    );
+    let mut plot =
+        Plot::new("the race", "epochs", "training error").size(520.0, 310.0).rule_y(course.goal, "the goal");
     let mut times = Vec::new();
-    for (color, (name, op)) in [("ReLU", Op::from(Relu {})), ("tanh", Op::from(Tanh {}))].into_iter().enumerate() {
+    for (color, (name, op)) in
+        [("ReLU", Op::from(Relu {})), ("tanh", Op::from(Tanh {}))].into_iter().enumerate()
+    {
         let rate = quickest(context, &course, &op)?;
         let curves = (0..STARTS).map(|start| race(context, &course, &op, rate, start, course.most));
         let curves = curves.collect::<Result<Vec<Curve>, Error>>()?;
-        let finished: Vec<f64> = curves.iter().map(|curve| finish(curve, course.goal).unwrap_or(course.most)).collect();
+        let finished: Vec<f64> =
+            curves.iter().map(|curve| finish(curve, course.goal).unwrap_or(course.most)).collect();
         let shown: Vec<String> = finished.iter().map(|epochs| format!("{epochs:.2}")).collect();
         table.row([name.to_owned(), rate.to_string(), shown.join(", ")]);
         for (start, curve) in curves.into_iter().enumerate() {
             plot = plot.colored(if start == 0 { name } else { "" }, Mark::Line, color, curve);
         }
-        finding.check(format!("{name}: starts that reach the goal"), finished.iter().filter(|e| **e < course.most).count() as f64, Expected::AtLeast(1.0));
+        finding.check(
+            format!("{name}: starts that reach the goal"),
+            finished.iter().filter(|e| **e < course.most).count() as f64,
+            Expected::AtLeast(1.0),
+        );
         times.push(finished);
     }
     // Every start against every other one: the ratio and how far it spreads.
-    let ratios: Vec<f64> = times[1].iter().flat_map(|tanh| times[0].iter().map(move |relu| tanh / relu)).collect();
-    let (low, high) = ratios.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &r| (low.min(r), high.max(r)));
+    let ratios: Vec<f64> =
+        times[1].iter().flat_map(|tanh| times[0].iter().map(move |relu| tanh / relu)).collect();
+    let (low, high) =
+        ratios.iter().fold((f64::INFINITY, 0.0f64), |(low, high), &r| (low.min(r), high.max(r)));
     let said = "about 6 on CIFAR-10 in the paper";
-    finding.said("epochs of tanh over those of ReLU, means of three starts", mean(&times[1]) / mean(&times[0]), Expected::AtLeast(1.0), said);
+    finding.said(
+        "epochs of tanh over those of ReLU, means of three starts",
+        mean(&times[1]) / mean(&times[0]),
+        Expected::AtLeast(1.0),
+        said,
+    );
     finding.check("the lowest ratio of any two starts", low, Expected::Anything);
     finding.check("the highest", high, Expected::Anything);
     finding.table(table);
@@ -83,13 +101,29 @@ fn course(context: &Context, finding: &mut Finding) -> Result<Course, Error> {
         finding.data = "20,000 images of CIFAR-10".to_owned();
         let train = standardised(Samples::pixels(&*splits.train, 20_000)?);
         let rates = &[0.003, 0.01, 0.03];
-        return Ok(Course { train, shape: splits.train.image_shape(), goal: 0.25, most: 40.0, stride: 0.5, rates, maps: [32, 32, 64] });
+        return Ok(Course {
+            train,
+            shape: splits.train.image_shape(),
+            goal: 0.25,
+            most: 40.0,
+            stride: 0.5,
+            rates,
+            maps: [32, 32, 64],
+        });
     }
     let splits = context.digits()?;
     finding.data = "the embedded digits, 8×8".to_owned();
     let train = standardised(Samples::pixels(&*splits.train, usize::MAX)?);
     let rates = &[0.003, 0.01, 0.03, 0.1];
-    Ok(Course { train, shape: splits.train.image_shape(), goal: 0.02, most: 15.0, stride: 0.125, rates, maps: [16, 16, 32] })
+    Ok(Course {
+        train,
+        shape: splits.train.image_shape(),
+        goal: 0.02,
+        most: 15.0,
+        stride: 0.125,
+        rates,
+        maps: [16, 16, 32],
+    })
 }
 
 /// With mean 0 and variance 1 over all pixels.
@@ -132,9 +166,17 @@ fn quickest(context: &Context, course: &Course, op: &Op) -> Result<f64, Error> {
 }
 
 /// Trains until the goal, or for at most so many epochs.
-fn race(context: &Context, course: &Course, op: &Op, rate: f64, start: u64, most: f64) -> Result<Curve, Error> {
+fn race(
+    context: &Context,
+    course: &Course,
+    op: &Op,
+    rate: f64,
+    start: u64,
+    most: f64,
+) -> Result<Curve, Error> {
     let seed = context.key(&[40, start]).word(0).into();
-    let mut learner = Learner::<f32>::new(context.engine(), network(course, op)?, CROSS_ENTROPY, MOMENTUM, BATCH, seed)?;
+    let mut learner =
+        Learner::<f32>::new(context.engine(), network(course, op)?, CROSS_ENTROPY, MOMENTUM, BATCH, seed)?;
     let looked_at = course.train.chosen(&(0..course.train.count().min(LOOKED_AT)).collect::<Vec<_>>());
     let per_look = ((course.train.count() as f64 * course.stride / BATCH as f64).round() as usize).max(1);
     let mut order: Vec<usize> = Vec::new();

@@ -4,7 +4,7 @@ use super::chart::{Chart, Goal, Series, Show, ShowTick, epoch, line_chart};
 use super::html::{Page, tall_box, text};
 use super::number::{count, or_nothing, percent, percent_tick, significant, tick};
 use super::scale::{Scale, drawable, thin};
-use super::{EpochRow, Report};
+use super::{EpochRow, PaceRow, Report};
 
 /// Rows of the table of epochs; more are thinned.
 const ROWS: usize = 1000;
@@ -87,6 +87,7 @@ pub(super) fn curves(page: &mut Page, report: &Report) {
         line_chart(page, &chart);
     }
     gradient_norm(page, report);
+    pace(page, report);
     writeln!(page, "</div>");
     table(page, &rows, report.best_epoch);
 }
@@ -119,6 +120,59 @@ fn gradient_norm(page: &mut Page, report: &Report) {
         show_tick: tick,
     };
     line_chart(page, &chart);
+}
+
+/// How fast training went, and how much of the time it waited for images.
+fn pace(page: &mut Page, report: &Report) {
+    let rows: Vec<&PaceRow> = report.pace.iter().filter(|row| drawable(row.epoch)).collect();
+    let epochs: Vec<f64> = rows.iter().map(|row| row.epoch).collect();
+    for Pace { id, title, unit, column, show, show_tick } in PACES {
+        let values: Vec<_> = rows.iter().map(|row| column(row)).collect();
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        let scale = from_zero(&values.iter().flatten().copied().collect::<Vec<_>>());
+        let series = vec![Series { name: title, class: "train", values }];
+        let (best, goal) = (None, Goal::Neither);
+        line_chart(
+            page,
+            &Chart { id, title, unit, epochs: &epochs, series, best, scale, goal, show, show_tick },
+        );
+    }
+}
+
+/// A chart of how fast training went.
+struct Pace {
+    id: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    column: fn(&PaceRow) -> Option<f64>,
+    show: Show,
+    show_tick: ShowTick,
+}
+
+const PACES: [Pace; 2] = [
+    Pace {
+        id: "speed",
+        title: "Speed",
+        unit: "training images per second",
+        column: |row| row.images_per_second,
+        show: |v| significant(v, 4),
+        show_tick: tick,
+    },
+    Pace {
+        id: "waiting",
+        title: "Waiting",
+        unit: "share of the time without images",
+        column: |row| row.waiting,
+        show: |v| percent(v, 2),
+        show_tick: percent_tick,
+    },
+];
+
+/// An axis that begins at zero, for quantities whose ratios matter.
+fn from_zero(values: &[f64]) -> Scale {
+    Scale::linear(values.iter().copied().chain([0.0]), 5)
 }
 
 /// An axis for fractions of 1, which never shows more than 100%.

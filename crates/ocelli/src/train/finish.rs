@@ -1,14 +1,13 @@
 //! The end of a run: the model file, the report, and the figures.
 
-use ocelli_core::{Node, Op};
 use serde::Serialize;
 
+use super::event::EpochRecord;
 use super::trainer::Trainer;
-use crate::describe::{Subject, describe};
 use crate::eval::{self, Evaluation};
 use crate::io::weights_sha256;
-use crate::report::{self, Environment, Filters, LayerHealth, LayerRow, Picture, Report, Summary};
-use crate::{Error, SCHEMA};
+use crate::report::{self, Environment, LayerHealth, PaceRow, Report, Summary};
+use crate::{Error, SCHEMA, portrait};
 
 /// What a finished run says of itself.
 #[derive(Clone, Debug, Serialize)]
@@ -98,24 +97,7 @@ impl Trainer {
     }
 
     fn report(&self, outcome: &Outcome, evaluation: &Evaluation) -> Result<Report, Error> {
-        let classes = self.splits.train.classes();
-        let subject = Subject {
-            net: &self.config.net,
-            graph: &self.network.graph,
-            batch: self.config.recipe.batch.min(self.splits.train.len()),
-            optimizer: &self.config.recipe.optimizer,
-            threads: self.engine.threads(),
-            data_bytes: 0,
-        };
-        let layers = describe(&subject)?.layers.into_iter().map(|layer| LayerRow {
-            name: layer.name,
-            op: layer.op,
-            output: layer.output,
-            parameters: layer.parameters as u64,
-            flops: layer.flops,
-            receptive_field: layer.receptive_field.map(|[height, width]| height.max(width)),
-        });
-        Ok(Report {
+        let mut report = Report {
             run: self.folder.path().file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             net: self.config.net.clone(),
             data: self.splits.name.clone(),
@@ -128,54 +110,22 @@ impl Trainer {
                 threads: self.engine.threads(),
             },
             summary: Summary {
-                top1: Some(evaluation.top1),
-                top5: (classes.len() > 5).then_some(evaluation.top5),
-                loss: Some(evaluation.loss),
                 parameters: outcome.parameters as u64,
                 images_per_second: outcome.images_per_second,
                 weights_sha256: outcome.weights_sha256.clone(),
+                ..Summary::default()
             },
             curves: self.progress.records.iter().map(|r| r.row.clone()).collect(),
+            pace: self.progress.records.iter().map(pace).collect(),
             best_epoch: self.progress.best.map(|best| best.epoch),
-            classes: classes.to_vec(),
-            confusion: evaluation.confusion.clone(),
-            filters: self.filters(),
-            mistakes: evaluation.mistakes.iter().map(|m| self.mistake(m)).collect::<Result<_, _>>()?,
-            layers: layers.collect(),
+            filters: portrait::filters(&self.network.graph, &self.params),
+            layers: portrait::layers(&self.config.net, &self.network.graph)?,
             health: self.health_by_layer(),
             config_toml: self.config.to_toml(),
-        })
-    }
-
-    /// The filters of the first convolution that reads the input itself.
-    fn filters(&self) -> Option<Filters> {
-        let graph = &self.network.graph;
-        let reads_input = |n: &Node| n.inputs().iter().all(|v| graph.node(*v).op().is_none());
-        let is_first = |n: &&Node| matches!(n.op(), Some(Op::Conv2d(_))) && reads_input(n);
-        let node = graph.nodes().iter().find(is_first)?;
-        let entry = &graph.layout().entries()[*node.params().first()?];
-        let [count, channels, height, width] = *entry.spec.shape.sizes() else { return None };
-        let values = self.params.data()[entry.range.clone()].to_vec();
-        Some(Filters { layer: node.name().to_string(), count, height, width, channels, values })
-    }
-
-    fn mistake(&self, mistake: &eval::Mistake) -> Result<report::Mistake, Error> {
-        let (val, image) = (&self.splits.val, mistake.image as usize);
-        let mut picture = ocelli_data::Picture::default();
-        val.read(image, &mut picture)?;
-        Ok(report::Mistake {
-            picture: Picture {
-                width: picture.width,
-                height: picture.height,
-                channels: picture.channels,
-                pixels: picture.pixels,
-            },
-            name: val.name_of(image),
-            truth: mistake.truth as usize,
-            predicted: mistake.predicted as usize,
-            probability: mistake.probability,
-            loss: mistake.loss,
-        })
+            ..Report::default()
+        };
+        eval::illustrate(&mut report, evaluation, &*self.splits.val, self.engine.threads());
+        Ok(report)
     }
 
     fn health_by_layer(&self) -> Vec<LayerHealth> {
@@ -189,4 +139,8 @@ impl Trainer {
         }
         layers
     }
+}
+
+fn pace(record: &EpochRecord) -> PaceRow {
+    PaceRow { epoch: record.row.epoch, images_per_second: Some(record.images_per_second), waiting: None }
 }

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocelli_core::Shape;
-use ocelli_data::Splits;
+use ocelli_data::{ColourAxes, Dataset, Splits};
 
 use super::config::{RunConfig, preprocess_for};
-use crate::arch::{Architecture, Wanted};
+use crate::arch::{Architecture, Wanted, automatic};
 use crate::fit::check_fit;
 use crate::io::Network;
 use crate::{Error, Recipe};
@@ -38,9 +38,9 @@ impl NetSpec {
         }
     }
 
-    /// The network for images of this shape, where nothing else is asked for.
-    pub fn default_for([_, height, width]: [usize; 3]) -> NetSpec {
-        let name = if height.min(width) >= 20 { "mnist" } else { "digits" };
+    /// The network for these images to train on, where nothing else is asked for ([`automatic`]).
+    pub fn automatic(train: &dyn Dataset) -> NetSpec {
+        let name = automatic(train.image_shape(), train.len()).name;
         NetSpec::Named { name: name.to_string(), widths: Vec::new() }
     }
 
@@ -81,12 +81,13 @@ impl RunConfig {
         data: &str,
         val: Option<&str>,
         net: &NetSpec,
-        recipe: Recipe,
+        mut recipe: Recipe,
         seed: u64,
         splits: &Splits,
     ) -> Result<RunConfig, Error> {
         recipe.check()?;
         let train = &*splits.train;
+        recipe.augmentation = recipe.augmentation.resolve(train.image_shape());
         // LeNet-5 takes its own size whatever the data have; other named networks take the data's.
         let fixed = match net {
             NetSpec::Named { name, .. } => {
@@ -95,7 +96,10 @@ impl RunConfig {
             }
             NetSpec::File(_) => image_input(&net.build(train.image_shape(), train.classes().len())?)?,
         };
-        let preprocess = preprocess_for(train, recipe.pixels, fixed)?;
+        let mut preprocess = preprocess_for(train, recipe.pixels, fixed)?;
+        preprocess.fit = recipe.augmentation.fit(&recipe.overrides);
+        let shifts = recipe.augmentation.shifts_colours() && preprocess.channels == 3;
+        let colour_axes = shifts.then(|| ColourAxes::of(train)).transpose()?;
         let network = net.build(preprocess.input_shape(), train.classes().len())?;
         check_fit(&network, &preprocess, &recipe.loss, train.classes().len())?;
         let absolute = |name: &str| -> Result<Option<PathBuf>, Error> {
@@ -115,12 +119,15 @@ impl RunConfig {
             isa: String::new(),
             commands: Vec::new(),
             version: RunConfig::VERSION,
+            root: None,
+            most_unreadable: ocelli_data::MOST_UNREADABLE,
             data: data.to_string(),
             val: val.map(str::to_string),
             net: network.name.clone(),
             seed,
             recipe,
             preprocess,
+            colour_axes,
             network: network.to_toml(),
         })
     }

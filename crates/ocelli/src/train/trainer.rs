@@ -9,7 +9,7 @@ use ocelli_core::{
     Batch, Criterion, Executor, Graph, Optimizer, OptimizerState, Params, PlanOptions, RandomState, Targets,
     Update,
 };
-use ocelli_data::{Dataset, Loader, LoaderOptions, Picture, Sampler, Splits};
+use ocelli_data::{Dataset, Loader, LoaderOptions, Named, Picture, Sampler, Splits};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -241,6 +241,11 @@ impl Trainer {
         &self.network.graph
     }
 
+    /// The training images that could not be decoded so far, and in whose place others of their class were taken.
+    pub fn replaced(&self) -> Named {
+        self.splits.train.replaced()
+    }
+
     /// Trains to the end, or until told to stop.
     ///
     /// # Errors
@@ -268,6 +273,7 @@ impl Trainer {
             threads: usize::from(self.engine.threads() > 1),
             prefetch: PREFETCH,
             augment: self.config.augment(),
+            mix: self.config.mix(),
             seed: self.config.seed,
             epochs: self.progress.epoch..epochs.max(self.progress.epoch),
             first_batch: self.progress.batch,
@@ -332,8 +338,11 @@ impl Trainer {
     }
 
     fn step(&mut self, batch: &ocelli_data::Batch) -> Result<(), Error> {
-        let targets = Some(Targets::Classes(&batch.labels));
-        let run = Batch { inputs: &[&batch.images], targets, count: batch.len() };
+        let targets = match &batch.targets {
+            Some(shares) => Targets::Values(shares),
+            None => Targets::Classes(&batch.labels),
+        };
+        let run = Batch { inputs: &[&batch.images], targets: Some(targets), count: batch.len() };
         let random = RandomState { seed: self.config.seed, step: self.progress.step };
         let rate = self.rate();
         if self.progress.batch + 1 == self.batches() {
