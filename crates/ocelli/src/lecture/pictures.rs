@@ -1,6 +1,6 @@
 //! Pictures of a data set as plain numbers, for experiments that look at them in their own way.
 
-use ocelli_data::{Dataset, Picture, Preprocess, Preprocessor};
+use ocelli_data::{Dataset, Fit, Normalise, Picture, Preprocess, Preprocessor};
 
 use crate::Error;
 
@@ -71,8 +71,9 @@ pub(super) fn ink(dataset: &dyn Dataset) -> Preprocess {
     Preprocess {
         channels: 1,
         size: [height, width],
+        fit: Fit::Stretch,
         pad: 0,
         background: 0,
-        normalise: ocelli_data::Normalise::Range { low: 0.0, high: 1.0 },
+        normalise: Normalise::Range { low: 0.0, high: 1.0 },
     }
 }

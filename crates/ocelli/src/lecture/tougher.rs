@@ -165,7 +165,7 @@ fn made(
         name: name.to_owned(),
         train: set(&*digits.train, 0)?,
         val: set(&*digits.val, 1)?,
-        val_is: digits.val_is.clone(),
+        ..digits.clone()
     })
 }
 
