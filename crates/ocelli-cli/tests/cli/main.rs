@@ -2,6 +2,7 @@
 
 mod bench;
 mod challenge;
+mod data;
 mod errors;
 mod explain;
 #[cfg(unix)]
