@@ -30,8 +30,8 @@ at every place of the image. Only cycles are refused: a feed-forward network has
 fn network(shape: [usize; 3], classes: usize) -> Result<Arc<Graph>, Error> {
     let mut graph = Graph::new();
     let x = graph.input("image", shape)?;
-    let trunk = graph.add("trunk", Conv2d::new(3, 3).padding(1), [x])?;
-    let first = graph.add("first", Conv2d::new(3, 3).padding(1), [trunk])?;
+    let trunk = graph.add("trunk", Conv2d::new(2, 3).padding(1), [x])?;
+    let first = graph.add("first", Conv2d::new(2, 3).padding(1), [trunk])?;
     let bent = graph.add("tanh", Tanh {}, [first])?;
     let again = graph.add_shared("again", first, [bent])?;
     let sum = graph.add("sum", Add {}, [bent, again])?;
