@@ -279,7 +279,7 @@ fn open(data: &Path, options: &OpenOptions, console: Console) -> Result<Splits, 
 fn keep_decoded(splits: &mut Splits, cache: CachePlan, console: Console) -> Result<(), Failure> {
     if cache.bytes > 0 {
         let pictures = counted(cache.images.iter().sum(), "picture");
-        console.fact("decoding", format!("{pictures} into {} of memory", bytes(cache.bytes)));
+        console.fact("cache", format!("{pictures} decoded, {} of memory", bytes(cache.bytes)));
         splits.keep_decoded(&cache)?;
     }
     Ok(())

@@ -2,7 +2,9 @@
 
 mod bench;
 mod challenge;
+mod data;
 mod errors;
+mod explain;
 #[cfg(unix)]
 mod interrupted;
 mod models;

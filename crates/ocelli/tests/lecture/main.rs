@@ -2,7 +2,11 @@
 
 mod backprop;
 mod classical;
+mod digits;
+mod experiments;
+mod history;
 mod lenet5;
 mod support;
 mod training;
+mod units;
 mod windows;
