@@ -7,6 +7,7 @@ mod errors;
 mod explain;
 #[cfg(unix)]
 mod interrupted;
+mod lecture;
 mod models;
 mod networks;
 mod results;
