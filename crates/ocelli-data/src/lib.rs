@@ -62,7 +62,7 @@ pub use preprocess::{Normalise, Preprocess};
 pub use preprocessor::Preprocessor;
 pub use resize::resize;
 pub use sampler::{Epoch, Sampler};
-pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes};
+pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes, readable};
 pub use split::hold_out;
 pub use summary::{SetSummary, Summary};
 

@@ -238,11 +238,11 @@ pub fn open(spec: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Dat
     Ok(settled(name, [train, val], val_is, notes, shape, most))
 }
 
-/// Opens `spec`, the name of a built-in data set or a path, as it was published, for measuring a network. Pictures that cannot
-/// be read are left out or replaced as by [`open`], so that the same images are there, and are told in [`Parts::notes`].
+/// Opens `spec`, the name of a built-in data set or a path, as it was published: with every picture, whether it can be read or
+/// not ([`readable`](crate::readable) tells).
 ///
 /// # Errors
-/// As [`open`]; where more than [`MOST_UNREADABLE`] of the pictures of a split cannot be read.
+/// As [`open`], but for pictures that cannot be read.
 pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
     open_parts_in(spec, None)
 }
@@ -253,30 +253,7 @@ pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
 /// # Errors
 /// As [`open_parts`].
 pub fn open_parts_in(spec: impl AsRef<Path>, root: Option<&Path>) -> Result<Parts, DataError> {
-    let mut parts = open_any(spec.as_ref(), root)?;
-    let mut notes = std::mem::take(&mut parts.notes);
-    let screened = |set: &mut Arc<dyn Dataset>, notes: &mut Vec<String>| -> Result<(), DataError> {
-        if set.decodes() {
-            let name = format!("{}, to measure on", parts.name);
-            let Looked { set: readable, looks, findings } =
-                look_at_all(&name, Arc::clone(set), MOST_UNREADABLE)?;
-            let found = &findings.unreadable;
-            if let Some(first) = found.first.first() {
-                notes.push(format!(
-                    "pictures that cannot be read and are left out: {}, such as {first}",
-                    found.count
-                ));
-            }
-            let shape = shape_for(&looks);
-            *set = Arc::new(Screened::new(readable, &name, shape, MOST_UNREADABLE, found.count));
-        }
-        Ok(())
-    };
-    screened(&mut parts.train, &mut notes)?;
-    for set in [&mut parts.val, &mut parts.test].into_iter().flatten() {
-        screened(set, &mut notes)?;
-    }
-    Ok(Parts { notes, ..parts })
+    open_any(spec.as_ref(), root)
 }
 
 /// Images to validate on, and where they come from.

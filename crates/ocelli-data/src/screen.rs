@@ -101,6 +101,16 @@ pub(crate) fn look_at_all(name: &str, set: Arc<dyn Dataset>, most: f64) -> Resul
     Ok(Looked { set, looks, findings })
 }
 
+/// `set` without the images that [`open`](crate::open()) leaves out, and these with the reasons. A held-out share of it is
+/// the one that training held out.
+pub fn readable(set: Arc<dyn Dataset>) -> (Arc<dyn Dataset>, Named) {
+    if !set.decodes() {
+        return (set, Named::default());
+    }
+    let looked = look_at_all("", set, 1.0).expect("invariant: no share is more than all");
+    (looked.set, looked.findings.unreadable)
+}
+
 impl Looked {
     /// Some images of the set, which have no unreadable ones.
     pub(crate) fn part(&self, subset: Subset) -> Looked {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ocelli::io::ModelFile;
 use ocelli::train::data_digest;
-use ocelli_data::{DataError, Dataset, Parts, Picture, hold_out, open_parts};
+use ocelli_data::{DataError, Dataset, Parts, Picture, hold_out, match_classes, open_parts_in, readable};
 
 use super::Args;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::text::counted;
 
 /// What is measured, and which images these are.
 pub(super) fn images(
@@ -16,28 +17,40 @@ pub(super) fn images(
     models: &[ModelFile],
     console: Console,
 ) -> Result<(Arc<dyn Dataset>, &'static str), Failure> {
-    let parts = open_parts(args.data())?;
+    let parts = open_parts_in(args.data(), args.root.as_deref())?;
+    parts.notes.iter().for_each(|note| console.fact("", note));
     if args.all {
-        return Ok((all(parts), "every split"));
+        return Ok((all(parts)?, "every split"));
     }
     if let Some(test) = parts.test {
         return Ok((test, "the test split"));
     }
+    if let Some(val) = parts.val {
+        return Ok((val, "the validation split"));
+    }
+    let (readable, unreadable) = readable(Arc::clone(&parts.train));
     // By content, whatever the data are called now and wherever they lie.
     let trained_on = |model: &ModelFile, set: &dyn Dataset| {
         let digest = model.training.get("train_digest").and_then(|digest| digest.as_str());
         digest == Some(data_digest(set).as_str())
     };
-    if models.iter().any(|model| trained_on(model, &*parts.train)) {
+    if models.iter().any(|model| trained_on(model, &*readable)) {
         console.warn(SEEN);
         return Ok((parts.train, "all"));
     }
     for model in models {
         let seed = model.training.get("seed").and_then(|seed| seed.as_u64()).unwrap_or(0);
-        let (kept, held_out) = hold_out(&parts.train, parts.held_out, seed);
+        let (kept, held_out) = hold_out(&readable, parts.held_out, seed);
         if trained_on(model, &kept) {
             if !models.iter().all(|model| trained_on(model, &kept)) {
                 console.warn(OTHERS);
+            }
+            if unreadable.count > 0 {
+                console.warn(format!(
+                    "{} cannot be read and were neither trained on nor held out, such as {}",
+                    counted(unreadable.count, "picture"),
+                    unreadable.first[0]
+                ));
             }
             return Ok((Arc::new(held_out), "held out from training (--all for all)"));
         }
@@ -51,11 +64,13 @@ const OTHERS: &str = "these images were held out from one model, and others may 
                       with the same --seed, or give other data";
 
 /// The images of all splits.
-fn all(parts: Parts) -> Arc<dyn Dataset> {
-    match parts.test {
-        Some(test) => Arc::new(Joined { first: parts.train, second: test }),
-        None => parts.train,
+fn all(parts: Parts) -> Result<Arc<dyn Dataset>, DataError> {
+    let mut all = parts.train;
+    for split in [parts.val, parts.test].into_iter().flatten() {
+        let second = match_classes(split, all.classes())?;
+        all = Arc::new(Joined { first: all, second });
     }
+    Ok(all)
 }
 
 /// One set after another, with the same classes.

@@ -12,3 +12,4 @@ mod networks;
 mod results;
 mod streams;
 mod support;
+mod training;
