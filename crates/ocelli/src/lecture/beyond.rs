@@ -72,7 +72,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         &[&images[..samples.width()]],
         Targets::Classes(&samples.labels[..1]),
         &loss,
-        0.5,
+        0.01,
     )?;
     let layer = |name: &str| {
         traced.layers.iter().find(|layer| layer.layer == name).expect("invariant: a layer of that name")
