@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// folder or file of data, or `digits` (built in). With --submission or --leaderboard: a list file, `path label` in each line
     #[arg(value_name = "MODEL... DATA", required = true)]
     inputs: Vec<PathBuf>,
+    /// The folder, or the tar archive, that paths in a list or CSV are relative to
+    #[arg(long, value_name = "DIR|TAR")]
+    root: Option<PathBuf>,
     /// Measure all images: those of every split, and those that the model was trained on too
     #[arg(long)]
     all: bool,
@@ -43,10 +46,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Score a submission against LIST: five labels for each picture
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "views", "leaderboard", "report"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "views", "root", "leaderboard", "report"])]
     submission: Option<PathBuf>,
     /// Rank all submissions in a folder against LIST
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["all", "views"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["all", "views", "root"])]
     leaderboard: Option<PathBuf>,
     /// The classes of the challenge and their numbers, `/a/abbey 0` in each line [default: categories.txt beside LIST, if
     /// it is there]
@@ -65,8 +68,8 @@ const USAGE: &str = "ocelli eval [OPTIONS] <MODEL>... <DATA>
        ocelli eval [OPTIONS] --leaderboard <FOLDER> <LIST>";
 
 const EXAMPLES: &str = "\
-The test split of DATA is measured if it has one. Without one, data that the model was trained on give the images \
-that were held out, and other data give all. Classes are matched by name. -v lists every class.
+The test split of DATA is measured if it has one, or else its validation split. Without either, data that the model was \
+trained on give the images that were held out, and other data give all. Classes are matched by name. -v lists every class.
 
 An image that cannot be read is named and left out of all figures, and the exit code is 3.
 

@@ -27,8 +27,13 @@ const ENDINGS: [&str; 5] = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz"];
 fn recognises(path: &Path) -> bool {
     match path.is_dir() {
         true => Shards::in_folder(path).is_ok_and(|shards| !shards.is_empty()),
-        false => path.is_file() && stem(path).is_some(),
+        false => is_archive(path),
     }
+}
+
+/// Whether a path is a file that is called like a tar archive, packed or not.
+pub fn is_archive(path: &Path) -> bool {
+    path.is_file() && stem(path).is_some()
 }
 
 fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
