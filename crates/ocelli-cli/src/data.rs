@@ -122,17 +122,20 @@ impl Report {
     fn for_people(&self) -> String {
         let mut text = self.summary.to_string();
         let found = &self.summary.found;
-        let mut bad: Vec<&String> =
-            found.train.unreadable.first.iter().chain(&found.val.unreadable.first).collect();
-        let mut count = found.train.unreadable.count + found.val.unreadable.count;
+        let mut bad = vec![&found.train.unreadable, &found.val.unreadable];
         if let Some(Damaged { train, val }) = &self.damaged {
-            bad.extend(train.first.iter().chain(&val.first));
-            count += train.count + val.count;
-            let _ = write!(text, "\n\n{}", if count == 0 { "every picture can be decoded" } else { "" });
+            bad.extend([train, val]);
         }
-        if count > 0 {
-            let _ = write!(text, "\n\n{} cannot be read:", counted(count, "picture"));
-            bad.iter().for_each(|line| text.push_str(&format!("\n  {line}")));
+        let count = bad.iter().map(|named| named.count).sum();
+        match (count, &self.damaged) {
+            (0, None) => {}
+            (0, Some(_)) => text.push_str("\n\nevery picture can be decoded"),
+            _ => {
+                let _ = write!(text, "\n\n{} cannot be read:", counted(count, "picture"));
+                bad.iter().flat_map(|named| &named.first).for_each(|line| {
+                    let _ = write!(text, "\n  {line}");
+                });
+            }
         }
         text
     }

@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use ocelli::explain::{LayerTrace, Trace, draw, trace_model};
+use ocelli::SCHEMA;
+use ocelli::explain::{LayerTrace, Trace, draw, first_guess, trace_model};
 use ocelli::io::ModelFile;
 use ocelli::lecture::write_text;
-use ocelli::predict::Predictor;
-use ocelli::{Error, SCHEMA};
+use ocelli_data::Picture;
 use serde::Serialize;
 
 use crate::args::not_negative;
 use crate::console::Console;
-use crate::engine::engine;
 use crate::failure::Failure;
 use crate::output::{Align, Table, print, print_json};
 use crate::text::{in_line, sizes};
@@ -75,9 +74,10 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
 
 fn traced(args: &TraceArgs, console: Console) -> Result<ExitCode, Failure> {
     let model = crate::model::load(&args.model, console)?;
-    let class = class(args, &model, console)?;
+    let picture = ocelli_data::decode(&args.image)?;
+    let class = class(args, &model, &picture, console)?;
     let name = model.classes[class].clone();
-    let trace = trace_model(&model, &ocelli_data::decode(&args.image)?, class, args.lr)?;
+    let trace = trace_model(&model, &picture, class, args.lr)?;
     if let Some(path) = &args.out {
         write_text(path, &draw(&trace).svg())?;
         console.say(&format!("drawn: {}", path.display()));
@@ -90,7 +90,7 @@ fn traced(args: &TraceArgs, console: Console) -> Result<ExitCode, Failure> {
 }
 
 /// The class that the picture is said to be of, or looks like.
-fn class(args: &TraceArgs, model: &ModelFile, console: Console) -> Result<usize, Failure> {
+fn class(args: &TraceArgs, model: &ModelFile, picture: &Picture, console: Console) -> Result<usize, Failure> {
     let find = |name: &str| model.classes.iter().position(|class| class == name);
     if let Some(name) = &args.class {
         return find(name).ok_or_else(|| {
@@ -100,10 +100,7 @@ fn class(args: &TraceArgs, model: &ModelFile, console: Console) -> Result<usize,
             Failure::usage(format!("--class {}: the model's classes are {all}{more}", in_line(name)))
         });
     }
-    let mut predictor = Predictor::new(model.clone(), &engine(Some(1))?)?;
-    let guesses = predictor.file(&args.image, 1)?;
-    let guess = guesses.first().and_then(|guess| find(&guess.class));
-    let class = guess.ok_or_else(|| Error::Bad("the model has no classes; train it again".to_string()))?;
+    let class = first_guess(model, picture)?;
     console.say(&format!(
         "class {}, the model's first guess; --class names another",
         in_line(&model.classes[class])

@@ -1,9 +1,10 @@
 //! Images with labels: where they come from, how they become a network's input, and in which order.
 //!
-//! [`open`] finds and reads a data set and gives [`Splits`]: two [`Dataset`]s, one to train on and one
-//! to validate on. [`Preprocess`] turns an image into what a network takes and is stored with it, and a [`View`] shows another
-//! part of it; [`Augment`] varies training images, and [`Mix`] mixes those of a batch; a [`Sampler`] puts them in an order per epoch; a [`Loader`] does
-//! all of that on threads of its own and yields [`Batch`]es. [`decode`] reads a picture file.
+//! [`open()`] finds and reads a data set and gives [`Splits`]: two [`Dataset`]s, one to train on and one
+//! to validate on. [`Preprocess`] turns an image into what a network takes and is stored with it, and a [`View`] shows
+//! another part of it; [`Augment`] varies training images, and [`Mix`] mixes those of a batch; a [`Sampler`] puts them in an
+//! order per epoch; a [`Loader`] does all of that on threads of its own and yields [`Batch`]es. [`decode()`] reads a picture
+//! file.
 //!
 //! Everything random is keyed by seed, epoch and image: neither the number of threads nor the batch
 //! that a run was resumed at changes a bit.
@@ -53,16 +54,16 @@ pub use cache::CacheLimit;
 pub use dataset::{Dataset, Look, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
 pub use decode::{MOST_PIXELS, decode, decode_bytes};
 pub use error::{DataError, ErrorKind};
-pub use formats::{FORMATS, Format, Parts, idx, is_archive, open_parts, open_parts_in};
+pub use formats::{FORMATS, Format, Parts, idx, is_archive};
 pub use geometry::{CROP_SHARE, Fit, Place, View};
 pub use loader::{Batch, Loader, LoaderOptions};
-pub use open::{CachePlan, Found, OpenOptions, Splits, Validation, open};
+pub use open::{CachePlan, Found, OpenOptions, Splits, Validation, open, open_parts, open_parts_in};
 pub use picture::Picture;
 pub use preprocess::{Normalise, Preprocess};
 pub use preprocessor::Preprocessor;
 pub use resize::resize;
 pub use sampler::{Epoch, Sampler};
-pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes};
+pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes, readable};
 pub use split::hold_out;
 pub use summary::{SetSummary, Summary};
 pub use unlabelled::{Unlabelled, pictures_in, pictures_listed};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{CacheLimit, CachedDataset, fitting};
-use crate::formats::{Parts, open_parts_in};
+use crate::formats::{Parts, open_any};
 use crate::screen::{
     Findings, Looked, MOST_UNREADABLE, Named, Screened, find_copies, look_at_all, shape_for,
 };
@@ -219,7 +219,7 @@ pub fn open(spec: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Dat
     if let Some(val) = options.val.as_deref().filter(|val| same_source(spec, val)) {
         return Err(trained_on(val));
     }
-    let parts = open_parts_in(spec, options.root.as_deref())?;
+    let parts = open_any(spec, options.root.as_deref())?;
     let (name, held_out, mut notes) = (parts.name.clone(), parts.held_out, parts.notes.clone());
     let all = look_at_all(&format!("{name}, to train on"), Arc::clone(&parts.train), most)?;
     let shape = if all.set.decodes() { shape_for(&all.looks) } else { all.set.image_shape() };
@@ -238,6 +238,24 @@ pub fn open(spec: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Dat
     Ok(settled(name, [train, val], val_is, notes, shape, most))
 }
 
+/// Opens `spec`, the name of a built-in data set or a path, as it was published: with every picture, whether it can be read or
+/// not ([`readable`](crate::readable) tells).
+///
+/// # Errors
+/// As [`open`], but for pictures that cannot be read.
+pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
+    open_parts_in(spec, None)
+}
+
+/// [`open_parts`] for lists and CSV whose paths are relative to the folder `root`, or lie in the archive `root`, in place of
+/// their own folder.
+///
+/// # Errors
+/// As [`open_parts`].
+pub fn open_parts_in(spec: impl AsRef<Path>, root: Option<&Path>) -> Result<Parts, DataError> {
+    open_any(spec.as_ref(), root)
+}
+
 /// Images to validate on, and where they come from.
 type Others = (Arc<dyn Dataset>, Validation);
 
@@ -248,7 +266,7 @@ fn other_images(
     notes: &mut Vec<String>,
 ) -> Result<Option<Others>, DataError> {
     if let Some(path) = &options.val {
-        let given = open_parts_in(path, options.root.as_deref())?;
+        let given = open_any(path, options.root.as_deref())?;
         return Ok(Some((given.for_evaluation(), Validation::Given(path.clone()))));
     }
     if let (Some(_), Some(test)) = (&parts.val, &parts.test) {

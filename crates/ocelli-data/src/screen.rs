@@ -55,7 +55,7 @@ pub struct Sizes {
 /// What a look at every image of a set gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Findings {
-    /// The images that were looked at, with those that are left out.
+    /// The images that can be read.
     pub images: usize,
     /// Those that cannot be read and are left out, each with the reason.
     pub unreadable: Named,
@@ -82,7 +82,7 @@ pub(crate) struct Looked {
 /// [`DataError::Malformed`] where that is more than the share `most` of them.
 pub(crate) fn look_at_all(name: &str, set: Arc<dyn Dataset>, most: f64) -> Result<Looked, DataError> {
     let results = parallel::map(set.len(), || (), |(), i| set.look(i));
-    let mut findings = Findings { images: set.len(), ..Findings::default() };
+    let mut findings = Findings::default();
     let (mut kept, mut looks) = (Vec::new(), Vec::with_capacity(set.len()));
     for (i, result) in (0..).zip(results) {
         match result {
@@ -101,11 +101,21 @@ pub(crate) fn look_at_all(name: &str, set: Arc<dyn Dataset>, most: f64) -> Resul
     Ok(Looked { set, looks, findings })
 }
 
+/// `set` without the images that [`open`](crate::open()) leaves out, and these with the reasons. A held-out share of it is
+/// the one that training held out.
+pub fn readable(set: Arc<dyn Dataset>) -> (Arc<dyn Dataset>, Named) {
+    if !set.decodes() {
+        return (set, Named::default());
+    }
+    let looked = look_at_all("", set, 1.0).expect("invariant: no share is more than all");
+    (looked.set, looked.findings.unreadable)
+}
+
 impl Looked {
     /// Some images of the set, which have no unreadable ones.
     pub(crate) fn part(&self, subset: Subset) -> Looked {
         let looks: Vec<Look> = subset.indices().iter().map(|&i| self.looks[i as usize]).collect();
-        let mut findings = Findings { images: looks.len(), ..Findings::default() };
+        let mut findings = Findings::default();
         findings.measure(&looks);
         Looked { set: Arc::new(subset), looks, findings }
     }
@@ -113,6 +123,7 @@ impl Looked {
 
 impl Findings {
     fn measure(&mut self, looks: &[Look]) {
+        self.images = looks.len();
         self.sizes = sizes(looks);
         self.decoded_bytes = looks.iter().map(|look| bytes_of(look.shape)).sum();
     }

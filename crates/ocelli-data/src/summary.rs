@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::{Dataset, Found, Named, Sizes, Splits, Validation, class_counts};
+use crate::{Dataset, Findings, Found, Named, Sizes, Splits, Validation, class_counts};
 
 /// What one set holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,18 +62,24 @@ impl Found {
     /// What a user should know before training on these images, a sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        for (set, role) in [(&self.train, "train"), (&self.val, "validate")] {
-            let of = set.images;
-            tell(&mut warnings, &set.unreadable, |n| {
-                format!("{n} of {of} pictures to {role} on cannot be read and are left out")
+        for (set, purpose) in self.sets() {
+            tell(&mut warnings, &set.unreadable, |n| match n {
+                1 => format!("1 picture {purpose} cannot be read and is left out"),
+                n => format!("{n} pictures {purpose} cannot be read and are left out"),
             });
         }
-        tell(&mut warnings, &self.in_both, |n| {
-            format!("{n} images to validate on are copies of training images, so figures will be too good")
+        tell(&mut warnings, &self.in_both, |n| match n {
+            1 => {
+                "1 image to validate on is a copy of a training image, so figures will be too good".to_owned()
+            }
+            n => format!(
+                "{n} images to validate on are copies of training images, so figures will be too good"
+            ),
         });
-        for (set, role) in [(&self.train, "train"), (&self.val, "validate")] {
-            tell(&mut warnings, &set.contradictions, |n| {
-                format!("{n} images to {role} on are copies of images of another class")
+        for (set, purpose) in self.sets() {
+            tell(&mut warnings, &set.contradictions, |n| match n {
+                1 => format!("1 image {purpose} is a copy of an image of another class"),
+                n => format!("{n} images {purpose} are copies of images of another class"),
             });
         }
         warnings
@@ -82,13 +88,18 @@ impl Found {
     /// What else was found, a sentence each.
     pub fn remarks(&self) -> Vec<String> {
         let mut remarks = Vec::new();
-        for (set, role) in [(&self.train, "train"), (&self.val, "validate")] {
-            tell(&mut remarks, &set.copies, |n| {
-                format!("{n} images to {role} on are copies of others there")
+        for (set, purpose) in self.sets() {
+            tell(&mut remarks, &set.copies, |n| match n {
+                1 => format!("1 image {purpose} is a copy of another one there"),
+                n => format!("{n} images {purpose} are copies of others there"),
             });
         }
         remarks.extend(self.notes.iter().cloned());
         remarks
+    }
+
+    fn sets(&self) -> [(&Findings, &'static str); 2] {
+        [(&self.train, "to train on"), (&self.val, "to validate on")]
     }
 }
 
@@ -100,7 +111,7 @@ fn tell(lines: &mut Vec<String>, named: &Named, say: impl Fn(usize) -> String) {
 }
 
 impl fmt::Display for Sizes {
-    /// "128×128", or "300×200 to 900×1200, half of them 500×375 or more".
+    /// "128×128", or "300×200 to 900×1200, median 500×375".
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let size = |[h, w]: [usize; 2]| format!("{h}×{w}");
         match self.smallest == self.largest {
@@ -129,7 +140,10 @@ impl fmt::Display for Summary {
         )?;
         if self.classes.len() > MOST_ROWS {
             let (least, most) = (self.train.per_class.iter().min(), self.train.per_class.iter().max());
-            return write!(f, "{} to {} images per class", least.unwrap_or(&0), most.unwrap_or(&0));
+            return match (least.unwrap_or(&0), most.unwrap_or(&0)) {
+                (least, most) if least == most => write!(f, "{most} images of each class to train on"),
+                (least, most) => write!(f, "{least} to {most} images of each class to train on"),
+            };
         }
         let width = self.classes.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         write!(f, "{:width$}  {:>8}  {:>8}", "class", "train", "val")?;

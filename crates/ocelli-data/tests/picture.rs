@@ -163,6 +163,36 @@ fn a_photograph_that_was_cut_off_is_refused_wherever() {
     assert_eq!(decoded(&[&whole[..], &[0; 500]].concat()).shape(), [3, 96, 96]);
 }
 
+/// `jpeg` with a comment of so many bytes before its other headers.
+fn with_long_header(jpeg: &[u8], bytes: usize) -> Vec<u8> {
+    let mut segment = vec![0xff, 0xfe];
+    segment.extend(((bytes + 2) as u16).to_be_bytes());
+    segment.resize(4 + bytes, b'x');
+    [&jpeg[..2], &segment, &jpeg[2..]].concat()
+}
+
+#[test]
+fn a_glance_needs_no_pixels_however_long_header_and_trailer_are() {
+    let place = tempfile::tempdir().unwrap();
+    let jpeg = include_bytes!("pictures/progressive.jpg");
+    let mut damaged = jpeg.to_vec();
+    let scan = damaged.windows(2).position(|pair| pair == [0xff, 0xda]).unwrap();
+    // An entropy-coded byte that decoding would stumble over.
+    damaged.splice(scan + 14..scan + 20, [0xff, 0xd8, 0xff, 0xd8, 0xff, 0xd8]);
+    for (name, bytes) in
+        [("a/1.jpg", with_long_header(&damaged, 60_000)), ("b/1.jpg", [&damaged[..], &[7; 9000]].concat())]
+    {
+        let path = place.path().join(name);
+        std::fs::create_dir(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    let set = ocelli_data::open_parts(place.path()).unwrap().train;
+    for i in 0..2 {
+        assert_eq!(set.look(i).unwrap().shape, [3, 16, 32]);
+    }
+    assert!(decode(&place.path().join("a/1.jpg")).is_err());
+}
+
 #[test]
 fn memory_is_used_again_and_nothing_of_the_picture_before_stays() {
     let place = tempfile::tempdir().unwrap();

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ocelli::io::ModelFile;
 use ocelli::train::data_digest;
-use ocelli_data::{DataError, Dataset, OpenOptions, Parts, Picture, open_parts_in};
+use ocelli_data::{DataError, Dataset, Parts, Picture, hold_out, match_classes, open_parts_in, readable};
 
 use super::Args;
 use crate::console::Console;
 use crate::failure::Failure;
+use crate::text::counted;
 
 /// What is measured, and which images these are.
 pub(super) fn images(
@@ -17,8 +18,9 @@ pub(super) fn images(
     console: Console,
 ) -> Result<(Arc<dyn Dataset>, &'static str), Failure> {
     let parts = open_parts_in(args.data(), args.root.as_deref())?;
+    parts.notes.iter().for_each(|note| console.fact("", note));
     if args.all {
-        return Ok((all(parts), "every split"));
+        return Ok((all(parts)?, "every split"));
     }
     if let Some(test) = parts.test {
         return Ok((test, "the test split"));
@@ -26,47 +28,34 @@ pub(super) fn images(
     if let Some(val) = parts.val {
         return Ok((val, "the validation split"));
     }
-    if models.iter().any(|model| was_trained_on(model, &*parts.train)) {
+    let (readable, unreadable) = readable(Arc::clone(&parts.train));
+    // By content, whatever the data are called now and wherever they lie.
+    let trained_on = |model: &ModelFile, set: &dyn Dataset| {
+        let digest = model.training.get("train_digest").and_then(|digest| digest.as_str());
+        digest == Some(data_digest(set).as_str())
+    };
+    if models.iter().any(|model| trained_on(model, &*readable)) {
         console.warn(SEEN);
         return Ok((parts.train, "all"));
     }
-    match held_out(args, models, console)? {
-        Some(held_out) => Ok((held_out, "held out from training (--all for all)")),
-        None => Ok((parts.train, "all")),
-    }
-}
-
-/// By content, whatever the data are called now and wherever they lie.
-fn was_trained_on(model: &ModelFile, set: &dyn Dataset) -> bool {
-    let digest = model.training.get("train_digest").and_then(|digest| digest.as_str());
-    digest == Some(data_digest(set).as_str())
-}
-
-/// The images that were held out when one of the models was trained on the others, if so: the data are divided by its seed as
-/// training divides them.
-fn held_out(
-    args: &Args,
-    models: &[ModelFile],
-    console: Console,
-) -> Result<Option<Arc<dyn Dataset>>, Failure> {
-    let root = args.root.clone();
-    let mut options = OpenOptions { root, most_unreadable: 1.0, ..OpenOptions::default() };
-    let mut seeds: Vec<u64> = Vec::new();
     for model in models {
-        options.seed = model.training.get("seed").and_then(|seed| seed.as_u64()).unwrap_or(0);
-        if seeds.contains(&options.seed) {
-            continue;
-        }
-        seeds.push(options.seed);
-        let splits = ocelli_data::open(args.data(), &options)?;
-        if models.iter().any(|model| was_trained_on(model, &*splits.train)) {
-            if !models.iter().all(|model| was_trained_on(model, &*splits.train)) {
+        let seed = model.training.get("seed").and_then(|seed| seed.as_u64()).unwrap_or(0);
+        let (kept, held_out) = hold_out(&readable, parts.held_out, seed);
+        if trained_on(model, &kept) {
+            if !models.iter().all(|model| trained_on(model, &kept)) {
                 console.warn(OTHERS);
             }
-            return Ok(Some(splits.val));
+            if unreadable.count > 0 {
+                console.warn(format!(
+                    "{} cannot be read and were neither trained on nor held out, such as {}",
+                    counted(unreadable.count, "picture"),
+                    unreadable.first[0]
+                ));
+            }
+            return Ok((Arc::new(held_out), "held out from training (--all for all)"));
         }
     }
-    Ok(None)
+    Ok((parts.train, "all"))
 }
 
 const SEEN: &str = "the model was trained on these very images: figures on other images will be worse";
@@ -75,9 +64,13 @@ const OTHERS: &str = "these images were held out from one model, and others may 
                       with the same --seed, or give other data";
 
 /// The images of all splits.
-fn all(parts: Parts) -> Arc<dyn Dataset> {
-    let others = [parts.val, parts.test].into_iter().flatten();
-    others.fold(parts.train, |first, second| Arc::new(Joined { first, second }))
+fn all(parts: Parts) -> Result<Arc<dyn Dataset>, DataError> {
+    let mut all = parts.train;
+    for split in [parts.val, parts.test].into_iter().flatten() {
+        let second = match_classes(split, all.classes())?;
+        all = Arc::new(Joined { first: all, second });
+    }
+    Ok(all)
 }
 
 /// One set after another, with the same classes.

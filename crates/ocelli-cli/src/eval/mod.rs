@@ -32,7 +32,8 @@ pub(crate) struct Args {
     /// folder or file of data, or `digits` (built in). With --submission or --leaderboard: a list file, `path label` in each line
     #[arg(value_name = "MODEL... DATA", required = true)]
     inputs: Vec<PathBuf>,
-    /// The folder, or the tar archive, that paths in a list or CSV are relative to
+    /// The folder, or the tar archive, that paths in a list or CSV are relative to [default: the folder of the list, or an
+    /// archive beside it that is called like it]
     #[arg(long, value_name = "DIR|TAR")]
     root: Option<PathBuf>,
     /// Measure all images: those of every split, and those that the model was trained on too
@@ -68,8 +69,8 @@ const USAGE: &str = "ocelli eval [OPTIONS] <MODEL>... <DATA>
        ocelli eval [OPTIONS] --leaderboard <FOLDER> <LIST>";
 
 const EXAMPLES: &str = "\
-The test split of DATA is measured if it has one, or else its validation split. Without either, data that the model was \
-trained on give the images that were held out, and other data give all. Classes are matched by name. -v lists every class.
+The test split of DATA is measured if it has one, or else its validation split. Without either, data that the model was trained on give the images \
+that were held out, and other data give all. Classes are matched by name. -v lists every class.
 
 An image that cannot be read is named and left out of all figures, and the exit code is 3.
 

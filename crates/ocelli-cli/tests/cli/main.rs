@@ -2,11 +2,15 @@
 
 mod bench;
 mod challenge;
+mod data;
 mod errors;
+mod explain;
 #[cfg(unix)]
 mod interrupted;
+mod lecture;
 mod models;
 mod networks;
 mod results;
 mod streams;
 mod support;
+mod training;

@@ -77,7 +77,7 @@ fn header(decoder: &mut JpegDecoder<ZCursor<&[u8]>>) -> Result<Header, Problem> 
 }
 
 /// Whether the end marker follows the first scan; thumbnails before it have end markers of their own.
-fn has_end(bytes: &[u8]) -> bool {
+pub(super) fn has_end(bytes: &[u8]) -> bool {
     let scan = first_scan(bytes).unwrap_or(0);
     // Mostly it is the last thing in the file.
     bytes[scan..].windows(2).rev().any(|pair| pair == END)

@@ -85,6 +85,14 @@ pub(crate) fn ends_well(first: &[u8], last: &[u8]) -> bool {
     }
 }
 
+/// Whether a file seems whole; where that cannot be told, it does not.
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+    match jpeg::is_jpeg(bytes) {
+        true => jpeg::has_end(bytes),
+        false => ends_well(bytes, bytes),
+    }
+}
+
 /// Decoders are others' code before hostile bytes. They write to memory that is theirs or to pixels that nobody looks at
 /// after an error, so nothing half-done is seen after a panic.
 fn guarded<T>(decode: impl FnOnce() -> Result<T, Problem>) -> Result<T, Problem> {

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use super::store::{Ends, Files};
 use crate::dataset::{Look, training_shape};
-use crate::{DataError, Dataset, Picture, decode};
+use crate::decode::{self, Problem};
+use crate::{DataError, Dataset, Picture};
 
 /// Labelled picture files, decoded whenever they are read.
 pub(crate) struct FileDataset {
@@ -39,14 +40,29 @@ impl FileDataset {
         self.members[i] as usize
     }
 
-    /// What the first bytes of a file tell, if they suffice.
-    fn first_look(first: &[u8], ends: &Ends) -> Option<Look> {
+    /// What the first bytes of a file tell, and its last ones of whether it is whole; `None` where they do not suffice.
+    fn glance(first: &[u8], ends: &Ends) -> Option<Look> {
         let shape = decode::shape_of(first).ok()?;
-        let mut hasher = DefaultHasher::new();
-        hasher.write_u64(ends.length);
-        hasher.write(first);
-        decode::ends_well(first, ends.tail()).then(|| Look { shape, key: hasher.finish() })
+        decode::ends_well(first, ends.tail()).then(|| Look { shape, key: key(first, ends.length) })
     }
+
+    /// What a whole file tells, without its pixels being decoded unless its end is missing.
+    fn study(bytes: &[u8]) -> Result<Look, Problem> {
+        let mut shape = decode::shape_of(bytes)?;
+        if !decode::is_whole(bytes) {
+            let mut picture = Picture::default();
+            decode::decode_into(bytes, &mut picture)?;
+            shape = picture.shape();
+        }
+        Ok(Look { shape, key: key(&bytes[..bytes.len().min(FIRST as usize)], bytes.len() as u64) })
+    }
+}
+
+fn key(first: &[u8], length: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(length);
+    hasher.write(first);
+    hasher.finish()
 }
 
 impl Dataset for FileDataset {
@@ -83,15 +99,12 @@ impl Dataset for FileDataset {
     }
 
     fn look(&self, i: usize) -> Result<Look, DataError> {
-        match self.files.with_ends(self.file(i), FIRST, FileDataset::first_look)? {
-            Some(look) => Ok(look),
-            // The header may be longer, or the file cut off: decoding tells.
-            None => {
-                let mut picture = Picture::default();
-                self.read(i, &mut picture)?;
-                Ok(Look { shape: picture.shape(), key: self.content_hash(i)? })
-            }
+        if let Some(look) = self.files.with_ends(self.file(i), FIRST, FileDataset::glance)? {
+            return Ok(look);
         }
+        // The header is longer, something follows the picture, or it is damaged.
+        let look = self.files.with_bytes(self.file(i), FileDataset::study)?;
+        look.map_err(|problem| problem.named(self.name_of(i)))
     }
 
     fn content_hash(&self, i: usize) -> Result<u64, DataError> {

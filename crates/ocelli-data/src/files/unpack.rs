@@ -11,8 +11,11 @@ use super::xz::{ReadAt, Stream};
 use crate::error::reserve;
 use crate::{DataError, memory};
 
-/// The most bytes that an archive may have when unpacked; less where less memory is free.
+/// The most bytes that an archive may have when unpacked; and at most half of the memory that is free.
 const MOST_UNPACKED: u64 = 1 << 35;
+
+/// xz cannot shrink anything further than this, zeros included.
+const MOST_INFLATION: u64 = 1 << 13;
 
 /// The most memory for the window of xz, in KiB.
 const MOST_WINDOW: u32 = 192 << 10;
@@ -42,14 +45,18 @@ impl Packing {
     }
 }
 
-/// The contents of the compressed `file` at `path`. What the file says of its unpacked size is held against the limit
-/// before memory is taken, and the limit holds along the way whatever it says.
+/// The contents of the compressed `file` at `path`, at most half of the memory that is free. What the file says of its
+/// unpacked size is held against that before memory is taken, and it holds along the way whatever the file says.
 ///
 /// # Errors
 /// [`DataError::Memory`] for more than there is memory for, [`DataError::Malformed`] for a file that is damaged or cut
 /// off, [`DataError::Io`].
 pub(super) fn unpack(path: &Path, file: &FileAt, packing: Packing) -> Result<Vec<u8>, DataError> {
-    let limit = memory::available().unwrap_or(u64::MAX).min(MOST_UNPACKED);
+    let half = memory::available().map_or(u64::MAX, |free| free / 2);
+    unpack_within(path, file, packing, half.min(MOST_UNPACKED))
+}
+
+fn unpack_within(path: &Path, file: &FileAt, packing: Packing, limit: u64) -> Result<Vec<u8>, DataError> {
     let name = path.display().to_string();
     let failed = |e| broken(path, packing, e);
     if packing == Packing::Xz
@@ -57,6 +64,10 @@ pub(super) fn unpack(path: &Path, file: &FileAt, packing: Packing) -> Result<Vec
     {
         let size = stream.unpacked().unwrap_or(u64::MAX);
         check(path, size, limit)?;
+        if size > file.length().saturating_mul(MOST_INFLATION) {
+            let claim = format!("{size} bytes in a file of {}, which cannot be", file.length());
+            return Err(failed(io::Error::new(ErrorKind::InvalidData, claim)));
+        }
         let mut bytes = reserve(&name, size as usize)?;
         bytes.resize(size as usize, 0);
         stream.unpack(file, &mut bytes).map_err(failed)?;
@@ -100,7 +111,7 @@ fn check(path: &Path, size: u64, limit: u64) -> Result<(), DataError> {
         true => Err(DataError::Memory {
             what: format!("{}, unpacked,", path.display()),
             needs: size,
-            limit: format!("and {limit} are free"),
+            limit: format!("and {limit} are allowed, half of what is free"),
             advice: "unpack it to a folder or to a plain .tar, which are read in place".to_owned(),
         }),
     }
@@ -129,4 +140,31 @@ fn broken(path: &Path, packing: Packing, error: io::Error) -> DataError {
         found,
         "get the file again, or check which file it is",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn what_is_larger_than_allowed_is_refused_whatever_the_file_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar.gz");
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(&[0; 1 << 20]).unwrap();
+        let mut bytes = gzip.finish().unwrap();
+        for claimed in [1u32 << 20, 0, u32::MAX] {
+            let end = bytes.len() - 4;
+            bytes[end..].copy_from_slice(&claimed.to_le_bytes());
+            std::fs::write(&path, &bytes).unwrap();
+            let file = FileAt::open(&path).unwrap();
+            let said = unpack_within(&path, &file, Packing::Gzip, 1 << 16).unwrap_err().to_string();
+            assert!(
+                said.contains("a.tar.gz, unpacked, needs 65537 bytes of memory, and 65536 are allowed"),
+                "{said}"
+            );
+        }
+    }
 }

@@ -4,7 +4,8 @@
 //! `.tar.xz` are unpacked into memory. Inside lies what would lie in a folder (see [`image_folder`](super::image_folder)).
 //!
 //! A folder may hold one archive for each split, called like it: `train.tar.xz` and `val.tar.xz`; or several, called
-//! `train-000000.tar` and so on, which are read in the order of their names.
+//! `train-000000.tar` and so on, which are read in the order of their names. `train-{000000..000009}.tar` names such archives
+//! without a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,7 @@ const ENDINGS: [&str; 5] = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz"];
 fn recognises(path: &Path) -> bool {
     match path.is_dir() {
         true => Shards::in_folder(path).is_ok_and(|shards| !shards.is_empty()),
-        false => is_archive(path),
+        false => stem(path).is_some() && named(path).iter().all(|archive| archive.is_file()),
     }
 }
 
@@ -41,7 +42,7 @@ fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
     let list = ClassList::beside(folder)?;
     let shards = match path.is_dir() {
         true => Shards::in_folder(path)?.into_iter().map(|(role, archives)| (Some(role), archives)).collect(),
-        false => vec![(None, vec![path.to_owned()])],
+        false => vec![(None, named(path))],
     };
     let wanted = |name: &[u8]| is_picture(name) || webdataset::is_label(name);
     let mut origins = Vec::new();
@@ -70,6 +71,24 @@ fn samples(
     let train = sets.iter_mut().find_map(Option::take).expect("invariant: what is opened has archives");
     let [_, val, test] = sets;
     Ok(Parts { name: title(path), train, val, test, held_out: 0.1, notes: Vec::new() })
+}
+
+/// The most archives that one name stands for.
+const MOST_NAMED: u64 = 100_000;
+
+/// The archives that a path stands for: itself, or `a-00.tar` to `a-12.tar` for `a-{00..12}.tar`.
+fn named(path: &Path) -> Vec<PathBuf> {
+    let range = || {
+        let name = path.file_name()?.to_str()?;
+        let (before, rest) = name.split_once('{')?;
+        let (range, after) = rest.split_once('}')?;
+        let (first, last) = range.split_once("..")?;
+        let (start, end): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+        let (width, count) = (first.len(), end.checked_sub(start)?);
+        let archive = |k: u64| path.with_file_name(format!("{before}{k:0width$}{after}"));
+        (count < MOST_NAMED).then(|| (start..=end).map(archive).collect())
+    };
+    range().unwrap_or_else(|| vec![path.to_owned()])
 }
 
 /// The name of an archive without its ending.

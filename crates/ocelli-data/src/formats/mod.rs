@@ -97,21 +97,8 @@ impl Parts {
     }
 }
 
-/// Opens `spec`, the name of a built-in data set or a path, as it was published.
-///
-/// # Errors
-/// As [`open`](crate::open).
-pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
-    open_parts_in(spec, None)
-}
-
-/// [`open_parts`] for lists and CSV whose paths are relative to the folder `root`, or lie in the archive `root`, in place of
-/// their own folder.
-///
-/// # Errors
-/// As [`open`](crate::open).
-pub fn open_parts_in(spec: impl AsRef<Path>, root: Option<&Path>) -> Result<Parts, DataError> {
-    let spec = spec.as_ref();
+/// Opens `spec`, the name of a built-in data set or a path, as it was published; see [`open_parts_in`](crate::open_parts_in).
+pub(crate) fn open_any(spec: &Path, root: Option<&Path>) -> Result<Parts, DataError> {
     match FORMATS.iter().find(|format| (format.recognises)(spec)) {
         Some(format) => (format.open)(spec, root),
         None => Err(refusal(spec)),
@@ -144,10 +131,12 @@ fn contents(folder: &Path) -> std::io::Result<String> {
     names.sort();
     let pictures = names.iter().filter(|name| is_picture(name.as_bytes())).count();
     if pictures > 0 {
-        let example = "put those of each class into a folder that is called like it";
-        return Ok(format!(
-            "the folder holds {pictures} pictures that lie in no folder of a class; {example}"
-        ));
+        let found = match pictures {
+            1 => "1 picture that lies".to_owned(),
+            n => format!("{n} pictures that lie"),
+        };
+        let advice = "put those of each class into a folder that is called like it";
+        return Ok(format!("the folder holds {found} in no folder of a class; {advice}"));
     }
     let more = names.len().saturating_sub(SHOWN);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };

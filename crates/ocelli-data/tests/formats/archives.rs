@@ -51,6 +51,9 @@ fn numbered_archives_are_read_one_after_another() {
     let parts = place.parts();
     assert_eq!(contents(&*parts.train), [(1, "a"), (3, "a"), (2, "b")]);
     assert_eq!(contents(&*parts.val.unwrap()), [(4, "a")]);
+    let some = open_parts(place.join("train-{000000..000001}.tar")).unwrap();
+    assert_eq!(contents(&*some.train), [(1, "a"), (3, "a"), (2, "b")]);
+    assert!(open_parts(place.join("train-{000000..000002}.tar")).is_err());
 }
 
 #[test]

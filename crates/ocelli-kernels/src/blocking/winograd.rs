@@ -21,6 +21,9 @@ const TILES: usize = 12;
 /// Fewest terms of a weight's gradient: in sums of fewer, what the transforms round outweighs that the sums are shorter.
 const PIXELS: usize = 256;
 
+/// Cycles in which a channel of a pixel is transformed, in one direction.
+const TRANSFORM: f64 = 1.0;
+
 /// Elements of transformed inputs at a time.
 const INPUTS: usize = 3 << 15;
 /// Elements of transformed inputs, gradients and sums of the weights' gradient at a time, about each.
@@ -85,6 +88,22 @@ impl Correlation {
         let row = odd_lines(self.inputs);
         let tiles = (INPUTS / (POINTS * row)).clamp(16, 64);
         Tiles { tiles, row, plane: tiles * row + LANES, inputs: self.inputs }
+    }
+
+    /// Cycles for all outputs, at so many multiply-adds a cycle.
+    pub(crate) fn winograd_cost(&self, rate: f64) -> f64 {
+        let outputs = self.outputs.next_multiple_of(LANES);
+        let pixels = self.y.count * self.x.count.next_multiple_of(2);
+        let transforms = TRANSFORM * (self.inputs + outputs) as f64;
+        pixels as f64 * ((4 * self.inputs * outputs) as f64 / rate + transforms)
+    }
+
+    /// Cycles for a pixel's part in the gradient of the weights.
+    pub(crate) fn winograd_sums_cost(&self, rate: f64) -> f64 {
+        let [inputs, outputs] = [self.inputs, self.outputs].map(|n| n.next_multiple_of(LANES));
+        let at = self.winograd_sums();
+        let transforms = inputs * outputs.div_ceil(at.outputs) + outputs * inputs.div_ceil(at.inputs);
+        (4 * inputs * outputs) as f64 / rate + TRANSFORM * transforms as f64
     }
 
     /// What the gradient of the weights treats at a time.

@@ -48,7 +48,10 @@ impl FilterBank {
             for k in 0..orientations {
                 let angle = PI * k as f64 / orientations as f64;
                 let kernel = elongated(size, [sigma, sigma], order, angle);
-                filters.push(Filter { name: format!("∂{order}, {:.0}°", angle.to_degrees()), kernel });
+                filters.push(Filter {
+                    name: format!("{}, {:.0}°", DERIVATIVES[order as usize - 1], angle.to_degrees()),
+                    kernel,
+                });
             }
         }
         FilterBank::new(filters)
@@ -89,7 +92,11 @@ impl FilterBank {
                     let angle = PI * k as f64 / 6.0;
                     let kernel = elongated(size, [scale, 3.0 * scale], order, angle);
                     filters.push(Filter {
-                        name: format!("∂{order}, σ {scale:.1}, {:.0}°", angle.to_degrees()),
+                        name: format!(
+                            "{}, σ {scale:.1}, {:.0}°",
+                            DERIVATIVES[order as usize - 1],
+                            angle.to_degrees()
+                        ),
                         kernel,
                     });
                 }
@@ -145,6 +152,9 @@ impl FilterBank {
         Ok((0..n).map(|filter| Plane::new(height, width, of(filter))).collect())
     }
 }
+
+/// What derivatives of first and second order are called.
+const DERIVATIVES: [&str; 2] = ["∂", "∂²"];
 
 /// A function of x (to the right) and y (downwards) on a square grid whose middle pixel is (0, 0).
 fn sampled(size: usize, value: impl Fn(f64, f64) -> f64) -> Plane {

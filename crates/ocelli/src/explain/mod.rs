@@ -13,5 +13,5 @@ mod units;
 pub use draw::draw;
 pub use jacobian::{jacobian, layer_jacobians};
 pub use matrix::Matrix;
-pub use model::trace_model;
+pub use model::{first_guess, trace_model};
 pub use trace::{LayerTrace, ParamTrace, Trace, trace};

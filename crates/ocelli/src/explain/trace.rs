@@ -14,7 +14,7 @@ use super::matrix::Matrix;
 use crate::{Engine, Error};
 
 /// Jacobians with more elements than this are not computed: nobody would read them.
-const MOST_OF_A_JACOBIAN: usize = 4096;
+const MOST_OF_A_JACOBIAN: usize = 1 << 16;
 
 /// One step θ ← θ − η·∂C/∂θ on one sample, computed in f64. Layers compute as in evaluation, so that the step is a
 /// function of the sample alone.

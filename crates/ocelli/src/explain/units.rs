@@ -11,7 +11,7 @@ const MOST_COLUMNS: usize = 6;
 const MOST_LABELS: usize = 9;
 
 /// Distances between columns and rows of units, and a unit's radius.
-const ACROSS: f64 = 245.0;
+const ACROSS: f64 = 290.0;
 const DOWN: f64 = 150.0;
 const RADIUS: f64 = 24.0;
 /// Room on the left, above and below the middles of the outermost units, and for the cost on the right.

@@ -81,6 +81,15 @@ impl Raster {
         Raster { color: Some(color), ..self }
     }
 
+    /// With these pixels made nearly black, or white.
+    pub(crate) fn marked(mut self, pixels: &[(usize, bool)]) -> Raster {
+        let channels = self.picture.channels;
+        for &(pixel, dark) in pixels {
+            self.picture.pixels[pixel * channels..][..channels].fill(if dark { 30 } else { 255 });
+        }
+        self
+    }
+
     fn height(&self) -> f64 {
         self.width * self.picture.height as f64 / self.picture.width as f64
     }

@@ -19,12 +19,13 @@ pub(crate) trait Panel {
 pub(crate) struct Sheet {
     title: String,
     rows: Vec<Vec<Box<dyn Panel>>>,
+    gap: f64,
 }
 
 impl Sheet {
     /// An empty sheet; `title` says what is shown, for those who do not see it.
     pub(crate) fn new(title: &str) -> Sheet {
-        Sheet { title: title.to_owned(), rows: vec![Vec::new()] }
+        Sheet { title: title.to_owned(), rows: vec![Vec::new()], gap: GAP }
     }
 
     /// Adds a panel on the right of the last row.
@@ -54,6 +55,11 @@ impl Sheet {
         self
     }
 
+    /// With panels so far apart, for many small ones.
+    pub(crate) fn gap(self, gap: f64) -> Sheet {
+        Sheet { gap, ..self }
+    }
+
     /// Draws it.
     pub(crate) fn draw(&self) -> Drawing {
         let mut body = Page::default();
@@ -64,13 +70,13 @@ impl Sheet {
             for panel in row {
                 let [w, h] = panel.size();
                 panel.draw(&mut body, x, y);
-                x += w + GAP;
+                x += w + self.gap;
                 height = height.max(h);
             }
-            width = width.max(x - GAP + MARGIN);
-            y += height + GAP;
+            width = width.max(x - self.gap + MARGIN);
+            y += height + self.gap;
         }
-        let height = y - GAP + MARGIN;
+        let height = y - self.gap + MARGIN;
         Drawing { title: self.title.clone(), size: [width.ceil(), height.ceil()], body: body.finish() }
     }
 }
@@ -84,12 +90,6 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    /// A drawing of `size` (width and height) whose SVG elements are `body`. `title` says what is shown, for those who do not
-    /// see it; it is the only text that is made safe here.
-    pub(crate) fn new(title: &str, size: [f64; 2], body: Page) -> Drawing {
-        Drawing { title: title.to_owned(), size, body: body.finish() }
-    }
-
     /// As the text of an SVG file that needs nothing else.
     pub fn svg(&self) -> String {
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.element(true))

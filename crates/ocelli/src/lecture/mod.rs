@@ -17,16 +17,52 @@
 
 mod context;
 mod finding;
+mod learner;
 mod math;
 mod page;
-
-mod backprop;
-mod filters;
-mod neuron;
-mod pyramids;
-mod steerable;
+mod pictures;
+mod programming;
+mod quasi_newton;
+mod scenes;
 mod trained;
+
+mod activations;
+mod approximation;
+mod backprop;
+mod batches;
+mod beyond;
+mod bishop;
+mod bits;
+mod chain;
+mod classifiers;
+mod cost;
+mod dead_units;
+mod depth;
+mod distortions;
+mod equations;
+mod family;
+mod filters;
+mod hand_made;
+mod layers;
+mod lenet5;
+mod maps;
+mod mark_1;
+mod minsky_papert;
+mod mnist;
+mod neuron;
+mod overfitting;
+mod pdp;
+mod perceptron;
+mod pyramids;
+mod rates;
+mod relu_race;
+mod second;
+mod steerable;
+mod tougher;
 mod wavelets;
+mod wide_deep;
+mod windows;
+mod xor;
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -46,10 +82,43 @@ pub const EXPERIMENTS: &[Experiment] = &[
     pyramids::EXPERIMENT,
     wavelets::EXPERIMENT,
     steerable::EXPERIMENT,
+    hand_made::EXPERIMENT,
+    // From the perceptron to AlexNet.
+    perceptron::EXPERIMENT,
+    mark_1::EXPERIMENT,
+    minsky_papert::EXPERIMENT,
+    xor::EXPERIMENT,
+    pdp::EXPERIMENT,
+    lenet5::EXPERIMENT,
+    second::EXPERIMENT,
+    mnist::EXPERIMENT,
+    classifiers::EXPERIMENT,
+    maps::EXPERIMENT,
+    distortions::EXPERIMENT,
+    tougher::EXPERIMENT,
     // Units and layers.
     neuron::EXPERIMENT,
+    activations::EXPERIMENT,
+    dead_units::EXPERIMENT,
+    relu_race::EXPERIMENT,
+    layers::EXPERIMENT,
+    overfitting::EXPERIMENT,
+    depth::EXPERIMENT,
+    bishop::EXPERIMENT,
+    approximation::EXPERIMENT,
+    wide_deep::EXPERIMENT,
+    // Training and detection.
+    bits::EXPERIMENT,
+    windows::EXPERIMENT,
+    family::EXPERIMENT,
     // Back-propagation.
     backprop::EXPERIMENT,
+    chain::EXPERIMENT,
+    cost::EXPERIMENT,
+    equations::EXPERIMENT,
+    beyond::EXPERIMENT,
+    batches::EXPERIMENT,
+    rates::EXPERIMENT,
 ];
 
 /// The parts of the lecture.

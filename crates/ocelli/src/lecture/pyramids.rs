@@ -10,8 +10,10 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "The Gaussian and the Laplacian pyramid",
     part: Part::Classical,
     checklist: &[3, 4, 7],
-    about: "To see things of any size, blur the image and drop every second row and column, again and again: the Gaussian \
-pyramid of Burt and Adelson (1983). What each level has and the next one lacks is a band of the Laplacian pyramid. From the bands \
+    about: "To see things of any size, blur the image and drop every second row and column, again and again: \
+the Gaussian \
+pyramid of Burt and Adelson (1983). What each level has and the next one lacks is a band of the Laplacian \
+pyramid. From the bands \
 and the last level the image comes back exactly, whatever the kernel was and whether sizes are even or odd.\n\n\
 A thing of twice the size looks the same one level higher up.",
     equations: &[
@@ -38,9 +40,11 @@ fn run(context: &Context) -> Result<Finding, Error> {
 }
 
 const GAUSSIAN: &str = "The Gaussian pyramid of a photograph.";
-const LAPLACIAN: &str = "Its Laplacian pyramid, each band enlarged to the same size and on a scale of its own; the last level; and \
+const LAPLACIAN: &str = "Its Laplacian pyramid, each band enlarged to the same size and on a scale of its \
+own; the last level; and \
 the photograph that they add up to.";
-const SCALE: &str = "Blobs of three sizes, each twice the one before, and the root mean square of every band of their Laplacian \
+const SCALE: &str = "Blobs of three sizes, each twice the one before, and the root mean square of every band \
+of their Laplacian \
 pyramids: the curve moves up by one level.";
 
 fn sizes(finding: &mut Finding) {
@@ -113,7 +117,7 @@ fn bands(laplacian: &Laplacian) -> Sheet {
     Sheet::new("Bands of a Laplacian pyramid").grid(3, panels)
 }
 
-/// Blobs of a size at random places, of either sign.
+/// Blobs of a size at random places, of either sign, each with a surround that makes up for it: a band of frequencies.
 fn blobs(context: &Context, radius: f64) -> Plane {
     let mut stream = context.key(&[7]).stream();
     const SIDE: usize = 256;
@@ -124,7 +128,8 @@ fn blobs(context: &Context, radius: f64) -> Plane {
         let sign = if i % 2 == 0 { 1.0 } else { -1.0 };
         let blob = Plane::from_fn(SIDE, SIDE, |y, x| {
             let (dy, dx) = (y as f64 - cy, x as f64 - cx);
-            sign * (-(dy * dy + dx * dx) / (2.0 * radius * radius)).exp()
+            let square = (dy * dy + dx * dx) / (radius * radius);
+            sign * (1.0 - square / 2.0) * (-square / 2.0).exp()
         });
         plane = plane.zip(&blob, |a, b| a + b);
     }

@@ -12,9 +12,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "The steerable pyramid",
     part: Part::Classical,
     checklist: &[6],
-    about: "Simoncelli and Freeman’s pyramid (1995) splits every level by direction as well. Its bands can be steered: the band \
-at any angle is a weighted sum of a few. The masks are built in the frequency domain, a raised cosine of the radius \
-and a power of the cosine of the angle, so that their squares add up to 1 everywhere: the pyramid leads back exactly.",
+    about: "Simoncelli and Freeman’s pyramid (1995) splits every level by direction as well. Its bands can be \
+steered: the band \
+at any angle is a weighted sum of a few. The masks are built in the frequency domain, a raised cosine of the \
+radius \
+and a power of the cosine of the angle, so that their squares add up to 1 everywhere: the pyramid leads back \
+exactly.",
     equations: &[
         "B_k(r, θ) = H(r) α \\cos^{K-1}(θ - \\frac{πk}{K}), \\quad Σ_k |B_k|^2 + |L|^2 = 1",
         "B_φ = Σ_{k=0}^{K-1} s_k(φ) B_k, \\quad s_k(φ) = \\frac{1}{K} Σ_m \\cos(m (\\frac{πk}{K} - φ)), \\quad m = -(K-1), -(K-3), …, K-1",
@@ -68,7 +71,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
 
 const BANDS: &str =
     "A photograph and its bands: three levels, four directions. Each band is on a scale of its own.";
-const TUNING: &str = "How strongly the finest band responds to waves whose normals point at 25°, as it is steered over all angles. The \
+const TUNING: &str = "How strongly the finest band responds to waves whose normals point at 25°, as it is \
+steered over all angles. The \
 dots are the bands of the pyramid; what lies between them was never filtered.";
 
 fn bands(photograph: &Plane, pyramid: &Steerable) -> Sheet {

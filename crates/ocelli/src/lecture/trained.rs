@@ -20,6 +20,9 @@ pub(super) struct Trained {
     pub(super) metrics: String,
 }
 
+/// What is changed of a recipe.
+pub(super) type Change<'a> = Box<dyn Fn(&mut Recipe) + Sync + 'a>;
+
 /// What is to be trained.
 pub(super) struct Job<'a> {
     /// On which images, and on which they are measured.

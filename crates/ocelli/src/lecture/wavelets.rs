@@ -12,12 +12,17 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "Wavelets and quadrature mirror filters",
     part: Part::Classical,
     checklist: &[5],
-    about: "A pair of filters splits an image into low and high, along rows and along columns: four bands, a quarter of the pixels \
-each, as many numbers as before. Where the filters are orthogonal, the transposed transform is the inverse: Haar's and Daubechies’ \
-are, to the digits in which they are printed. No symmetric filter longer than Haar’s can be; the quadrature mirror filters of Johnston (1980) \
+    about: "A pair of filters splits an image into low and high, along rows and along columns: four bands, a \
+quarter of the pixels \
+each, as many numbers as before. Where the filters are orthogonal, the transposed transform is the inverse: \
+Haar's and Daubechies’ \
+are, to the digits in which they are printed. No symmetric filter longer than Haar’s can be; the quadrature \
+mirror filters of Johnston (1980) \
 and of Simoncelli and Adelson (1990) are symmetric and nearly orthogonal, and lead back nearly.\n\n\
-How nearly is what their squared magnitudes tell, which should add up to 2 at every frequency. The errors are the largest in 256×256 \
-pixels of white noise of variance 1 through six levels, the mean over 16 planes of noise; the figures beside them were computed \
+How nearly is what their squared magnitudes tell, which should add up to 2 at every frequency. The errors are \
+the largest in 256×256 \
+pixels of white noise of variance 1 through six levels, the mean over 32 planes of noise; the figures beside \
+them were computed \
 independently for this project.",
     equations: &["g[n] = (-1)^n h[1 - n], \\quad |H(ω)|^2 + |H(ω + π)|^2 = 2"],
     source: file!(),
@@ -27,7 +32,7 @@ independently for this project.",
 /// How deep pyramids are.
 const LEVELS: usize = 6;
 /// Planes of noise that errors are averaged over.
-const PLANES: u64 = 16;
+const PLANES: u64 = 32;
 
 /// The filters, with what their error should be: at most, or about.
 fn filters() -> [(Wavelet, Expected); 10] {
@@ -68,7 +73,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-const BANDS: &str = "A photograph, and its bands after three levels of the filters of nine taps: low frequencies in the corner, \
+const BANDS: &str = "A photograph, and its bands after three levels of the filters of nine taps: low \
+frequencies in the corner, \
 edges across rows and columns beside it.";
 const MAGNITUDES: &str =
     "Why the mirror filters reconstruct nearly: the squared magnitudes of both bands add up to nearly 2.";

@@ -131,3 +131,8 @@ fn item_07_a_pattern_of_twice_the_size_peaks_one_level_up() {
     let finding = accepted("pyramids");
     assert!(finding.checks.iter().filter(|check| check.what.contains("peak moves")).count() >= 2);
 }
+
+#[test]
+fn item_08_features_made_by_hand_and_learned_are_compared_under_one_classifier() {
+    accepted("hand-made");
+}

@@ -2,7 +2,12 @@
 
 mod backprop;
 mod classical;
+mod digits;
+mod document;
+mod experiments;
+mod history;
 mod lenet5;
 mod support;
 mod training;
+mod units;
 mod windows;
