@@ -163,6 +163,24 @@ pub(crate) fn below_1(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A time with its units: 90s, 45m, 1h30m.
+pub(crate) fn time(text: &str) -> Result<f64, String> {
+    let refusal = || "give a time with its unit, such as 90s, 45m or 1h30m".to_string();
+    let (mut seconds, mut rest) = (0.0, text);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(refusal)?;
+        let factor = match &rest[end..=end] {
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(refusal()),
+        };
+        let number: f64 = rest[..end].parse().map_err(|_| refusal())?;
+        (seconds, rest) = (seconds + factor * number, &rest[end + 1..]);
+    }
+    if seconds > 0.0 && seconds.is_finite() { Ok(seconds) } else { Err(refusal()) }
+}
+
 /// A share that labels are smoothed by.
 pub(crate) fn smoothing(text: &str) -> Result<f64, String> {
     below_1(text).map_err(|_| "give a number from 0 to below 1, such as 0.1".to_string())
@@ -204,6 +222,17 @@ mod tests {
         assert!(threads("0").is_err() && threads("100000").is_err());
         assert!(width("1000000000").is_err() && seed("-1").is_err_and(|e| e.contains("from 0")));
         assert!(below_1("1").is_err() && not_negative("-1").is_err());
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(
+            [time("90s"), time("45m"), time("1h30m"), time("0.5h")],
+            [90.0, 2700.0, 5400.0, 1800.0].map(Ok)
+        );
+        for bad in ["", "45", "0s", "-5m", "1x", "m", "1h30", "1 hour", "5µs", "infs"] {
+            assert!(time(bad).is_err_and(|e| e.contains("45m")), "{bad}");
+        }
     }
 
     #[test]

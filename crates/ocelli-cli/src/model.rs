@@ -28,8 +28,8 @@ pub(crate) fn name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// Where it stands. A run that is still going on, or was stopped, has only the best model so far.
-fn file(path: &Path, console: Console) -> Result<PathBuf, Error> {
+/// Where the model that `path` names stands. A run that is still going on, or was stopped, has only the best model so far.
+pub(crate) fn file(path: &Path, console: Console) -> Result<PathBuf, Error> {
     if !path.exists() {
         return Err(Error::Usage(format!(
             "{}: no such file or folder; give a run folder such as runs/digits-1, or a model file",

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ocelli::arch::Architecture;
-use ocelli::describe::{Description, LayerLine, Memory, Subject, describe};
+use ocelli::describe::{Description, LayerLine, Memory, Subject, describe_training};
 use ocelli::io::{ModelFile, Network};
 use ocelli::train::{NetSpec, RunConfig, RunFolder};
 use ocelli::{Engine, Error, Recipe};
@@ -156,14 +156,15 @@ fn not_for(option: &str, reason: &str) -> Failure {
 
 impl Planned {
     fn describe(&self, batch: Option<usize>, engine: &Engine) -> Result<Description, Failure> {
-        Ok(describe(&Subject {
+        let subject = Subject {
             net: &self.network.name,
             graph: &self.network.graph,
             batch: batch.unwrap_or(self.recipe.batch),
             optimizer: &self.recipe.optimizer,
             threads: engine.threads(),
             data_bytes: self.data_bytes,
-        })?)
+        };
+        Ok(describe_training(&subject, &self.recipe)?)
     }
 }
 
@@ -252,6 +253,7 @@ fn memory_table(memory: &Memory) -> String {
         ("data", memory.data, ""),
         ("parameters", memory.parameters, ""),
         ("gradients", memory.gradients, ""),
+        ("average", memory.average, ""),
         ("optimizer", memory.optimizer, ""),
         ("activations", memory.activations, without_reuse.as_str()),
         ("scratch", memory.scratch, ""),

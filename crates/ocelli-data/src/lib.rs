@@ -47,13 +47,14 @@ mod sampler;
 mod screen;
 mod split;
 mod summary;
+mod unlabelled;
 
 pub use augment::{Augment, ColourAxes, ColourShift, Crop, Elastic, Erase, Jitter, Mix, Policy};
 pub use cache::CacheLimit;
 pub use dataset::{Dataset, Look, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
 pub use decode::{MOST_PIXELS, decode, decode_bytes};
 pub use error::{DataError, ErrorKind};
-pub use formats::{FORMATS, Format, Parts, idx};
+pub use formats::{FORMATS, Format, Parts, idx, is_archive};
 pub use geometry::{CROP_SHARE, Fit, Place, View};
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use open::{CachePlan, Found, OpenOptions, Splits, Validation, open, open_parts, open_parts_in};
@@ -65,6 +66,7 @@ pub use sampler::{Epoch, Sampler};
 pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes, readable};
 pub use split::hold_out;
 pub use summary::{SetSummary, Summary};
+pub use unlabelled::{Unlabelled, pictures_in, pictures_listed};
 
 /// What random numbers are drawn for: the first word of every key, so that uses never share a stream.
 mod purpose {

@@ -129,6 +129,11 @@ impl Loader {
         Some(result.map(|()| &self.current))
     }
 
+    /// The batch that [`Loader::next_batch`] gave last; an empty one before the first.
+    pub fn current(&self) -> &Batch {
+        &self.current
+    }
+
     /// How long all calls of [`Loader::next_batch`] took: the time in which nothing was done with batches. Without threads of the
     /// loader's own it is what preparing them takes.
     pub fn waited(&self) -> Duration {

@@ -140,7 +140,10 @@ impl fmt::Display for Summary {
         )?;
         if self.classes.len() > MOST_ROWS {
             let (least, most) = (self.train.per_class.iter().min(), self.train.per_class.iter().max());
-            return write!(f, "{} to {} images per class", least.unwrap_or(&0), most.unwrap_or(&0));
+            return match (least.unwrap_or(&0), most.unwrap_or(&0)) {
+                (least, most) if least == most => write!(f, "{most} images of each class to train on"),
+                (least, most) => write!(f, "{least} to {most} images of each class to train on"),
+            };
         }
         let width = self.classes.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
         write!(f, "{:width$}  {:>8}  {:>8}", "class", "train", "val")?;

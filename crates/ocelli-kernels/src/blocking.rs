@@ -4,6 +4,8 @@
 
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) mod matrix;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+pub(crate) mod pairs;
 pub(crate) mod winograd;
 
 use std::ops::Range;
@@ -25,8 +27,16 @@ pub(crate) const WIDTH: usize = 7 * PANEL;
 
 /// Rows of A that are packed at a time, where they are.
 pub(crate) const HEIGHT: usize = 112;
+/// Up to so many rows of A, a product turns A and C instead of a transposed B: copying B would cost a share of 16 by the rows.
+pub(crate) const TURNED_ROWS: usize = 128;
+/// Elements of C that are turned at a time: a quarter of a megabyte of `f32`.
+pub(crate) const TURNED: usize = 1 << 16;
 /// Scratch that any product gets by with.
-const PRODUCT: usize = DEPTH * (WIDTH + HEIGHT);
+const PRODUCT: usize = {
+    let plain = DEPTH * WIDTH;
+    let turned = TURNED + DEPTH * TURNED_ROWS;
+    (if plain > turned { plain } else { turned }) + (DEPTH + 2 * ALIGN) * HEIGHT
+};
 
 /// Elements of packed weights that a convolution uses at a time, if one panel is not more.
 const WEIGHTS: usize = 1 << 18;
@@ -39,9 +49,13 @@ impl Gemm {
         if T::BYTES != 4 {
             return 0;
         }
-        let width = self.n.min(WIDTH).next_multiple_of(LANES);
-        let height = self.m.min(HEIGHT);
-        (self.k.min(DEPTH) * (width + height)).max(matrix::product_scratch(self)) + ALIGN
+        let depth = self.k.min(DEPTH);
+        let blocks = |rows: usize, columns: usize| {
+            depth * columns.min(WIDTH).next_multiple_of(LANES) + row_step(depth) * rows.min(HEIGHT)
+        };
+        let few = self.m.min(TURNED_ROWS).next_multiple_of(LANES);
+        let turned = (few.saturating_mul(self.n)).min(TURNED) + blocks(self.n, few);
+        blocks(self.m, self.n).max(turned).max(matrix::product_scratch(self)) + ALIGN
     }
 }
 
@@ -74,6 +88,9 @@ impl Conv2d {
         // the forward direction may take several pixels as one.
         let transposed = if self.is_shallow() { self.filter_len() * outputs } else { 0 };
         most = most.max(forward.window(forward.rows()) * forward.samples() + transposed);
+        if self.is_for_pairs_weights() {
+            most = most.max(forward.pairs_weights_scratch());
+        }
         let by = self.widening(LANES);
         if by > 1 {
             let wide = forward.widened(by);
@@ -322,6 +339,12 @@ impl Correlation {
         let patches = if self.has_short_rows() { self.patches() * self.terms() } else { 0 };
         self.columns() * self.terms() + self.window(self.rows()).max(patches)
     }
+}
+
+/// Elements from one copied row of A to the next: whole cache lines, and no power of two.
+#[inline(always)]
+pub(crate) fn row_step(depth: usize) -> usize {
+    depth.next_multiple_of(ALIGN) + ALIGN
 }
 
 /// The part of `scratch` from its first element on a cache line.

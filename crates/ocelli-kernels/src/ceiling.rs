@@ -44,15 +44,27 @@ impl Ceiling {
         self.per_round * rounds as u64
     }
 
-    /// Does `rounds` rounds of multiply-adds of random numbers of bf16 in the matrix unit; how many that were, or `None`
-    /// without such a unit.
-    pub fn matrix_multiply_adds(&self, rounds: usize) -> Option<u64> {
-        #[cfg(target_arch = "x86_64")]
-        if self.isa == Isa::Amx {
-            return Some(crate::amx::multiply_adds(rounds));
+    /// What multiplies numbers of bf16, where there is something: a matrix unit or vectors of pairs.
+    pub fn bf16_unit(&self) -> Option<&'static str> {
+        match self.isa {
+            Isa::Amx => Some("amx"),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 if crate::simd::bf16_available() => Some("avx512-bf16"),
+            _ => None,
         }
-        let _ = rounds;
-        None
+    }
+
+    /// Does `rounds` rounds of multiply-adds of numbers of bf16, random ones in a matrix unit; how many that were, or `None`
+    /// without a unit for them.
+    pub fn bf16_multiply_adds(&self, rounds: usize) -> Option<u64> {
+        self.bf16_unit()?;
+        match self.isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Amx => Some(crate::amx::multiply_adds(rounds)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => Some(native::pairs(rounds)),
+            _ => unreachable!("invariant: no other unit, for {rounds} rounds"),
+        }
     }
 
     /// Reads every element. What comes out is a sum of them all.
@@ -100,13 +112,9 @@ fn portable_multiply_adds(rounds: usize, factor: f32) {
     black_box(sums);
 }
 
-/// Sums that reading adds to, so that no load waits for an addition.
-const STREAM: usize = 128;
-
-#[inline(always)]
 fn read(x: &[f32]) -> f32 {
-    let mut sums = [0.0f32; STREAM];
-    let blocks = x.chunks_exact(STREAM);
+    let mut sums = [0.0f32; PORTABLE_LANES];
+    let blocks = x.chunks_exact(PORTABLE_LANES);
     let rest: f32 = blocks.remainder().iter().sum();
     for block in blocks {
         for (sum, x) in sums.iter_mut().zip(block) {
@@ -131,7 +139,7 @@ mod native {
     use crate::simd::Neon;
     use crate::simd::Simd;
     #[cfg(target_arch = "x86_64")]
-    use crate::simd::{Avx2, Avx512};
+    use crate::simd::{Avx2, Avx512, Pairs};
 
     /// Sums that do not wait for each other: more than a multiply-add takes cycles, times the units that do one a cycle,
     /// and with their two factors no more than the registers hold, of which AVX2 has 16. 64-bit Arm has four units.
@@ -155,6 +163,44 @@ mod native {
         }
     }
 
+    /// Rounds of pairs of bf16 that take about as long as a round of a matrix unit.
+    #[cfg(target_arch = "x86_64")]
+    const PAIR_ROUNDS: usize = 32;
+
+    /// The ceiling of pairs of bf16, which this CPU has; how many multiply-adds `rounds` rounds are.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn pairs(rounds: usize) -> u64 {
+        #[target_feature(enable = "avx512bf16,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
+        fn featured(rounds: usize, factor: f32) {
+            // SAFETY: this function has the features.
+            unsafe { multiply_adds::<Pairs>(rounds, factor) }
+        }
+        // SAFETY: `Ceiling::bf16_unit` has found the features.
+        unsafe { featured(PAIR_ROUNDS * rounds, black_box(0.5)) };
+        (PAIR_ROUNDS * rounds * CHAINS * Pairs::LANES * Pairs::TERMS) as u64
+    }
+
+    /// Sums that reading adds to: more than an addition takes cycles, times the vectors that are loaded in one.
+    const STREAMS: usize = 8;
+
+    /// # Safety
+    /// Needs the instruction set of `S`.
+    #[inline(always)]
+    unsafe fn read<S: Simd>(x: &[f32]) -> f32 {
+        let blocks = x.chunks_exact(STREAMS * S::LANES);
+        let rest: f32 = blocks.remainder().iter().sum();
+        // SAFETY: the caller's promise; each block has as many vectors as there are sums.
+        unsafe {
+            let mut sums = [S::zero(); STREAMS];
+            for block in blocks {
+                for i in 0..STREAMS {
+                    sums[i] = S::add(sums[i], S::load(block.as_ptr().add(i * S::LANES)));
+                }
+            }
+            S::sum(sums.into_iter().fold(S::zero(), |total, sum| S::add(total, sum))) + rest
+        }
+    }
+
     /// The ceilings of an instruction set, compiled with its features.
     macro_rules! ceiling {
         ($name:ident, $unit:ty, $isa:expr, $features:literal) => {
@@ -166,7 +212,8 @@ mod native {
                 }
                 #[target_feature(enable = $features)]
                 fn read_featured(x: &[f32]) -> f32 {
-                    super::read(x)
+                    // SAFETY: this function has the features.
+                    unsafe { read::<$unit>(x) }
                 }
                 #[target_feature(enable = $features)]
                 fn triad_featured(a: &[f32], b: &[f32], s: f32, y: &mut [f32]) {
@@ -199,6 +246,7 @@ mod native {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Element, Precision};
 
     #[test]
     fn every_instruction_set_that_this_cpu_has_does_all_of_the_work() {
@@ -207,9 +255,9 @@ mod tests {
             let ceiling = Ceiling::of(isa);
             assert_eq!(ceiling.isa, isa);
             assert_eq!(ceiling.multiply_adds(10), 10 * ceiling.multiply_adds(1));
-            let matrix = |rounds| ceiling.matrix_multiply_adds(rounds);
-            assert_eq!(matrix(10), matrix(1).map(|one| 10 * one));
-            assert_eq!(matrix(1).is_some(), isa == Isa::Amx);
+            let bf16 = |rounds| ceiling.bf16_multiply_adds(rounds);
+            assert_eq!(bf16(10), bf16(1).map(|one| 10 * one));
+            assert_eq!(bf16(1).is_some(), f32::kernels_of(isa, Precision::Bf16).precision == Precision::Bf16);
             assert_eq!(
                 ceiling.read(&x),
                 x.iter().sum::<f32>(),

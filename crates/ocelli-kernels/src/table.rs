@@ -120,6 +120,9 @@ macro_rules! for_each_kernel {
         /// y += x. (x, y)
         accumulate(x: &[T], y: &mut [T]) = elementwise::accumulate::<T>;
 
+        /// y += share·(x − y): y goes this share of the way to x. (share, x, y)
+        approach(share: T, x: &[T], y: &mut [T]) = elementwise::approach::<T, FUSED>;
+
         /// y = α·x, or added. (alpha, x, y, write)
         scale(alpha: T, x: &[T], y: &mut [T], write: Write) = elementwise::scale::<T>;
 
@@ -288,9 +291,33 @@ mod native {
         featured(Isa::Amx, Precision::Bf16, "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl", ..amx_f32::TABLE)
     );
 
+    table!(
+        for_each_product: avx512_bf16,
+        f32,
+        crate::simd::Bf16,
+        crate::simd::Avx512,
+        simd,
+        true,
+        featured(
+            Isa::Avx512,
+            Precision::Bf16,
+            "avx512bf16,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl",
+            ..avx512_f32::TABLE
+        )
+    );
+
     pub(super) static F32: [&Kernels<f32>; 3] = [&avx2_f32::TABLE, &avx512_f32::TABLE, &amx_f32::TABLE];
-    pub(super) static BF16: [&Kernels<f32>; 1] = [&amx_bf16::TABLE];
+    pub(super) static BF16: [&Kernels<f32>; 2] = [&avx512_bf16::TABLE, &amx_bf16::TABLE];
     pub(super) static F64: [&Kernels<f64>; 2] = [&avx2_f64::TABLE, &avx512_f64::TABLE];
+
+    /// Whether the CPU has products of bf16 beside an instruction set that it has.
+    pub(super) fn rounds(isa: Isa) -> bool {
+        match isa {
+            Isa::Avx512 => crate::simd::bf16_available(),
+            Isa::Amx => true,
+            _ => false,
+        }
+    }
 }
 
 /// The tables of the architecture beside the portable ones.
@@ -312,6 +339,11 @@ mod native {
     pub(super) static F32: [&Kernels<f32>; 1] = [&neon_f32::TABLE];
     pub(super) static BF16: [&Kernels<f32>; 0] = [];
     pub(super) static F64: [&Kernels<f64>; 1] = [&neon_f64::TABLE];
+
+    /// No table here rounds.
+    pub(super) fn rounds(_: Isa) -> bool {
+        false
+    }
 }
 
 /// This architecture has the portable tables alone.
@@ -322,6 +354,11 @@ mod native {
     pub(super) static F32: [&Kernels<f32>; 0] = [];
     pub(super) static BF16: [&Kernels<f32>; 0] = [];
     pub(super) static F64: [&Kernels<f64>; 0] = [];
+
+    /// No table here rounds.
+    pub(super) fn rounds(_: Isa) -> bool {
+        false
+    }
 }
 
 /// The best `f32` kernels that the CPU can run and `isa` includes, of those whose products round to no less than `precision`.
@@ -339,7 +376,12 @@ pub(crate) fn f64_kernels(isa: Isa, _precision: Precision) -> &'static Kernels<f
 
 /// The last of `tables` that the CPU can run and `isa` includes.
 fn best<T: Element>(tables: &[&'static Kernels<T>], isa: Isa) -> Option<&'static Kernels<T>> {
-    tables.iter().rev().find(|table| isa.includes(table.isa) && table.isa.available()).copied()
+    tables.iter().rev().find(|table| isa.includes(table.isa) && available(table)).copied()
+}
+
+/// Whether the CPU can run a table. Not all that have its instruction set have the products that round.
+fn available<T: Element>(table: &Kernels<T>) -> bool {
+    table.isa.available() && (table.precision == Precision::F32 || native::rounds(table.isa))
 }
 
 #[cfg(test)]
@@ -354,7 +396,7 @@ mod tests {
             for precision in Precision::ALL {
                 let table = f32_kernels(asked, precision);
                 assert_eq!(table.isa, best);
-                let rounds = precision == Precision::Bf16 && best == Isa::Amx;
+                let rounds = precision == Precision::Bf16 && native::rounds(best);
                 assert_eq!(table.precision, if rounds { precision } else { Precision::F32 });
                 // Matrix units have no f64.
                 let best = if best == Isa::Amx { Isa::Avx512 } else { best };
@@ -367,8 +409,10 @@ mod tests {
     #[cfg(target_arch = "x86_64")]
     #[allow(unpredictable_function_pointer_comparisons)]
     fn rounding_tables_share_what_does_not_multiply_matrices() {
-        let (exact, rounding) = (&native::F32[2], &native::BF16[0]);
-        assert!(exact.adam == rounding.adam && exact.column_dots == rounding.column_dots);
-        assert!(exact.gemm != rounding.gemm);
+        for (exact, rounding) in native::F32[1..].iter().zip(&native::BF16) {
+            assert_eq!(exact.isa, rounding.isa);
+            assert!(exact.adam == rounding.adam && exact.column_dots == rounding.column_dots);
+            assert!(exact.gemm != rounding.gemm);
+        }
     }
 }

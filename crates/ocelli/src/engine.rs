@@ -34,9 +34,6 @@ impl Engine {
     /// How many threads should read and prepare pictures while the network works on others; 0 where there is one thread
     /// for all.
     pub(crate) fn reading_threads(&self) -> usize {
-        if let Ok(n) = std::env::var("EVALREAD") {
-            return n.parse().unwrap();
-        }
         if self.threads() > 1 { self.threads() } else { 0 }
     }
 

@@ -33,8 +33,9 @@ pub trait Pictures: Send + Sync {
     fn name_of(&self, i: usize) -> String;
 }
 
-/// The pictures of a data set.
-pub(crate) struct OfDataset(pub(crate) Arc<dyn Dataset>);
+/// The pictures of a data set, without their labels.
+#[derive(Clone)]
+pub struct OfDataset(pub Arc<dyn Dataset>);
 
 impl Pictures for OfDataset {
     fn len(&self) -> usize {

@@ -34,7 +34,7 @@ pub mod train;
 pub use augmentation::{Augmentation, Overrides};
 pub use engine::Engine;
 pub use error::Error;
-pub use recipe::{Pixels, Recipe};
+pub use recipe::{ClassWeights, Pixels, Recipe};
 pub use show::{Mixed, ShownBatch, ShownImage};
 
 /// Version of the JSON that commands print.

@@ -6,15 +6,16 @@
 //! use ocelli::Engine;
 //! use ocelli::ensemble::{Ensemble, EnsembleOptions};
 //! use ocelli::io::ModelFile;
-//! use ocelli::predict::{Files, find_pictures};
+//! use ocelli::predict::OfDataset;
+//! use ocelli_data::pictures_in;
 //! use ocelli_kernels::Isa;
 //!
 //! # fn main() -> Result<(), ocelli::Error> {
 //! # if false {
 //! let model = ModelFile::load("runs/photos-1/model.safetensors".as_ref())?;
 //! let mut ensemble = Ensemble::new(vec![model], &Engine::new(0, Isa::detect())?, EnsembleOptions::default())?;
-//! let found = find_pictures("holiday".as_ref())?;
-//! for prediction in ensemble.predict(Arc::new(Files::new(found.pictures)), 5)? {
+//! let holiday = pictures_in("holiday".as_ref())?.pictures;
+//! for prediction in ensemble.predict(Arc::new(OfDataset(holiday)), 5)? {
 //!     match prediction.guesses {
 //!         Ok(guesses) => println!("{}: {}", prediction.name, guesses[0].class),
 //!         Err(error) => eprintln!("{error}"),
@@ -24,8 +25,6 @@
 //! # Ok(())
 //! # }
 //! ```
-
-mod find;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -41,8 +40,7 @@ use crate::feed::Feed;
 use crate::fit::check_fit;
 use crate::io::ModelFile;
 
-pub use crate::feed::Pictures;
-pub use find::{Found, find_pictures, is_picture_name};
+pub use crate::feed::{OfDataset, Pictures};
 
 /// A guess.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,6 +89,45 @@ impl Pictures for Files {
 
     fn name_of(&self, i: usize) -> String {
         self.paths[i].display().to_string()
+    }
+}
+
+/// Pictures from several places, one place after another.
+#[derive(Clone, Default)]
+pub struct Several {
+    places: Vec<Arc<dyn Pictures>>,
+    /// For each place, how many pictures there are up to its end.
+    ends: Vec<usize>,
+}
+
+impl Several {
+    /// Adds those of another place.
+    pub fn push(&mut self, pictures: Arc<dyn Pictures>) {
+        self.ends.push(self.len() + pictures.len());
+        self.places.push(pictures);
+    }
+
+    /// The place of picture `i`, and its number there.
+    fn place(&self, i: usize) -> (&dyn Pictures, usize) {
+        let place = self.ends.partition_point(|&end| end <= i);
+        let first = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        (&*self.places[place], i - first)
+    }
+}
+
+impl Pictures for Several {
+    fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
+        let (place, i) = self.place(i);
+        place.read(i, picture)
+    }
+
+    fn name_of(&self, i: usize) -> String {
+        let (place, i) = self.place(i);
+        place.name_of(i)
     }
 }
 
@@ -167,4 +204,22 @@ pub fn model_loss(model: &ModelFile) -> Result<Loss, Error> {
     serde_json::from_value(loss.unwrap_or_default()).map_err(|e| {
         Error::Bad(format!("the model does not say which loss its outputs are for: {e}; train it again"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_of_several_places_are_numbered_through() {
+        let files = |names: &[&str]| Arc::new(Files::new(names.iter().map(PathBuf::from).collect()));
+        let mut several = Several::default();
+        assert!(several.is_empty());
+        for names in [&["a", "b"][..], &[], &["c"], &["d", "e"]] {
+            several.push(files(names));
+        }
+        let names: Vec<String> = (0..several.len()).map(|i| several.name_of(i)).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e"]);
+        assert!(several.read(2, &mut Picture::default()).is_err_and(|e| e.to_string().starts_with("c:")));
+    }
 }

@@ -47,10 +47,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Score a submission against LIST: five labels for each picture
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "views", "leaderboard", "report"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["all", "views", "root", "leaderboard", "report"])]
     submission: Option<PathBuf>,
     /// Rank all submissions in a folder against LIST
-    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["all", "views"])]
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["all", "views", "root"])]
     leaderboard: Option<PathBuf>,
     /// The classes of the challenge and their numbers, `/a/abbey 0` in each line [default: categories.txt beside LIST, if
     /// it is there]

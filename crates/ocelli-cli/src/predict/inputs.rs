@@ -1,11 +1,13 @@
 //! What stands on the command line: models, and where the pictures are.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use ocelli::Error;
 use ocelli::challenge::List;
-use ocelli::predict::find_pictures;
+use ocelli::predict::{Files, OfDataset, Pictures, Several};
 use ocelli::train::RunFolder;
+use ocelli_data::{is_archive, pictures_in, pictures_listed};
 
 use crate::console::Console;
 use crate::text::counted;
@@ -35,27 +37,23 @@ fn is_model(path: &Path) -> bool {
 ///
 /// # Errors
 /// Folders that cannot be listed or hold no pictures, and lists that cannot be read; a root without a list.
-pub(super) fn pictures(
-    inputs: &[PathBuf],
-    root: Option<&Path>,
-    console: Console,
-) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn pictures(inputs: &[PathBuf], root: Option<&Path>, console: Console) -> Result<Several, Error> {
     if root.is_some() && !inputs.iter().any(|path| is_list(path)) {
         return Err(Error::Usage(
             "--root is where the paths of a list begin, and there is no list (.txt)".to_string(),
         ));
     }
-    let mut paths = Vec::new();
+    let mut several = Several::default();
     for input in inputs {
-        if input.is_dir() {
-            paths.extend(in_folder(input, console)?);
+        if input.is_dir() || is_archive(input) {
+            several.push(inside(input, console)?);
         } else if is_list(input) {
-            paths.extend(in_list(&List::read(input, None)?, input, root));
+            several.push(listed(&List::read(input, None)?, input, root)?);
         } else {
-            paths.push(input.clone());
+            several.push(Arc::new(Files::new(vec![input.clone()])));
         }
     }
-    Ok(paths)
+    Ok(several)
 }
 
 /// Whether a file is a list by its name.
@@ -64,26 +62,27 @@ fn is_list(path: &Path) -> bool {
     end.is_some_and(|end| ["txt", "lst", "list"].iter().any(|list| end.eq_ignore_ascii_case(list)))
 }
 
-fn in_folder(folder: &Path, console: Console) -> Result<Vec<PathBuf>, Error> {
-    let found = find_pictures(folder)?;
-    let others = counted(found.others, "file");
-    if found.pictures.is_empty() {
+/// The pictures in a folder or an archive.
+fn inside(path: &Path, console: Console) -> Result<Arc<dyn Pictures>, Error> {
+    let found = pictures_in(path)?;
+    let (pictures, others) = (found.pictures.len(), counted(found.others, "file"));
+    if pictures == 0 {
         return Err(Error::Bad(format!(
-            "{}: there is no picture in this folder, nor below it; {others} called like none",
-            folder.display()
+            "{}: there is no picture in it, however deep; {others} called like none",
+            path.display()
         )));
     }
     let passed_over =
         if found.others > 0 { format!("; {others} called like no picture") } else { String::new() };
-    console.fact(
-        "folder",
-        format!("{} in {}{passed_over}", counted(found.pictures.len(), "picture"), folder.display()),
-    );
-    Ok(found.pictures)
+    console.fact("folder", format!("{} in {}{passed_over}", counted(pictures, "picture"), path.display()));
+    Ok(Arc::new(OfDataset(found.pictures)))
 }
 
-/// The files of a list, which lie in `root` or beside it.
-pub(super) fn in_list(list: &List, path: &Path, root: Option<&Path>) -> Vec<PathBuf> {
-    let root = root.unwrap_or_else(|| path.parent().unwrap_or(Path::new("")));
-    list.entries().iter().map(|entry| root.join(&entry.file)).collect()
+/// The pictures of a list, which lie in `root` or beside it.
+///
+/// # Errors
+/// A root without any of them.
+pub(super) fn listed(list: &List, path: &Path, root: Option<&Path>) -> Result<Arc<dyn Pictures>, Error> {
+    let names = list.entries().iter().map(|entry| entry.file.as_str());
+    Ok(Arc::new(OfDataset(pictures_listed(path, names, root)?)))
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use ocelli::ensemble::{Ensemble, EnsembleOptions, Views};
-use ocelli::predict::{Files, Guess};
+use ocelli::predict::{Guess, Pictures};
 use ocelli::{Error, SCHEMA};
 use serde::Serialize;
 
@@ -26,7 +26,7 @@ use crate::text::{counted, in_line, percent};
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Args {
     /// Run folders or model files (.safetensors), whose probabilities are averaged where there are several; then pictures,
-    /// folders of pictures, or lists of pictures (.txt, a path in each line)
+    /// folders or tar archives of pictures, or lists of pictures (.txt, a path in each line)
     #[arg(value_name = "MODEL... IMAGE|FOLDER|LIST...", required = true)]
     inputs: Vec<PathBuf>,
     /// How many classes to name for each picture, most probable first
@@ -39,8 +39,9 @@ pub(crate) struct Args {
     /// Invert the pictures first: for dark drawings on bright paper where the model was trained on bright ones on dark
     #[arg(long)]
     invert: bool,
-    /// The folder that the paths of a LIST begin in [default: the list's own]
-    #[arg(long, value_name = "DIR")]
+    /// The folder, or the tar archive, that paths in a LIST are relative to [default: the folder of the list, or an archive
+    /// beside it that is called like it]
+    #[arg(long, value_name = "DIR|TAR")]
     root: Option<PathBuf>,
     /// Write a submission to a challenge: for each picture of LIST its file and the numbers of five classes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["top", "json"])]
@@ -102,22 +103,22 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.submission {
         return submission::run(args, &mut ensemble, inputs, path, console);
     }
-    let paths = inputs::pictures(inputs, args.root.as_deref(), console)?;
-    predict(args, &mut ensemble, paths, console)
+    let pictures = inputs::pictures(inputs, args.root.as_deref(), console)?;
+    predict(args, &mut ensemble, Arc::new(pictures), console)
 }
 
 fn predict(
     args: &Args,
     ensemble: &mut Ensemble,
-    paths: Vec<PathBuf>,
+    from: Arc<dyn Pictures>,
     console: Console,
 ) -> Result<ExitCode, Failure> {
-    let pictures = paths.len();
+    let pictures = from.len();
     let mut answer = Answer { schema: SCHEMA, predictions: Vec::new(), unreadable: Vec::new() };
     let mut codes = Vec::new();
     // A bar would be in the way of what is written to the same terminal.
     let mut counting = Counting::new(console, pictures, args.json || !std::io::stdout().is_terminal());
-    for found in ensemble.predict(Arc::new(Files::new(paths)), args.top)? {
+    for found in ensemble.predict(from, args.top)? {
         counting.at(found.picture + 1);
         let image = found.name;
         match found.guesses {

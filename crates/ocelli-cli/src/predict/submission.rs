@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ocelli::challenge::{Categories, List, submit};
 use ocelli::ensemble::Ensemble;
-use ocelli::predict::Files;
 
 use super::Args;
-use super::inputs::in_list;
+use super::inputs::listed;
 use crate::console::Console;
 use crate::counting::Counting;
 use crate::eval::categories;
@@ -34,7 +32,7 @@ pub(super) fn run(
         None => Categories::of_names(ensemble.classes()),
     };
     let list = List::read(path, Some(&categories))?;
-    let pictures = Arc::new(Files::new(in_list(&list, path, args.root.as_deref())));
+    let pictures = listed(&list, path, args.root.as_deref())?;
     let mut counting = Counting::new(console, list.entries().len(), true);
     let made = submit(ensemble, pictures, &list, &categories, &mut |done| counting.at(done));
     counting.end();

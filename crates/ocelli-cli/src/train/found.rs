@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-use ocelli::describe::{Description, Subject, describe};
+use ocelli::describe::{Description, Subject, describe_training};
 use ocelli::io::Network;
 use ocelli::train::RunConfig;
-use ocelli::{Augmentation, Engine, Error, SCHEMA};
+use ocelli::{Augmentation, ClassWeights, Engine, Error, SCHEMA};
 use ocelli_core::{Loss, Op};
 use ocelli_data::{CachePlan, Splits, Summary, Validation, class_counts};
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::network::warn_of_unread;
 use crate::output::{print, print_json};
 use crate::plan;
-use crate::text::{bytes, count, counted, flops, sizes};
+use crate::text::{bytes, count, counted, duration, flops, sizes};
 
 /// A run before it begins.
 pub(super) struct Found<'a> {
@@ -50,14 +50,15 @@ impl<'a> Found<'a> {
         let classes = splits.train.classes().len();
         let network = config.build_network(classes)?;
         check_penalties(&network, &config.recipe.loss)?;
-        let mut description = describe(&Subject {
+        let subject = Subject {
             net: &config.net,
             graph: &network.graph,
             batch: config.recipe.batch.min(splits.train.len()),
             optimizer: &config.recipe.optimizer,
             threads: engine.threads(),
             data_bytes: splits.memory(),
-        })?;
+        };
+        let mut description = describe_training(&subject, &config.recipe)?;
         // What is decoded later is not there yet.
         let decoding = splits.decoding_bytes().saturating_mul(engine.threads() as u64);
         description.memory.data = description.memory.data.saturating_add(cache.bytes);
@@ -92,24 +93,19 @@ impl<'a> Found<'a> {
     pub(super) fn tell(&self, console: Console) {
         let (recipe, train) = (&self.config.recipe, &*self.splits.train);
         let val = format!("{} to validate on ({})", count(self.splits.val.len() as u64), self.validation());
-        let steps = train.len().div_ceil(recipe.batch);
         console.fact("data", self.data_line());
         console.fact("", format!("{} to train on, {val}", count(train.len() as u64)));
         self.splits.found.remarks().into_iter().for_each(|remark| console.fact("", remark));
         console.fact("net", self.net_line());
+        if let Some(source) = &self.config.from {
+            let fresh = source.fresh.as_ref().map(|layer| format!(", but for '{layer}', which begins anew"));
+            console.fact("from", format!("{}{}", source.path.display(), fresh.unwrap_or_default()));
+        }
         console.fact("recipe", self.recipe_line());
-        console.fact(
-            "",
-            format!(
-                "{} of {} of {}",
-                counted(recipe.epochs as usize, "epoch"),
-                counted(steps, "step"),
-                match recipe.batch < train.len() {
-                    true => counted(recipe.batch, "image"),
-                    false => format!("all {}", counted(train.len(), "image")),
-                }
-            ),
-        );
+        console.fact("", self.length_line());
+        for more in self.more_of_recipe() {
+            console.fact("", more);
+        }
         console.fact(
             "engine",
             format!(
@@ -193,6 +189,56 @@ impl<'a> Found<'a> {
             crate::text::rate(rate),
             self.config.seed
         )
+    }
+}
+
+impl Found<'_> {
+    /// How long training goes on, and what a step is.
+    fn length_line(&self) -> String {
+        let (recipe, images) = (&self.config.recipe, self.splits.train.len());
+        let batch = match recipe.batch < images {
+            true => counted(recipe.batch, "image"),
+            false => format!("all {}", counted(images, "image")),
+        };
+        let step = match recipe.accumulate {
+            1 => batch,
+            n => format!("{n} × {batch}"),
+        };
+        let steps = images.div_ceil(recipe.batch).div_ceil(recipe.accumulate);
+        match (recipe.time_budget, recipe.steps) {
+            (Some(seconds), _) => format!(
+                "as many steps of {step} as {} allow, {} an epoch",
+                duration(seconds),
+                count(steps as u64)
+            ),
+            (None, Some(all)) => format!(
+                "{} of {step}, {:.2} epochs",
+                counted(usize::try_from(all).unwrap_or(usize::MAX), "step"),
+                all as f64 / steps as f64
+            ),
+            (None, None) => {
+                let epochs = counted(usize::try_from(recipe.epochs).unwrap_or(usize::MAX), "epoch");
+                format!("{epochs} of {} of {step}", counted(steps, "step"))
+            }
+        }
+    }
+
+    /// What is not done in every training.
+    fn more_of_recipe(&self) -> Vec<String> {
+        let recipe = &self.config.recipe;
+        let sizes = recipe.sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        let lines = [
+            (!sizes.is_empty()).then(|| format!("pictures of {sizes} rows one after another")),
+            recipe.ema.map(|decay| format!("average of the weights, decay {decay}")),
+            recipe.clip_norm.map(|norm| format!("gradients of norm {norm} at most")),
+            (recipe.class_weights == ClassWeights::Balanced)
+                .then(|| "all classes count the same".to_string()),
+            recipe.freeze.as_ref().map(|layer| format!("frozen up to '{layer}'")),
+            recipe.patience.map(|n| {
+                format!("until {} without a better validation accuracy", counted(n as usize, "epoch"))
+            }),
+        ];
+        lines.into_iter().flatten().collect()
     }
 }
 

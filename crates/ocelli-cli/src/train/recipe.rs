@@ -1,10 +1,10 @@
 //! The network's recipe, with what the user said in place of its parts.
 
-use ocelli::{Error, Recipe};
+use ocelli::{ClassWeights, Error, Recipe};
 use ocelli_core::schedule::Curve;
 use ocelli_core::{Loss, Optimizer};
 
-use super::args::{LossName, OptimizerName, RecipeArgs};
+use super::args::{LossName, OptimizerName, RecipeArgs, Sizes, WeightsName};
 
 impl RecipeArgs {
     /// `recipe`, which is that of network `net`, with everything that was given in place of its own.
@@ -23,8 +23,17 @@ impl RecipeArgs {
         if let Some(curve) = &self.schedule {
             recipe.schedule.curve = keep_settings(recipe.schedule.curve, &curve.0);
         }
-        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
+        self.length(&mut recipe);
         recipe.batch = self.batch.unwrap_or(recipe.batch);
+        recipe.accumulate = self.accumulate.unwrap_or(recipe.accumulate);
+        recipe.class_weights = self.class_weights.map_or(recipe.class_weights, ClassWeights::from);
+        recipe.freeze = self.freeze.clone().or(recipe.freeze);
+        if let Some(Sizes(sizes)) = &self.sizes {
+            (recipe.sizes, recipe.grow_from) = (sizes.clone(), None);
+        }
+        // 0 turns off what the network's own recipe may have.
+        recipe.clip_norm = self.clip_norm.or(recipe.clip_norm).filter(|norm| *norm > 0.0);
+        recipe.ema = self.ema.or(recipe.ema).filter(|decay| *decay > 0.0);
         recipe.rate = self.lr.unwrap_or(recipe.rate);
         check_end(&recipe)?;
         recipe.precision = self.precision.unwrap_or(recipe.precision);
@@ -32,6 +41,15 @@ impl RecipeArgs {
         recipe.overrides = self.variation.overrides(recipe.overrides);
         recipe.check()?;
         Ok(recipe)
+    }
+
+    /// How long training goes on. What is given takes the place of what the recipe has in other units.
+    fn length(&self, recipe: &mut Recipe) {
+        if self.epochs.is_some() || self.steps.is_some() || self.time_budget.is_some() {
+            (recipe.steps, recipe.time_budget) = (self.steps, self.time_budget);
+        }
+        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
+        recipe.patience = self.patience.or(recipe.patience);
     }
 
     /// A schedule that lists rates has nothing that another rate could scale, and its rates suit its optimiser alone.
@@ -152,6 +170,15 @@ impl LossName {
     }
 }
 
+impl From<WeightsName> for ClassWeights {
+    fn from(name: WeightsName) -> ClassWeights {
+        match name {
+            WeightsName::Equal => ClassWeights::Equal,
+            WeightsName::Balanced => ClassWeights::Balanced,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ocelli::{Augmentation, Overrides};
@@ -199,6 +226,24 @@ mod tests {
         assert_eq!(recipe.loss, Loss::CrossEntropy { label_smoothing: 0.1 });
         assert_eq!(recipe.augmentation, Augmentation::Distort);
         assert_eq!(recipe.overrides, Overrides { erase: Some(0.3), ..Overrides::default() });
+    }
+
+    #[test]
+    fn how_long_is_said_in_one_unit_and_0_turns_off_what_the_recipe_has() {
+        let own =
+            Recipe { time_budget: Some(60.0), ema: Some(0.999), clip_norm: Some(1.0), ..Recipe::default() };
+        let given = |args: RecipeArgs| args.apply("net", own.clone()).unwrap();
+        assert_eq!(given(RecipeArgs::default()), own);
+        let steps = given(RecipeArgs { steps: Some(100), ..RecipeArgs::default() });
+        assert_eq!((steps.steps, steps.time_budget, steps.epochs), (Some(100), None, own.epochs));
+        let epochs = given(RecipeArgs { epochs: Some(7), ..RecipeArgs::default() });
+        assert_eq!((epochs.steps, epochs.time_budget, epochs.epochs), (None, None, 7));
+        let off = RecipeArgs { ema: Some(0.0), clip_norm: Some(0.0), ..RecipeArgs::default() };
+        assert_eq!((given(off).ema, given(RecipeArgs::default()).ema), (None, Some(0.999)));
+        let grown = Recipe { grow_from: Some(0.75), ..Recipe::default() };
+        let none = RecipeArgs { sizes: Some("none".parse().unwrap()), ..RecipeArgs::default() };
+        assert_eq!(none.apply("net", grown).unwrap().grow_from, None);
+        assert!("96,x".parse::<Sizes>().is_err_and(|e| e.contains("96,112,128")));
     }
 
     #[test]

@@ -53,12 +53,15 @@ fn categories_number_the_classes() {
 fn lists_begin_in_their_folder_or_in_the_root() {
     let place = trained();
     std::fs::rename(place.path("data/val.txt"), place.path("val.txt")).unwrap();
-    place.refused("predict run val.txt --submission x.txt", 3, &["3 of 3 pictures", "val/c.pgm"]);
+    place.refused("predict run val.txt --submission x.txt", 3, &["val/c.pgm", "--root"]);
     assert!(!place.path("x.txt").exists());
     place.ok("predict run val.txt --root data --submission x.txt");
     let done = place.ok("predict run val.txt --root data --top 1");
     assert!(done.stdout.starts_with("data/val/c.pgm\t2\t"), "{}", done.stdout);
     place.refused("predict run data/val/c.pgm --root data", 2, &["--root", "list"]);
+    std::fs::remove_file(place.path("data/val/b.pgm")).unwrap();
+    place.refused("predict run val.txt --root data --submission y.txt", 3, &["1 of 3 pictures", "val/b.pgm"]);
+    assert!(!place.path("y.txt").exists());
 }
 
 #[test]

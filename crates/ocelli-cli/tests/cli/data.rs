@@ -27,7 +27,7 @@ fn a_folder_of_pictures_is_trained_on_measured_and_told_of() {
     for said in [
         "pictures: 40 grey images of 8×8, 2 classes",
         "36 to train on, 4 to validate on (2 of each class held out, seed 0)",
-        "1 file is no picture in a class folder and not read: notes.txt",
+        "1 entry is no picture in a class folder and not read: notes.txt",
         "cache   40 pictures decoded, ",
     ] {
         assert!(done.stderr.contains(said), "no '{said}' in\n{}", done.stderr);

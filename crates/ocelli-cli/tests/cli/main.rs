@@ -7,8 +7,10 @@ mod errors;
 mod explain;
 #[cfg(unix)]
 mod interrupted;
+mod lecture;
 mod models;
 mod networks;
 mod results;
 mod streams;
 mod support;
+mod training;

@@ -182,7 +182,7 @@ fn folders_are_searched_and_lists_followed() {
         done.stdout
     );
     std::fs::create_dir(place.path("empty")).expect("a folder");
-    place.refused("predict run empty", 3, &["no picture in this folder"]);
+    place.refused("predict run empty", 3, &["there is no picture in it"]);
     place.write("empty.txt", "\n");
     place.refused("predict run empty.txt", 3, &["the list is empty"]);
 }

@@ -198,7 +198,7 @@ impl<T: Element> Run<'_, T> {
         let pass = Forward {
             node,
             kernels: self.kernels,
-            mode: self.plan.options.mode,
+            mode: self.plan.mode_of(value),
             inputs: Inputs { overwritten: over, within, ..self.inputs(value, samples, true) },
             params: self.params(places),
             prepared,

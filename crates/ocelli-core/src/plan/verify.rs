@@ -405,7 +405,8 @@ fn moved_parameters_are_apart(plan: &Plan) {
 
 /// The ranges of the trained parameters.
 fn trained(plan: &Plan) -> impl Iterator<Item = &Range<usize>> {
-    plan.graph.layout().entries().iter().filter(|e| e.spec.role.trainable()).map(|e| &e.range)
+    let entries = plan.graph.layout().entries().iter().enumerate();
+    entries.filter(|(number, _)| plan.trains(*number)).map(|(_, entry)| &entry.range)
 }
 
 fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {

@@ -19,6 +19,7 @@ pub(super) fn walk(root: &Path, others: &mut Others) -> Result<Names, DataError>
     let mut waiting = vec![Folder { path: root.to_owned(), name: Vec::new(), depth: 0, links: Vec::new() }];
     while let Some(folder) = waiting.pop() {
         let failed = |e| DataError::io(&folder.path, "list", e);
+        let mut is_empty = true;
         for entry in fs::read_dir(&folder.path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let file_name = entry.file_name();
@@ -29,6 +30,7 @@ pub(super) fn walk(root: &Path, others: &mut Others) -> Result<Names, DataError>
             if file.first() == Some(&b'.') {
                 continue;
             }
+            is_empty = false;
             let name = match folder.name.is_empty() {
                 true => file.to_vec(),
                 false => [&folder.name, &b"/"[..], file].concat(),
@@ -38,6 +40,9 @@ pub(super) fn walk(root: &Path, others: &mut Others) -> Result<Names, DataError>
                 None if is_picture(&name) => names.push(&name)?,
                 None => others.add(&name),
             }
+        }
+        if is_empty && !folder.name.is_empty() {
+            others.add(&[&folder.name, &b"/"[..]].concat());
         }
     }
     names.shrink();

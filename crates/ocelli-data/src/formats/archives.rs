@@ -32,6 +32,11 @@ fn recognises(path: &Path) -> bool {
     }
 }
 
+/// Whether a path is a file that is called like a tar archive, packed or not.
+pub fn is_archive(path: &Path) -> bool {
+    path.is_file() && stem(path).is_some()
+}
+
 fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
     let list = ClassList::beside(folder)?;

@@ -110,8 +110,8 @@ impl Layout {
         let more = if *count > first.len() { ", …" } else { "" };
         let what = match count {
             0 => return None,
-            1 => "1 file is no picture in a class folder".to_owned(),
-            n => format!("{n} files are no pictures in class folders"),
+            1 => "1 entry is no picture in a class folder".to_owned(),
+            n => format!("{n} entries are no pictures in class folders"),
         };
         Some(format!("{what} and not read: {}{more}", first.join(", ")))
     }

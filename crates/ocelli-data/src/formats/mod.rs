@@ -14,6 +14,9 @@ mod webdataset;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use archives::is_archive;
+pub(crate) use table::find_listed;
+
 use crate::files::is_picture;
 use crate::{DataError, Dataset};
 

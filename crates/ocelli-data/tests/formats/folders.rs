@@ -14,7 +14,7 @@ fn the_folders_at_the_top_are_classes_in_the_order_of_their_names() {
     assert_eq!(parts.train.classes(), ["Cat", "dog"]);
     assert_eq!(contents(&*parts.train), [(2, "Cat"), (3, "dog"), (4, "dog"), (1, "dog"), (0, "dog")]);
     assert_eq!(parts.train.name_of(0), place.join("Cat/1.PNG").display().to_string());
-    assert_eq!(parts.notes, ["1 file is no picture in a class folder and not read: dog/readme.txt"]);
+    assert_eq!(parts.notes, ["1 entry is no picture in a class folder and not read: dog/readme.txt"]);
     assert_eq!(parts.train.image_shape(), [3, 3, 4]);
 }
 
@@ -102,6 +102,7 @@ fn an_empty_class_folder_is_no_class() {
     let place = Place::with(&["a/1.png", "b/2.png"]);
     std::fs::create_dir(place.join("empty")).unwrap();
     assert_eq!(place.parts().train.classes(), ["a", "b"]);
+    assert_eq!(place.parts().notes, ["1 entry is no picture in a class folder and not read: empty/"]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::unit::Tiles;
 use super::{BLOCK, SIDE, TILE, split};
 use crate::Write;
 use crate::blocking::matrix::{Terms, Unit};
+use crate::simd::Avx512;
 use crate::simd::correlation::{Job, Weights};
 use crate::simd::window::Source;
 
@@ -383,8 +384,10 @@ impl Pass<'_> {
         let window = window.wrapping_add(SIDE * stride + BEYOND);
         // SAFETY: the caller's promise.
         unsafe {
-            let windows =
-                Gather::new(shape, self.job.sample(self.sample).rows(shape, samples, self.row, rows, window));
+            let windows = Gather::new(
+                shape,
+                self.job.sample(self.sample).rows::<Avx512>(shape, samples, self.row, rows, window),
+            );
             let pixels = self.pixels();
             let (mut sample, mut row, mut x) = (0, 0, 0);
             // Some rows at a time: what was just written cannot be read at once where reads are of more than one write.

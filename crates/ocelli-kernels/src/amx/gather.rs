@@ -23,7 +23,7 @@ impl Gather {
     pub(super) fn new(shape: &Correlation, source: Source) -> Gather {
         let strides = source.strides;
         let run = [shape.y.tap_step * strides.row, shape.x.tap_step * strides.pixel];
-        let (runs, len) = window::runs(shape, run);
+        let (runs, len) = window::runs(shape, shape.inputs, run);
         let steps = [strides.sample, shape.y.step * strides.row, shape.x.step * strides.pixel];
         Gather { source, steps, runs, run, len }
     }

@@ -10,6 +10,7 @@ use super::{BLOCK, SIDE, TILE, split};
 use crate::axis::Axis;
 use crate::blocking::Correlation;
 use crate::blocking::matrix::{Terms, Unit, WEIGHT_COLUMNS, WEIGHT_ROWS};
+use crate::simd::Avx512;
 use crate::simd::window::{Source, Strides};
 use crate::{Conv2d, Write};
 
@@ -204,7 +205,7 @@ impl Rows<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             let first = Source { at: self.x.at.wrapping_add(sample * self.x.strides.sample), ..self.x };
-            let source = first.rows(shape, unit.samples, row, unit.rows, window);
+            let source = first.rows::<Avx512>(shape, unit.samples, row, unit.rows, window);
             let windows = Gather::new(shape, source);
             for sample in 0..unit.samples {
                 for row in 0..unit.rows {

@@ -4,11 +4,13 @@ use std::arch::x86_64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Rows, Simd};
+use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, filtered, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2;
+
+large!(Avx2, Avx2, "avx2,fma");
 
 #[target_feature(enable = "avx2,fma")]
 unsafe fn run<const R: usize, const V: usize>(tile: &Tile) {
@@ -39,6 +41,7 @@ impl Simd for Avx2 {
     type Vector = __m256;
     type Mask = __m256;
     const LANES: usize = 8;
+    const TERMS: usize = 1;
     const CHEAP_MASKS: bool = false;
     const VECTORS: usize = 2;
     const ROWS: &'static [usize] = &[12, 6, 4, 2];
@@ -50,6 +53,12 @@ impl Simd for Avx2 {
     ];
     const DOTS: &'static [[unsafe fn(&Dots); 2]] =
         &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
+
+    const PRODUCT: Product = product;
+    const PACK: Pack = pack;
+    const CORRELATE: Correlate = correlate;
+    const WEIGHTS: SumWeights = sum_weights;
+    filtered!(Avx2, "avx2,fma");
 
     #[inline(always)]
     unsafe fn zero() -> __m256 {
@@ -105,6 +114,16 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn along(from: *const f32, terms: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, terms) }
+    }
+
+    #[inline(always)]
+    unsafe fn across(from: *const f32, _step: usize, _terms: usize, lanes: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, lanes) }
+    }
+
+    #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_add_ps(a, b) }
     }
@@ -142,6 +161,12 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn any_nan(v: __m256) -> bool {
         unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(v, v)) != 0 }
+    }
+
+    #[inline(always)]
+    fn fetch(line: *const f32) {
+        // SAFETY: a hint that reads nothing; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 
     #[inline(always)]

@@ -4,11 +4,13 @@ use std::arch::x86_64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Rows, Simd};
+use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, filtered, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512;
+
+large!(Avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 unsafe fn run<const R: usize, const V: usize>(tile: &Tile) {
@@ -32,6 +34,7 @@ impl Simd for Avx512 {
     type Vector = __m512;
     type Mask = __mmask16;
     const LANES: usize = 16;
+    const TERMS: usize = 1;
     const CHEAP_MASKS: bool = true;
     const VECTORS: usize = 3;
     const ROWS: &'static [usize] = &[14, 14, 8, 3, 3, 3];
@@ -45,6 +48,12 @@ impl Simd for Avx512 {
     ];
     const DOTS: &'static [[unsafe fn(&Dots); 2]] =
         &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
+
+    const PRODUCT: Product = product;
+    const PACK: Pack = pack;
+    const CORRELATE: Correlate = correlate;
+    const WEIGHTS: SumWeights = sum_weights;
+    filtered!(Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 
     #[inline(always)]
     unsafe fn zero() -> __m512 {
@@ -79,6 +88,16 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn store_first(to: *mut f32, v: __m512, lanes: usize) {
         unsafe { _mm512_mask_storeu_ps(to, first(lanes), v) }
+    }
+
+    #[inline(always)]
+    unsafe fn along(from: *const f32, terms: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, terms) }
+    }
+
+    #[inline(always)]
+    unsafe fn across(from: *const f32, _step: usize, _terms: usize, lanes: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, lanes) }
     }
 
     #[inline(always)]
@@ -119,6 +138,12 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn any_nan(v: __m512) -> bool {
         unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(v, v) != 0 }
+    }
+
+    #[inline(always)]
+    fn fetch(line: *const f32) {
+        // SAFETY: a hint that reads nothing; every x86-64 has it.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 
     #[inline(always)]

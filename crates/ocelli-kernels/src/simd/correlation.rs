@@ -4,10 +4,10 @@
 //! source where it stands; only windows that hang over the border are first copied with their zeros, some rows at
 //! a time.
 
-use super::Simd;
-use super::gemm::pack;
+use super::pack::pack;
 use super::tile::{self, Panel, Start, Tile, panels};
 use super::window::{self, Source, Strides};
+use super::{Simd, words};
 use crate::Write;
 use crate::blocking::{Correlation, LANES};
 
@@ -42,7 +42,7 @@ impl Weights {
     ) {
         let Weights { at, runs, run, depth, strides } = *self;
         for panel in panels::<S>(columns, S::VECTORS) {
-            let mut to = to.wrapping_add(panel.column * shape.terms());
+            let mut to = to.wrapping_add(panel.column * terms::<S>(shape));
             for i in 0..runs[0] {
                 for j in 0..runs[1] {
                     let from = at
@@ -50,11 +50,17 @@ impl Weights {
                         .wrapping_add((column + panel.column) * strides[1]);
                     // SAFETY: the run's terms of the panel's outputs; there is room for whole vectors.
                     unsafe { pack::<S>(from, strides, depth, &panel, to) };
-                    to = to.wrapping_add(depth * panel.vectors * S::LANES);
+                    to = to.wrapping_add(words::<S>(depth) * panel.vectors * S::LANES);
                 }
             }
         }
     }
+}
+
+/// Words of each sum.
+#[inline(always)]
+fn terms<S: Simd>(shape: &Correlation) -> usize {
+    shape.y.taps * shape.x.taps * words::<S>(shape.inputs)
 }
 
 /// A correlation with its operands, for one group.
@@ -83,7 +89,7 @@ impl Job {
     #[inline(always)]
     pub(crate) unsafe fn run<S: Simd>(&self, scratch: *mut f32) {
         let (shape, block) = (&self.shape, self.shape.columns());
-        let window = scratch.wrapping_add(block * shape.terms());
+        let window = scratch.wrapping_add(block * terms::<S>(shape));
         for column in (0..shape.outputs).step_by(block) {
             let columns = block.min(shape.outputs - column);
             // SAFETY: the caller's promise; the scratch holds the columns' weights and then a window.
@@ -101,7 +107,7 @@ impl Job {
                 for sample in 0..self.samples {
                     for row in (0..shape.y.count).step_by(shape.rows()) {
                         let rows = shape.rows().min(shape.y.count - row);
-                        let source = self.sample(sample).rows(shape, 1, row, rows, window);
+                        let source = self.sample(sample).rows::<S>(shape, 1, row, rows, window);
                         self.run_rows::<S>(sample, row, rows, column, columns, packed, &source);
                     }
                 }
@@ -137,7 +143,7 @@ impl Job {
         packed: *const f32,
         patches: *mut f32,
     ) {
-        let (shape, terms) = (&self.shape, self.shape.terms());
+        let (shape, terms) = (&self.shape, terms::<S>(&self.shape));
         let (per_sample, at_a_time) = (shape.y.count * shape.x.count, shape.patches());
         let pixels = self.samples * per_sample;
         for first in (0..pixels).step_by(at_a_time) {
@@ -147,7 +153,7 @@ impl Job {
                 let (oy, ox) = (pixel / shape.x.count, pixel % shape.x.count);
                 let to = patches.wrapping_add(i * terms);
                 // SAFETY: the caller's promise; the scratch holds so many patches.
-                unsafe { self.sample(sample).copy_patch(shape, oy, ox, to) };
+                unsafe { self.sample(sample).copy_patch::<S>(shape, oy, ox, to) };
             }
             let strides = Strides { sample: 0, row: 0, pixel: terms };
             let source = Source { at: patches, strides };
@@ -157,7 +163,7 @@ impl Job {
                 runs: [1, 1],
                 terms,
                 c: self.out.wrapping_add(out),
-                ..self.tile(&source)
+                ..self.tile::<S>(&source)
             };
             for panel in panels::<S>(columns, S::VECTORS) {
                 let part = self.with_panel::<S>(&tile, column, &panel, packed, panel.vectors * S::LANES);
@@ -177,7 +183,7 @@ impl Job {
         width: usize,
     ) -> Tile {
         Tile {
-            b: packed.wrapping_add(panel.column * self.shape.terms()),
+            b: packed.wrapping_add(panel.column * terms::<S>(&self.shape)),
             b_step: width,
             b_run: [tile.terms * tile.runs[1] * width, tile.terms * width],
             tail: panel.tail,
@@ -209,7 +215,7 @@ impl Job {
             + (y.first + row * y.every) * self.out_strides.row
             + x.first * self.out_strides.pixel
             + column;
-        let mut tile = self.tile(source);
+        let mut tile = self.tile::<S>(source);
         tile.c = self.out.wrapping_add(out);
         // Rows that follow each other like the pixels within them are one long row.
         let (mut rows, mut pixels, source_row) = (rows, x.count, y.step * source.strides.row);
@@ -228,10 +234,10 @@ impl Job {
     }
 
     /// What all tiles over a source share, with as few runs as its layout allows.
-    fn tile(&self, source: &Source) -> Tile {
+    fn tile<S: Simd>(&self, source: &Source) -> Tile {
         let Correlation { y, x, .. } = self.shape;
         let run = [y.tap_step * source.strides.row, x.tap_step * source.strides.pixel];
-        let (runs, terms) = window::runs(&self.shape, run);
+        let (runs, terms) = window::runs(&self.shape, words::<S>(self.shape.inputs), run);
         Tile {
             a: source.at,
             a_row: x.step * source.strides.pixel,
@@ -247,6 +253,8 @@ impl Job {
             tail: 0,
             b_tail: 0,
             start: Start::Zero,
+            ahead: std::ptr::null(),
+            ahead_row: 0,
         }
     }
 

@@ -2,22 +2,31 @@
 //! with the packing left out wherever the operands can be read as they stand.
 
 use super::dots::{self, Dots};
-use super::tile::{self, Panel, Start, Tile, panels, widest};
-use super::{Products, Rows, Simd};
-use crate::blocking::{DEPTH, HEIGHT, WIDTH, aligned, share};
+use super::pack::{copy_rows, pack_panels, pack_rows};
+use super::tile::{self, Start, Tile, panels, widest};
+use super::{Products, Simd, turned, words};
+use crate::blocking::{DEPTH, HEIGHT, WIDTH, aligned, row_step, share};
 use crate::scalar::gemm::check;
 use crate::{Gemm, Write};
 
-/// Up to so many rows of A, inner products beat transposing B.
+/// Up to so many rows of A, inner products beat transposing A or B.
 const DOT_ROWS: usize = 12;
+/// Sums of more terms, whose B lies in memory, only if there are so few rows that it is read but once.
+const DOT_TERMS: usize = 2048;
+const DOT_ROWS_OF_MANY: usize = 3;
 /// As few columns of C do not fill a vector: inner products again, where A's rows are contiguous.
 const DOT_COLUMNS: usize = 3;
 /// From so many rows of A on, B is worth copying into panels, if its rows are longer than a panel is wide.
 const PACK_ROWS: usize = 48;
+/// The same for rows of B that are so far apart that each lies on a page of its own.
+const PACK_FAR_ROWS: usize = 4;
+const PACK_FAR: usize = 1024;
 /// Terms of A further apart than this are worth copying for several panels.
 const PACK_STEP: usize = 64;
-/// Terms that are copied at a time.
-const PACK_TERMS: usize = 16;
+/// Rows of A further apart than this lie on pages of their own, so that they are worth fetching ahead.
+const FAR_ROW: usize = 512;
+/// So many of them, often in one place of the level-1 cache, stay there; of more each is copied first.
+const WAYS: usize = 8;
 
 /// See [`Gemm`].
 #[inline(always)]
@@ -53,15 +62,35 @@ pub(crate) unsafe fn run<S: Simd>(gemm: &Gemm, a: *const f32, b: *const f32, c: 
     }
     let along_terms = gemm.a[1] == 1 && gemm.b[0] == 1;
     let transposed = gemm.b[1] != 1;
-    if along_terms && gemm.k > 1 && (gemm.n <= DOT_COLUMNS || transposed && gemm.of_rows <= DOT_ROWS) {
+    let dot_rows = if gemm.k > DOT_TERMS { DOT_ROWS_OF_MANY } else { DOT_ROWS };
+    let dots = S::TERMS == 1 && (gemm.n <= DOT_COLUMNS || transposed && gemm.of_rows <= dot_rows);
+    if along_terms && gemm.k > 1 && dots {
         let added = gemm.write == Write::Add;
         let (a_row, b_column, c_row) = (gemm.a[0], gemm.b[1], gemm.c_row);
         let dots = Dots { a, a_row, b, b_column, terms: gemm.k, c, c_row, added };
         // SAFETY: the caller's promise: these are the product's own rows and columns.
         return unsafe { dots::run_all::<S>(&dots, gemm.m, gemm.n) };
     }
-    // SAFETY: the caller's promise.
-    unsafe { blocks::<S>(&gemm, a, b, c, scratch) }
+    let turned = along_terms && transposed && turned::suits(&gemm);
+    let at_a_time = if turned { turned::columns(&gemm) } else { gemm.n };
+    for column in (0..gemm.n).step_by(at_a_time.max(1)) {
+        let part = Gemm { n: at_a_time.min(gemm.n - column), ..gemm };
+        let (b, c) = (b.wrapping_add(column * gemm.b[1]), c.wrapping_add(column));
+        let (product, operands, to, rest) = match turned {
+            true => (turned::product(&part), [b, a], scratch, scratch.wrapping_add(turned::len(&part))),
+            false => (part, [a, b], c, scratch),
+        };
+        // SAFETY: the caller's promise, for some columns of C; the scratch holds them turned, and then the blocks.
+        unsafe {
+            if turned && gemm.write == Write::Add {
+                turned::transpose::<S>(c, gemm.c_row, [part.m, part.n], to, product.c_row);
+            }
+            blocks::<S>(&product, operands[0], operands[1], to, rest);
+            if turned {
+                turned::transpose::<S>(to, product.c_row, [part.n, part.m], c, gemm.c_row);
+            }
+        }
+    }
 }
 
 /// The product block by block: sums by [`DEPTH`], columns by [`WIDTH`].
@@ -71,16 +100,20 @@ pub(crate) unsafe fn run<S: Simd>(gemm: &Gemm, a: *const f32, b: *const f32, c: 
 #[inline(always)]
 unsafe fn blocks<S: Simd>(gemm: &Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
     let widest = widest::<S>(gemm.m);
-    let pack_b = gemm.b[1] != 1 || gemm.m >= PACK_ROWS && gemm.b[0] > S::VECTORS * S::LANES;
+    let pack_b = S::TERMS > 1
+        || gemm.b[1] != 1
+        || gemm.m >= PACK_ROWS && gemm.b[0] > S::VECTORS * S::LANES
+        || gemm.m >= PACK_FAR_ROWS && gemm.b[0] >= PACK_FAR && gemm.n > widest * S::LANES;
     let mut depth_done = 0;
     loop {
         let left = gemm.k - depth_done;
-        let depth = if left == 0 { 0 } else { share(left, DEPTH) };
+        let depth = if left == 0 { 0 } else { share(left, DEPTH * S::TERMS) };
         let start =
             if depth_done == 0 && gemm.write == Write::Set { Start::Zero } else { Start::Destination };
         let mut column = 0;
         while column < gemm.n {
-            let width = (gemm.n - column).min(WIDTH);
+            let left = gemm.n - column;
+            let width = share(left, WIDTH).next_multiple_of(widest * S::LANES).min(WIDTH).min(left);
             let block = Block {
                 a: a.wrapping_add(depth_done * gemm.a[1]),
                 b: b.wrapping_add(depth_done * gemm.b[0] + column * gemm.b[1]),
@@ -121,19 +154,22 @@ impl Block {
     unsafe fn run<S: Simd>(&self, gemm: &Gemm, scratch: *mut f32) {
         // B's panels first: whole vectors that stay aligned.
         let packed_b = scratch;
-        let packed_a = scratch.wrapping_add(self.depth * self.width.next_multiple_of(S::LANES));
+        let depth = words::<S>(self.depth);
+        let packed_a = scratch.wrapping_add(depth * self.width.next_multiple_of(S::LANES));
         if self.pack_b {
-            for panel in panels::<S>(self.width, self.widest) {
-                let to = packed_b.wrapping_add(panel.column * self.depth);
-                let from = self.b.wrapping_add(panel.column * gemm.b[1]);
-                // SAFETY: the panel's columns lie in B, and in the scratch, whose width is whole vectors.
-                unsafe { pack::<S>(from, gemm.b, self.depth, &panel, to) };
+            // SAFETY: the columns lie in B, and in the scratch, whose width is whole vectors.
+            unsafe {
+                pack_panels::<S>(self.b, gemm.b, self.depth, self.width, self.widest, packed_b);
             }
         }
         let vectors = self.widest.min(self.width.div_ceil(S::LANES));
         let most = S::ROWS[vectors - 1];
         // Terms of A that are far apart are copied side by side if several panels will read them.
-        let pack_a = gemm.a[1] > PACK_STEP && self.width > 2 * vectors * S::LANES;
+        let panels = self.width.div_ceil(vectors * S::LANES);
+        let rounds = S::TERMS > 1;
+        let pack_a = gemm.a[1] != 1 && (rounds || gemm.a[1] > PACK_STEP && panels > 2);
+        let far = gemm.a[1] == 1 && gemm.a[0] > FAR_ROW;
+        let copy_a = gemm.a[1] == 1 && rounds || far && most > WAYS;
         for top in (0..gemm.m).step_by(HEIGHT) {
             let height = HEIGHT.min(gemm.m - top);
             if pack_a {
@@ -144,9 +180,17 @@ impl Block {
             let mut row = 0;
             while row < height {
                 let rows = share(height - row, most);
-                let mut tile = self.tile(gemm, top + row);
+                let mut tile = self.tile::<S>(gemm, top + row);
+                if far && top + row + rows < gemm.m {
+                    tile.ahead = tile.a.wrapping_add(rows * gemm.a[0]);
+                }
                 if pack_a {
-                    (tile.a, tile.a_row, tile.a_step) = (packed_a.wrapping_add(row * self.depth), 1, rows);
+                    (tile.a, tile.a_row, tile.a_step) = (packed_a.wrapping_add(row * depth), 1, rows);
+                } else if copy_a {
+                    let step = row_step(depth);
+                    // SAFETY: the rows lie in A, and the scratch ends with room for a tile's.
+                    unsafe { copy_rows::<S>(tile.a, gemm.a[0], rows, self.depth, packed_a, step) };
+                    (tile.a, tile.a_row) = (packed_a, step);
                 }
                 // SAFETY: the caller's promise; these are rows of the product.
                 unsafe { self.run_panels::<S>(gemm, &tile, rows, packed_b) };
@@ -163,19 +207,25 @@ impl Block {
     unsafe fn run_panels<S: Simd>(&self, gemm: &Gemm, tile: &Tile, rows: usize, packed_b: *const f32) {
         for panel in panels::<S>(self.width, self.widest) {
             let (b, b_step, b_tail) = if self.pack_b {
-                (packed_b.wrapping_add(panel.column * self.depth), panel.vectors * S::LANES, S::LANES)
+                (
+                    packed_b.wrapping_add(panel.column * words::<S>(self.depth)),
+                    panel.vectors * S::LANES,
+                    S::LANES,
+                )
             } else {
                 (self.b.wrapping_add(panel.column), gemm.b[0], panel.tail)
             };
             let c = tile.c.wrapping_add(panel.column);
-            let tile = Tile { b, b_step, c, tail: panel.tail, b_tail, ..*tile };
+            // The first panel's sums take long enough.
+            let ahead = if panel.column == 0 { tile.ahead } else { std::ptr::null() };
+            let tile = Tile { b, b_step, c, tail: panel.tail, b_tail, ahead, ..*tile };
             // SAFETY: rows and panel lie within the product.
             unsafe { tile::run_rows::<S>(&tile, rows, panel.vectors) };
         }
     }
 
     /// The tile of the first panel, unpacked, from a row on.
-    fn tile(&self, gemm: &Gemm, row: usize) -> Tile {
+    fn tile<S: Simd>(&self, gemm: &Gemm, row: usize) -> Tile {
         Tile {
             a: self.a.wrapping_add(row * gemm.a[0]),
             a_row: gemm.a[0],
@@ -185,149 +235,14 @@ impl Block {
             b_step: gemm.b[0],
             b_run: [0, 0],
             runs: [1, 1],
-            terms: self.depth,
+            terms: words::<S>(self.depth),
             c: self.c.wrapping_add(row * gemm.c_row),
             c_row: gemm.c_row,
             tail: 0,
             b_tail: 0,
             start: self.start,
-        }
-    }
-}
-
-/// Copies rows of A tile by tile, side by side: for a tile of R rows from row r0 on,
-/// to\[r0·depth + p·R + r\] = a\[r0 + r, p\]. Tiles have at most `most` rows.
-///
-/// # Safety
-/// `from` is valid for `height` by `depth` elements with those strides, `to` for height·depth.
-#[inline(always)]
-unsafe fn pack_rows<S: Simd>(
-    from: *const f32,
-    strides: [usize; 2],
-    height: usize,
-    most: usize,
-    depth: usize,
-    to: *mut f32,
-) {
-    // Some terms of all tiles at a time: rows that follow each other in memory share cache lines.
-    for first in (0..depth).step_by(PACK_TERMS) {
-        let mut row = 0;
-        while row < height {
-            let rows = share(height - row, most);
-            for p in first..depth.min(first + PACK_TERMS) {
-                let from = from.wrapping_add(p * strides[1] + row * strides[0]);
-                let to = to.wrapping_add(row * depth + p * rows);
-                // SAFETY: the caller's promise, for the term's elements of the tile's rows.
-                unsafe {
-                    if strides[0] == 1 {
-                        for r in (0..rows).step_by(S::LANES) {
-                            let lanes = S::LANES.min(rows - r);
-                            S::store_first(to.add(r), S::load_first(from.add(r), lanes), lanes);
-                        }
-                    } else {
-                        for r in 0..rows {
-                            *to.add(r) = *from.add(r * strides[0]);
-                        }
-                    }
-                }
-            }
-            row += rows;
-        }
-    }
-}
-
-/// Copies a panel of B into whole vectors: to\[p·width + j\] = b\[p, j\], 0 beyond the panel's columns.
-///
-/// # Safety
-/// `from` is valid for `depth` rows of the panel's columns with those strides, `to` for depth whole vectors.
-#[inline(always)]
-pub(crate) unsafe fn pack<S: Simd>(
-    from: *const f32,
-    strides: [usize; 2],
-    depth: usize,
-    panel: &Panel,
-    to: *mut f32,
-) {
-    let width = panel.vectors * S::LANES;
-    for v in 0..panel.vectors {
-        let lanes = if v + 1 == panel.vectors { panel.tail } else { S::LANES };
-        let from = from.wrapping_add(v * S::LANES * strides[1]);
-        let to = to.wrapping_add(v * S::LANES);
-        // SAFETY: the caller's promise, for the vector's columns.
-        unsafe {
-            match strides {
-                [step, 1] => pack_contiguous::<S>(from, step, depth, lanes, to, width),
-                [1, column] => pack_transposed::<S>(from, column, depth, lanes, to, width),
-                _ => pack_strided::<S>(from, strides, depth, lanes, to, width),
-            }
-        }
-    }
-}
-
-/// # Safety
-/// As [`pack`], for one vector.
-#[inline(always)]
-unsafe fn pack_contiguous<S: Simd>(
-    from: *const f32,
-    step: usize,
-    depth: usize,
-    lanes: usize,
-    to: *mut f32,
-    width: usize,
-) {
-    for p in 0..depth {
-        // SAFETY: the caller's promise.
-        unsafe { S::store(to.add(p * width), S::load_first(from.add(p * step), lanes)) };
-    }
-}
-
-/// # Safety
-/// As [`pack`], for one vector.
-#[inline(always)]
-unsafe fn pack_transposed<S: Simd>(
-    from: *const f32,
-    column: usize,
-    depth: usize,
-    lanes: usize,
-    to: *mut f32,
-    width: usize,
-) {
-    let mut p = 0;
-    while p < depth {
-        let count = S::LANES.min(depth - p);
-        // SAFETY: the caller's promise; no more than `count` terms of `lanes` columns are read, and `count` written.
-        unsafe {
-            let mut rows: Rows<S::Vector> = [S::zero(); 16];
-            for (j, row) in rows.iter_mut().enumerate().take(lanes) {
-                *row = S::load_first(from.add(j * column + p), count);
-            }
-            S::transpose(&mut rows);
-            for (i, row) in rows.iter().enumerate().take(count) {
-                S::store(to.add((p + i) * width), *row);
-            }
-        }
-        p += count;
-    }
-}
-
-/// # Safety
-/// As [`pack`], for one vector.
-#[inline(always)]
-unsafe fn pack_strided<S: Simd>(
-    from: *const f32,
-    strides: [usize; 2],
-    depth: usize,
-    lanes: usize,
-    to: *mut f32,
-    width: usize,
-) {
-    for p in 0..depth {
-        for j in 0..S::LANES {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let value = if j < lanes { *from.add(p * strides[0] + j * strides[1]) } else { 0.0 };
-                *to.add(p * width + j) = value;
-            }
+            ahead: std::ptr::null(),
+            ahead_row: gemm.a[0],
         }
     }
 }

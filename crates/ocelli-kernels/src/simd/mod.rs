@@ -18,6 +18,8 @@ use crate::{Conv2d, Direction, Gemm, Write};
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_bf16;
 mod channels;
 pub(crate) mod convolution;
 pub(crate) mod correlation;
@@ -28,9 +30,11 @@ mod dots;
 pub(crate) mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod pack;
 pub(crate) mod pool;
 mod scatter;
 mod tile;
+mod turned;
 mod unpool;
 pub(crate) mod weights;
 mod widen;
@@ -42,6 +46,8 @@ mod winograd_weights;
 pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use avx512_bf16::{Bf16, Pairs, available as bf16_available};
 use correlation::{Job, Weights};
 use dots::Dots;
 #[cfg(target_arch = "aarch64")]
@@ -60,6 +66,9 @@ pub(crate) trait Simd: Copy + 'static {
     type Mask: Copy;
     /// Numbers in a vector.
     const LANES: usize;
+    /// Neighbouring terms of a sum that a lane of an operand holds, a *word*: 1, or 2 that are rounded to bf16. Products
+    /// add those of all of them.
+    const TERMS: usize;
     /// Whether reading or writing some lanes of a vector costs no more than all.
     const CHEAP_MASKS: bool;
     /// Vectors of the widest tile for many rows.
@@ -70,6 +79,14 @@ pub(crate) trait Simd: Copy + 'static {
     const TILES: &'static [&'static [unsafe fn(&Tile)]];
     /// Inner products, by rows − 1: one column at a time, and several columns at a time.
     const DOTS: &'static [[unsafe fn(&Dots); 2]];
+
+    /// [`gemm::run`], [`Weights::pack`], [`Job::run`] and [`weights::run`]: large, so that each is compiled but once.
+    const PRODUCT: Product;
+    const PACK: Pack;
+    const CORRELATE: Correlate;
+    const WEIGHTS: SumWeights;
+    /// The same by Winograd's filtering, for convolutions that it is for.
+    const FILTERED: Filtered;
 
     unsafe fn zero() -> Self::Vector;
     /// One number in all lanes, read where products take it from.
@@ -82,9 +99,15 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn store(to: *mut f32, v: Self::Vector);
     /// Writes the first `lanes` numbers and nothing else.
     unsafe fn store_first(to: *mut f32, v: Self::Vector, lanes: usize);
+    /// Words of terms that follow each other: of the first `terms`, at most those of a vector, and 0 for the rest.
+    unsafe fn along(from: *const f32, terms: usize) -> Self::Vector;
+    /// Words of terms that are `step` apart, of which there are `terms`, for the first `lanes` of numbers that follow each
+    /// other; 0 for the rest.
+    unsafe fn across(from: *const f32, step: usize, terms: usize, lanes: usize) -> Self::Vector;
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn subtract(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// a·b + c: products of words, where they hold several terms.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// Where a > b; not where one is NaN.
     unsafe fn greater(a: Self::Vector, b: Self::Vector) -> Self::Mask;
@@ -94,10 +117,131 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn select(mask: Self::Mask, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Whether a lane is NaN.
     unsafe fn any_nan(v: Self::Vector) -> bool;
+    /// Has a cache line fetched to the level-2 cache while other work goes on. Any address may be given.
+    fn fetch(line: *const f32);
     /// The sum of all lanes.
     unsafe fn sum(v: Self::Vector) -> f32;
     /// Turns rows into columns: out\[i\] lane j = rows\[j\] lane i.
     unsafe fn transpose(rows: &mut Rows<Self::Vector>);
+}
+
+/// [`gemm::run`].
+pub(crate) type Product = unsafe fn(&Gemm, *const f32, *const f32, *mut f32, *mut f32);
+/// [`Weights::pack`].
+pub(crate) type Pack = unsafe fn(&Weights, &Correlation, usize, usize, *mut f32);
+/// [`Job::run`].
+pub(crate) type Correlate = unsafe fn(&Job, *mut f32);
+/// [`weights::run`].
+pub(crate) type SumWeights =
+    unsafe fn(&Conv2d, usize, *const f32, *const f32, *mut f32, Range<usize>, Write, *mut f32);
+
+/// A convolution's functions by Winograd's filtering: [`winograd::pack`], [`winograd::run`] and [`winograd_weights::run`].
+pub(crate) struct Filtered {
+    pub(crate) pack: Pack,
+    pub(crate) correlate: Correlate,
+    pub(crate) weights: SumWeights,
+}
+
+/// [`Filtered`] of an instruction set, compiled with its features.
+macro_rules! filtered {
+    ($numbers:ty, $features:literal) => {
+        const FILTERED: crate::simd::Filtered = {
+            #[target_feature(enable = $features)]
+            unsafe fn pack(
+                weights: &crate::simd::correlation::Weights,
+                shape: &crate::blocking::Correlation,
+                column: usize,
+                columns: usize,
+                to: *mut f32,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { crate::simd::winograd::pack::<$numbers>(weights, shape, column, columns, to) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn correlate(job: &crate::simd::correlation::Job, scratch: *mut f32) {
+                // SAFETY: the caller's promise.
+                unsafe { crate::simd::winograd::run::<$numbers>(job, scratch) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn weights(
+                conv: &crate::Conv2d,
+                samples: usize,
+                x: *const f32,
+                dy: *const f32,
+                dw: *mut f32,
+                outputs: std::ops::Range<usize>,
+                write: crate::Write,
+                scratch: *mut f32,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    crate::simd::winograd_weights::run::<$numbers>(
+                        conv, samples, x, dy, dw, outputs, write, scratch,
+                    )
+                }
+            }
+
+            crate::simd::Filtered { pack, correlate, weights }
+        };
+    };
+}
+use filtered;
+
+/// The four large functions of an instruction set, compiled with its features: `$unit` for words, `$numbers` for numbers.
+macro_rules! large {
+    ($numbers:ty, $unit:ty, $features:literal) => {
+        #[target_feature(enable = $features)]
+        unsafe fn product(gemm: &crate::Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { crate::simd::gemm::run::<$unit>(gemm, a, b, c, scratch) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn pack(
+            weights: &crate::simd::correlation::Weights,
+            shape: &crate::blocking::Correlation,
+            column: usize,
+            columns: usize,
+            to: *mut f32,
+        ) {
+            // SAFETY: the caller's promise.
+            unsafe { weights.pack::<$unit>(shape, column, columns, to) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn correlate(job: &crate::simd::correlation::Job, scratch: *mut f32) {
+            // SAFETY: the caller's promise.
+            unsafe { job.run::<$unit>(scratch) }
+        }
+
+        #[target_feature(enable = $features)]
+        unsafe fn sum_weights(
+            conv: &crate::Conv2d,
+            samples: usize,
+            x: *const f32,
+            dy: *const f32,
+            dw: *mut f32,
+            outputs: std::ops::Range<usize>,
+            write: crate::Write,
+            scratch: *mut f32,
+        ) {
+            // SAFETY: the caller's promise.
+            unsafe {
+                crate::simd::weights::run::<$numbers, $unit>(
+                    conv, samples, x, dy, dw, outputs, write, scratch,
+                )
+            }
+        }
+    };
+}
+use large;
+
+/// Words of so many terms.
+#[inline(always)]
+pub(crate) fn words<S: Simd>(terms: usize) -> usize {
+    terms.div_ceil(S::TERMS)
 }
 
 /// As many vectors as the widest vector has lanes; instruction sets with shorter ones use the first.
@@ -149,7 +293,7 @@ impl<S: Simd> Products for S {
 
     #[inline(always)]
     unsafe fn gemm(gemm: &Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
-        unsafe { gemm::run::<S>(gemm, a, b, c, scratch) }
+        unsafe { (S::PRODUCT)(gemm, a, b, c, scratch) }
     }
 
     #[inline(always)]
@@ -164,9 +308,9 @@ impl<S: Simd> Products for S {
     ) {
         unsafe {
             if conv.is_for_winograd(direction) {
-                winograd::pack::<S>(weights, shape, column, columns, to);
+                (S::FILTERED.pack)(weights, shape, column, columns, to);
             } else {
-                weights.pack::<S>(shape, column, columns, to);
+                (S::PACK)(weights, shape, column, columns, to);
             }
         }
     }
@@ -175,9 +319,9 @@ impl<S: Simd> Products for S {
     unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
         unsafe {
             if conv.is_for_winograd(direction) {
-                winograd::run::<S>(job, scratch);
+                (S::FILTERED.correlate)(job, scratch);
             } else {
-                job.run::<S>(scratch);
+                (S::CORRELATE)(job, scratch);
             }
         }
     }
@@ -195,9 +339,9 @@ impl<S: Simd> Products for S {
     ) {
         unsafe {
             if conv.is_for_winograd_weights() {
-                winograd_weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch);
+                (S::FILTERED.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
-                weights::run::<S>(conv, samples, x, dy, dw, outputs, write, scratch);
+                (S::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
             }
         }
     }

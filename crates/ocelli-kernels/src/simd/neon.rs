@@ -4,11 +4,13 @@ use std::arch::aarch64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Rows, Simd};
+use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, filtered, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
 pub(crate) struct Neon;
+
+large!(Neon, Neon, "neon");
 
 #[target_feature(enable = "neon")]
 unsafe fn run<const R: usize, const V: usize>(tile: &Tile) {
@@ -28,6 +30,7 @@ impl Simd for Neon {
     type Vector = float32x4_t;
     type Mask = uint32x4_t;
     const LANES: usize = 4;
+    const TERMS: usize = 1;
     const CHEAP_MASKS: bool = false;
     // Of the tiles of 24 sums, that of 4 vectors loads least: 4 vectors and 6 numbers for each term.
     const VECTORS: usize = 4;
@@ -44,6 +47,12 @@ impl Simd for Neon {
     ];
     const DOTS: &'static [[unsafe fn(&Dots); 2]] =
         &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
+
+    const PRODUCT: Product = product;
+    const PACK: Pack = pack;
+    const CORRELATE: Correlate = correlate;
+    const WEIGHTS: SumWeights = sum_weights;
+    filtered!(Neon, "neon");
 
     #[inline(always)]
     unsafe fn zero() -> float32x4_t {
@@ -111,6 +120,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn along(from: *const f32, terms: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, terms) }
+    }
+
+    #[inline(always)]
+    unsafe fn across(from: *const f32, _step: usize, _terms: usize, lanes: usize) -> Self::Vector {
+        unsafe { Self::load_first(from, lanes) }
+    }
+
+    #[inline(always)]
     unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vaddq_f32(a, b) }
     }
@@ -148,6 +167,14 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn any_nan(v: float32x4_t) -> bool {
         unsafe { vminvq_u32(vceqq_f32(v, v)) == 0 }
+    }
+
+    #[inline(always)]
+    fn fetch(line: *const f32) {
+        // SAFETY: a hint that reads nothing.
+        unsafe {
+            std::arch::asm!("prfm pldl2keep, [{}]", in(reg) line, options(nostack, preserves_flags, readonly));
+        }
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 //! Each output pixel's dy·w, over all taps and channels at once, is a row of a matrix product with wide rows. Their
 //! pieces are then added to the pixels that the taps read.
 
-use super::{Simd, gemm};
+use super::Simd;
 use crate::blocking::scatter_pixels;
 use crate::{Conv2d, Gemm, Write};
 
@@ -33,7 +33,7 @@ pub(crate) unsafe fn run<S: Simd>(
             let (a, b) = ([channels, 1], [terms, 1]);
             let gemm = Gemm { m, n: terms, k: outputs, of_rows: m, a, b, c_row: terms, write: Write::Set };
             // SAFETY: these are pixels of dy, all of the group's weights, and rows that the scratch has room for.
-            unsafe { gemm::run::<S>(&gemm, dy.wrapping_add(first * channels), w, rows, scratch) };
+            unsafe { (S::PRODUCT)(&gemm, dy.wrapping_add(first * channels), w, rows, scratch) };
             for pixel in 0..m {
                 // SAFETY: the pixel's row has just been written; dx holds all samples.
                 unsafe { add_pixel::<S>(conv, first + pixel, rows.wrapping_add(pixel * terms), dx) };

@@ -3,7 +3,7 @@
 use std::ptr;
 
 use super::Simd;
-use crate::blocking::share;
+use crate::blocking::{LANES, share};
 
 /// What one call of a micro-kernel computes. For its R rows and its columns j,
 ///
@@ -31,7 +31,13 @@ pub(crate) struct Tile {
     /// `tail`, or all lanes where b is packed: reading whole vectors is faster on most CPUs.
     pub(crate) b_tail: usize,
     pub(crate) start: Start,
+    /// Rows like a's, `ahead_row` apart, that are read next: they are fetched meanwhile. Null for none.
+    pub(crate) ahead: *const f32,
+    pub(crate) ahead_row: usize,
 }
+
+/// Terms after which the next ones of the rows ahead are fetched: those of two cache lines of numbers.
+const FETCHED: usize = 32;
 
 /// What the sums of a tile start from.
 #[derive(Clone, Copy, Debug)]
@@ -52,14 +58,22 @@ pub(crate) unsafe fn run<S: Simd, const R: usize, const V: usize>(tile: &Tile) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[S::zero(); V]; R];
+        let at_a_time = if tile.ahead.is_null() { tile.terms } else { FETCHED };
         for outer in 0..tile.runs[0] {
             for inner in 0..tile.runs[1] {
                 let a = tile.a.add(outer * tile.a_run[0] + inner * tile.a_run[1]);
                 let b = tile.b.add(outer * tile.b_run[0] + inner * tile.b_run[1]);
-                if S::CHEAP_MASKS || tile.b_tail < S::LANES {
-                    add_run::<S, R, V, false>(tile, a, b, &mut sums);
-                } else {
-                    add_run::<S, R, V, true>(tile, a, b, &mut sums);
+                let mut done = 0;
+                while done < tile.terms {
+                    let terms = at_a_time.min(tile.terms - done);
+                    fetch::<S, R>(tile, done);
+                    let (a, b) = (a.add(done * tile.a_step), b.add(done * tile.b_step));
+                    if S::CHEAP_MASKS || tile.b_tail < S::LANES {
+                        add_run::<S, R, V, false>(tile, terms, a, b, &mut sums);
+                    } else {
+                        add_run::<S, R, V, true>(tile, terms, a, b, &mut sums);
+                    }
+                    done += terms;
                 }
             }
         }
@@ -67,11 +81,26 @@ pub(crate) unsafe fn run<S: Simd, const R: usize, const V: usize>(tile: &Tile) {
     }
 }
 
+/// Fetches [`FETCHED`] words from word `done` on of the rows ahead.
+#[inline(always)]
+fn fetch<S: Simd, const R: usize>(tile: &Tile, done: usize) {
+    if tile.ahead.is_null() {
+        return;
+    }
+    for r in 0..R {
+        let row = tile.ahead.wrapping_add(r * tile.ahead_row + done * S::TERMS);
+        for line in 0..FETCHED * S::TERMS / LANES {
+            S::fetch(row.wrapping_add(line * LANES));
+        }
+    }
+}
+
 /// # Safety
-/// As [`run`]; `a` and `b` are where a run starts. `WHOLE` says that b's last vector can be read whole.
+/// As [`run`]; `a` and `b` are where `terms` terms of a run start. `WHOLE` says that b's last vector can be read whole.
 #[inline(always)]
 unsafe fn add_run<S: Simd, const R: usize, const V: usize, const WHOLE: bool>(
     tile: &Tile,
+    terms: usize,
     a: *const f32,
     mut b: *const f32,
     sums: &mut [[S::Vector; V]; R],
@@ -80,7 +109,7 @@ unsafe fn add_run<S: Simd, const R: usize, const V: usize, const WHOLE: bool>(
     unsafe {
         // One pointer for every four rows: the others are one addressing mode away, so that all fit in registers.
         let mut quads: [*const f32; 4] = std::array::from_fn(|quad| a.wrapping_add(4 * quad * tile.a_row));
-        for _ in 0..tile.terms {
+        for _ in 0..terms {
             let mut columns = [S::zero(); V];
             for v in 0..V - 1 {
                 columns[v] = S::load(b.add(v * S::LANES));

@@ -1,21 +1,24 @@
 //! The gradient of a convolution's weights: for each kernel row, the product of the output's gradient, transposed,
-//! with the image seen from that row. The sums run over pixels, and the image is read where it stands.
+//! with the image seen from that row. The sums run over pixels, and the image is read where it stands, or both operands are
+//! first copied in words of neighbouring pixels.
 
 use std::ops::Range;
 
-use super::Simd;
 use super::tile::{self, Start, Tile, panels, widest};
 use super::widen::each_place;
-use super::window::{self, Source, Strides};
+use super::window::{self, Pixels, Source, Strides};
+use super::{Simd, words};
 use crate::axis::Axis;
 use crate::blocking::Correlation;
 use crate::{Conv2d, Write};
 
+/// With `V` for numbers and `S` for words of them.
+///
 /// # Safety
-/// The CPU has the instruction set; x and dy hold `samples` images of `conv`, dw the rows of `outputs`, and
+/// The CPU has the instruction sets; x and dy hold `samples` images of `conv`, dw the rows of `outputs`, and
 /// scratch is as long as `conv` asks for.
 #[inline(always)]
-pub(crate) unsafe fn run<S: Simd>(
+pub(crate) unsafe fn run<V: Simd, S: Simd>(
     conv: &Conv2d,
     samples: usize,
     x: *const f32,
@@ -47,7 +50,7 @@ pub(crate) unsafe fn run<S: Simd>(
             shallow: by > 1 || conv.is_shallow(),
         };
         // SAFETY: the caller's promise, for this group's channels.
-        unsafe { part.run::<S>(samples, write, scratch) };
+        unsafe { part.run::<V, S>(samples, write, scratch) };
     }
 }
 
@@ -72,7 +75,7 @@ impl Part {
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn run<S: Simd>(&self, samples: usize, write: Write, scratch: *mut f32) {
+    unsafe fn run<V: Simd, S: Simd>(&self, samples: usize, write: Write, scratch: *mut f32) {
         let (count, rows, at_a_time) = (self.shape.y.count, self.shape.rows(), self.shape.samples());
         let transposed = scratch.wrapping_add(self.shape.window(rows) * at_a_time);
         let mut start = if self.shallow || write == Write::Set { Start::Zero } else { Start::Destination };
@@ -84,10 +87,15 @@ impl Part {
                 unsafe {
                     let first = self.x.at.wrapping_add(sample * self.x.strides.sample);
                     let source =
-                        Source { at: first, ..self.x }.rows(&self.shape, samples, row, rows, scratch);
+                        Source { at: first, ..self.x }.rows::<V>(&self.shape, samples, row, rows, scratch);
                     let dy = sample * self.dy_strides.sample + row * self.dy_strides.row;
-                    let tile = self.tile(&source, self.dy.wrapping_add(dy), samples, rows, start);
-                    self.add_block::<S>(&source, &tile, transposed);
+                    let dy = Source { at: self.dy.wrapping_add(dy), strides: self.dy_strides };
+                    if S::TERMS == 1 {
+                        let tile = self.tile(&source, &dy, [samples, rows, self.shape.x.count], start);
+                        self.add_block::<S>(&source, &tile, transposed);
+                    } else {
+                        self.add_words::<S>(&source, &dy, [samples, rows], start, transposed);
+                    }
                 }
                 start = Start::Destination;
             }
@@ -95,6 +103,44 @@ impl Part {
         if self.shallow {
             // SAFETY: the scratch holds the sums, dw the outputs' weights.
             unsafe { self.turn(transposed, write) };
+        }
+    }
+
+    /// [`Part::add_block`] of words of neighbouring pixels of a row, which are first copied to `to`.
+    ///
+    /// # Safety
+    /// As [`run`]; `to` has room for both operands' words.
+    #[inline(always)]
+    unsafe fn add_words<S: Simd>(
+        &self,
+        source: &Source,
+        dy: &Source,
+        [samples, rows]: [usize; 2],
+        start: Start,
+        to: *mut f32,
+    ) {
+        let Correlation { y, x, inputs, .. } = self.shape;
+        // A tap may begin a word at any pixel of the image; outputs are summed word after word.
+        let (lines, width) = (y.reach(rows), x.reach(x.count));
+        let seen =
+            Pixels { samples, lines, pixels: width, channels: inputs, words: width, every: 1, step: x.step };
+        let pairs = words::<S>(x.count);
+        let given = Pixels {
+            samples,
+            lines: rows,
+            pixels: x.count,
+            channels: self.outputs,
+            words: pairs,
+            every: S::TERMS,
+            step: 1,
+        };
+        // SAFETY: the caller's promise.
+        unsafe {
+            let dy_words = to.wrapping_add(seen.len());
+            let (source, dy) = (source.copy_words::<S>(&seen, to), dy.copy_words::<S>(&given, dy_words));
+            let mut tile = self.tile(&source, &dy, [samples, rows, pairs], start);
+            tile.b_step *= S::TERMS;
+            self.add_block::<S>(&source, &tile, to);
         }
     }
 
@@ -122,8 +168,9 @@ impl Part {
     unsafe fn add_block<S: Simd>(&self, source: &Source, tile: &Tile, transposed: *mut f32) {
         let Correlation { y, x, .. } = self.shape;
         let tap = [y.tap_step * source.strides.row, x.tap_step * source.strides.pixel];
+        let tile = &merged(*tile);
         // Weights of neighbouring taps that read neighbouring elements are columns of one product.
-        let (runs, columns) = window::runs(&self.shape, tap);
+        let (runs, columns) = window::runs(&self.shape, self.shape.inputs, tap);
         for i in 0..runs[0] {
             for j in 0..runs[1] {
                 let at = source.at.wrapping_add(i * tap[0] + j * tap[1]);
@@ -180,29 +227,34 @@ impl Part {
         }
     }
 
-    /// What the tiles of a block share: the sums over its pixels.
-    fn tile(&self, source: &Source, dy: *const f32, samples: usize, rows: usize, start: Start) -> Tile {
+    /// What the tiles of a block share: the sums over its samples, rows, and pixels of a row.
+    fn tile(&self, source: &Source, dy: &Source, [samples, rows, terms]: [usize; 3], start: Start) -> Tile {
         let Correlation { y, x, .. } = self.shape;
-        let mut tile = Tile {
-            a: dy,
+        Tile {
+            a: dy.at,
             a_row: 1,
-            a_step: self.dy_strides.pixel,
-            a_run: [self.dy_strides.sample, self.dy_strides.row],
+            a_step: dy.strides.pixel,
+            a_run: [dy.strides.sample, dy.strides.row],
             b: source.at,
             b_step: x.step * source.strides.pixel,
             b_run: [source.strides.sample, y.step * source.strides.row],
             runs: [samples, rows],
-            terms: x.count,
+            terms,
             c: self.dw,
             c_row: self.filter,
             tail: 0,
             b_tail: 0,
             start,
-        };
-        // Rows that follow each other like the pixels within them are one long row.
-        if tile.a_run[1] == tile.terms * tile.a_step && tile.b_run[1] == tile.terms * tile.b_step {
-            (tile.runs, tile.terms) = ([samples, 1], rows * tile.terms);
+            ahead: std::ptr::null(),
+            ahead_row: 0,
         }
-        tile
     }
+}
+
+/// The same tile with rows that follow each other like the pixels within them as one long row.
+fn merged(mut tile: Tile) -> Tile {
+    if tile.a_run[1] == tile.terms * tile.a_step && tile.b_run[1] == tile.terms * tile.b_step {
+        (tile.runs, tile.terms) = ([tile.runs[0], 1], tile.runs[1] * tile.terms);
+    }
+    tile
 }

@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use super::Simd;
 use super::correlation::{Job, Weights};
-use super::gemm;
+use super::pack;
 use super::tile::{self, Panel, Start, Tile, panels};
 use super::window::Source;
 use crate::Write;
@@ -50,7 +50,7 @@ pub(crate) unsafe fn pack<S: Simd>(
                 .wrapping_add((column + panel.column) * strides[1]);
             // SAFETY: the tap's terms of the panel's outputs; there is room for whole vectors.
             unsafe {
-                gemm::pack::<S>(from, strides, depth, &panel, to.add((POINTS - TAPS * TAPS + tap) * plane));
+                pack::pack::<S>(from, strides, depth, &panel, to.add((POINTS - TAPS * TAPS + tap) * plane));
             }
         }
         for at in (0..plane).step_by(S::LANES) {
@@ -295,6 +295,8 @@ impl Pass<'_> {
                     tail: S::LANES,
                     b_tail: S::LANES,
                     start: Start::Zero,
+                    ahead: std::ptr::null(),
+                    ahead_row: 0,
                 };
                 // SAFETY: the caller's promise; the scratch holds the products of a panel.
                 unsafe { tile::run_rows::<S>(&tile, count, panel.vectors) };

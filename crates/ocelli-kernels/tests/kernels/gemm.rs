@@ -1,4 +1,6 @@
-use ocelli_kernels::{Element, Gemm, Isa, Write};
+use std::ops::Range;
+
+use ocelli_kernels::{Element, Gemm, Isa, Precision, Write};
 
 use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, nan, tables};
 
@@ -82,6 +84,40 @@ fn products_are_as_accurate_as_sums_of_fused_multiply_adds() {
             (kernels.gemm)(&gemm, &a, &b, &mut c, &mut nan::<f32>(gemm.scratch::<f32>()));
             let [error, bound] = [error(&c), error(&fused)];
             assert!(error <= 1.02 * bound, "{error} > {bound}, {k} terms, {:?}", kernels.isa);
+        }
+    }
+}
+
+#[test]
+fn rows_have_the_same_bits_however_many_are_computed_together() {
+    let mut draw = Draw::new(3);
+    // More rows than a product turns, and sums of several blocks.
+    let (m, n) = (150, 170);
+    let precisions = Isa::ALL.into_iter().flat_map(|isa| Precision::ALL.map(|precision| (isa, precision)));
+    for (isa, precision) in precisions.filter(|(isa, _)| isa.available()) {
+        let kernels = f32::kernels_of(isa, precision);
+        for (k, of_rows) in [(40, 8), (40, 16), (1001, 16), (2500, 3), (2500, 8)] {
+            let (a, b) = (draw.values::<f32>(m * k), draw.values::<f32>(k * n));
+            let before = draw.values::<f32>(m * n);
+            for (strides, write) in [([1, k], Write::Set), ([1, k], Write::Add), ([n, 1], Write::Add)] {
+                let product = |rows: Range<usize>| {
+                    let gemm = Gemm { m: rows.len(), n, k, of_rows, a: [k, 1], b: strides, c_row: n, write };
+                    let mut c = before[rows.start * n..rows.end * n].to_vec();
+                    let a = &a[rows.start * k..rows.end * k];
+                    (kernels.gemm)(&gemm, a, &b, &mut c, &mut nan::<f32>(gemm.scratch::<f32>()));
+                    c
+                };
+                let (whole, mut parts) = (product(0..m), Vec::new());
+                for (start, end) in [(0, 3), (3, 19), (19, 100), (100, m)] {
+                    parts.extend(product(start..end));
+                }
+                let bits = |c: &[f32]| c.iter().map(|c| c.to_bits()).collect::<Vec<_>>();
+                assert_eq!(
+                    bits(&whole),
+                    bits(&parts),
+                    "{k} terms, {strides:?}, {write:?}, {isa:?} {precision:?}"
+                );
+            }
         }
     }
 }

@@ -336,6 +336,10 @@ impl List {
                 let (x, mut y) = (values(len), values(len));
                 move || (kernels.accumulate)(&x, &mut y)
             });
+            self.add("approach", len.to_string(), 0, 3 * len, move |kernels| {
+                let (x, mut y) = (values(len), values(len));
+                move || (kernels.approach)(0.5, &x, &mut y)
+            });
             self.add("scale", len.to_string(), 0, 2 * len, move |kernels| {
                 let (x, mut y) = (values(len), values(len));
                 move || (kernels.scale)(0.5, &x, &mut y, Write::Set)

@@ -29,7 +29,8 @@ pub struct Peak {
 /// How fast a unit computes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Compute {
-    /// Which unit: `fma`, the fused multiply-add of vectors, or `amx`, which multiplies matrices.
+    /// Which unit: `fma`, the fused multiply-add of vectors, `avx512-bf16`, that of vectors of pairs, or `amx`, which multiplies
+    /// matrices.
     pub unit: &'static str,
     /// What numbers it takes.
     pub precision: &'static str,
@@ -95,7 +96,7 @@ impl Pattern {
 
 /// Rounds of multiply-adds of one timed run: a few milliseconds.
 const ROUNDS: usize = 1 << 19;
-const MATRIX_ROUNDS: usize = 1 << 14;
+const BF16_ROUNDS: usize = 1 << 14;
 
 /// Arrays in memory are so many times as large as the largest cache, within these bounds in bytes.
 const BEYOND_CACHE: u64 = 8;
@@ -113,7 +114,7 @@ pub fn peak(isa: Isa, threads: usize, seconds: f64) -> Result<Peak, Error> {
     for threads in counts(threads) {
         let team = Team::new(threads).map_err(ocelli_core::Error::from)?;
         compute.push(multiply_adds(ceiling, &team, budget));
-        compute.extend(matrix_multiply_adds(ceiling, &team, budget));
+        compute.extend(bf16_multiply_adds(ceiling, &team, budget));
         for (cache, bytes) in places(&caches, threads) {
             for pattern in Pattern::ALL {
                 memory.push(bandwidth(ceiling, &team, (cache, bytes), pattern, budget));
@@ -143,11 +144,12 @@ fn multiply_adds(ceiling: &Ceiling, team: &Team, budget: Budget) -> Compute {
     compute("fma", "f32", team, budget, || ceiling.multiply_adds(ROUNDS))
 }
 
-/// The same for the matrix unit, where there is one. Power limits slow it down by what it multiplies: the numbers are random.
-fn matrix_multiply_adds(ceiling: &Ceiling, team: &Team, budget: Budget) -> Option<Compute> {
-    ceiling.matrix_multiply_adds(0)?;
-    let work = || ceiling.matrix_multiply_adds(MATRIX_ROUNDS).unwrap_or(0);
-    Some(compute("amx", "bf16", team, budget, work))
+/// The same for what multiplies numbers of bf16, where there is something. Power limits slow a matrix unit down by what it
+/// multiplies: its numbers are random.
+fn bf16_multiply_adds(ceiling: &Ceiling, team: &Team, budget: Budget) -> Option<Compute> {
+    let unit = ceiling.bf16_unit()?;
+    let work = || ceiling.bf16_multiply_adds(BF16_ROUNDS).unwrap_or(0);
+    Some(compute(unit, "bf16", team, budget, work))
 }
 
 /// Times each thread's `work`, which says how many multiply-adds it did.

@@ -90,12 +90,6 @@ pub struct Drawing {
 }
 
 impl Drawing {
-    /// A drawing of `size` (width and height) whose SVG elements are `body`. `title` says what is shown, for those who do not
-    /// see it; it is the only text that is made safe here.
-    pub(crate) fn new(title: &str, size: [f64; 2], body: Page) -> Drawing {
-        Drawing { title: title.to_owned(), size, body: body.finish() }
-    }
-
     /// As the text of an SVG file that needs nothing else.
     pub fn svg(&self) -> String {
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", self.element(true))

@@ -30,8 +30,8 @@ at every place of the image. Only cycles are refused: a feed-forward network has
 fn network(shape: [usize; 3], classes: usize) -> Result<Arc<Graph>, Error> {
     let mut graph = Graph::new();
     let x = graph.input("image", shape)?;
-    let trunk = graph.add("trunk", Conv2d::new(3, 3).padding(1), [x])?;
-    let first = graph.add("first", Conv2d::new(3, 3).padding(1), [trunk])?;
+    let trunk = graph.add("trunk", Conv2d::new(2, 3).padding(1), [x])?;
+    let first = graph.add("first", Conv2d::new(2, 3).padding(1), [trunk])?;
     let bent = graph.add("tanh", Tanh {}, [first])?;
     let again = graph.add_shared("again", first, [bent])?;
     let sum = graph.add("sum", Add {}, [bent, again])?;
@@ -72,7 +72,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         &[&images[..samples.width()]],
         Targets::Classes(&samples.labels[..1]),
         &loss,
-        0.5,
+        0.01,
     )?;
     let layer = |name: &str| {
         traced.layers.iter().find(|layer| layer.layer == name).expect("invariant: a layer of that name")

@@ -206,7 +206,7 @@ fn race(
 
 /// When the curve first crosses the goal, on a straight line between two looks.
 fn finish(curve: &[[f64; 2]], goal: f64) -> Option<f64> {
-    let [before, after] = curve.windows(2).find(|pair| pair[1][1] <= goal)?.try_into().ok()?;
+    let [before, after]: [[f64; 2]; 2] = curve.windows(2).find(|pair| pair[1][1] <= goal)?.try_into().ok()?;
     let share: f64 = (before[1] - goal) / (before[1] - after[1]).max(f64::MIN_POSITIVE);
     Some(before[0] + share.clamp(0.0, 1.0) * (after[0] - before[0]))
 }

@@ -37,7 +37,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         "networks of about 20,000 parameters",
         ["hidden layers", "units each", "parameters", "top-1, mean of 3 seeds", "lowest", "highest"],
     );
-    let (mut means, mut every) = (Vec::new(), Vec::new());
+    let (mut means, mut lows, mut highs) = (Vec::new(), Vec::new(), Vec::new());
     let mut furthest = 0.0f64;
     for depth in DEPTHS {
         let width = width_for(train.len, depth);
@@ -64,7 +64,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
             percent(high),
         ]);
         means.push([depth as f64, mean(&accuracies)]);
-        every.extend(accuracies.iter().map(|&a| [depth as f64, a]));
+        lows.push([depth as f64, low]);
+        highs.push([depth as f64, high]);
     }
     finding.check("parameters: furthest from 20,000, as a share", furthest, Expected::AtMost(0.02));
     let worst = means.iter().map(|point| point[1]).fold(1.0, f64::min);
@@ -72,8 +73,14 @@ fn run(context: &Context) -> Result<Finding, Error> {
     finding.table(table);
     let plot = Plot::new("held-out accuracy at 20,000 parameters", "hidden layers", "top-1")
         .size(480.0, 280.0)
-        .colored("mean of three seeds", Mark::Line, 0, means)
-        .colored("each seed", Mark::Rings, 1, every);
+        .colored(
+            "from the lowest to the highest",
+            Mark::Band,
+            0,
+            lows.into_iter().chain(highs.into_iter().rev()),
+        )
+        .colored("mean of three seeds", Mark::Line, 0, means.clone())
+        .colored("", Mark::Dots, 0, means);
     finding.figure(
         "accuracy",
         "Networks of equally many parameters, from one wide hidden layer to eight narrow ones.",

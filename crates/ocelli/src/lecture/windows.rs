@@ -109,18 +109,18 @@ fn sheet(pixels: &[f64], labels: &[([usize; 2], f64)], places: &[[usize; 2]]) ->
                 framed(pixels, labels),
                 [PICTURE[0] * SCALE, PICTURE[1] * SCALE, 3],
             )
-            .width(300.0),
+            .width(320.0),
         )
         .add(
             Raster::grey("windows that see a pixel", &seen, PICTURE, [0.0, most])
-                .width(300.0)
+                .width(320.0)
                 .note(&format!("black 0, white {most}")),
         )
         .add(curve)
 }
 
 /// Pixels of the drawing per pixel of the picture.
-const SCALE: usize = 6;
+const SCALE: usize = 5;
 
 /// The picture enlarged, dark ink on bright paper, with a frame around each window labelled +1.
 fn framed(pixels: &[f64], labels: &[([usize; 2], f64)]) -> Vec<u8> {

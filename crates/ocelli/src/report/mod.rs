@@ -24,6 +24,7 @@ mod leaderboard;
 mod mistakes;
 mod network;
 mod order;
+mod rates;
 mod samples;
 mod summary;
 
@@ -32,6 +33,7 @@ pub use content::{
     Mistake, Occasion, PaceRow, Picture, Report, Sample, Summary,
 };
 pub use leaderboard::render_leaderboard;
+pub use rates::render_rates;
 
 use crate::figure::{html, number, picture, scale};
 use html::{Page, text};

@@ -7,6 +7,9 @@ use ocelli_data::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::event::EpochRecord;
+use super::length::Pace;
+use super::start_from::Source;
 use crate::fit::check_fit;
 use crate::io::{ErrorKind, Network};
 use crate::recipe::{Pixels, Recipe};
@@ -48,6 +51,12 @@ pub struct RunConfig {
     /// The commands that made the run, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
+    /// How many steps there are to be, from which step on: the decisions of a run that this one repeats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pace: Vec<Pace>,
+    /// The model whose parameters it begins with; those that the seed draws where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Source>,
     /// How it is trained.
     pub recipe: Recipe,
     /// What is done to every picture.
@@ -125,6 +134,27 @@ impl RunConfig {
         check_fit(&network, &self.preprocess, &self.recipe.loss, classes)?;
         self.check_mix(&network, classes)?;
         Ok(network)
+    }
+
+    /// The configuration of a run that does again what this one did, bit for bit, without a clock where it had one:
+    /// `records` are its lines of `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// A run without records: nothing of it is known.
+    pub fn repeated(&self, records: &[EpochRecord]) -> Result<RunConfig, Error> {
+        let mut config = self.clone();
+        config.pace = records.iter().flat_map(|record| record.pace.clone()).collect();
+        let Some(last) = config.pace.last().copied() else {
+            return Err(Error::Usage(
+                "the run to repeat has no epoch in its metrics.jsonl yet; let it come to the end of one"
+                    .to_string(),
+            ));
+        };
+        if config.recipe.time_budget.take().is_some() {
+            config.recipe.steps = Some(last.steps);
+        }
+        config.release = env!("CARGO_PKG_VERSION").to_string();
+        Ok(config)
     }
 
     /// Targets that are shares have one for each class, and so must outputs.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocelli_core::Shape;
-use ocelli_data::{ColourAxes, Dataset, Splits};
+use ocelli_data::{ColourAxes, Dataset, Preprocess, Splits};
 
 use super::config::{RunConfig, preprocess_for};
 use crate::arch::{Architecture, Wanted, automatic};
@@ -98,10 +98,27 @@ impl RunConfig {
         };
         let mut preprocess = preprocess_for(train, recipe.pixels, fixed)?;
         preprocess.fit = recipe.augmentation.fit(&recipe.overrides);
-        let shifts = recipe.augmentation.shifts_colours() && preprocess.channels == 3;
-        let colour_axes = shifts.then(|| ColourAxes::of(train)).transpose()?;
         let network = net.build(preprocess.input_shape(), train.classes().len())?;
         check_fit(&network, &preprocess, &recipe.loss, train.classes().len())?;
+        let colour_axes = colour_axes(&recipe, &preprocess, train)?;
+        let config = RunConfig::assemble(data, val, &network, preprocess, recipe, seed)?;
+        Ok(RunConfig { colour_axes, ..config })
+    }
+
+    /// A configuration of parts that fit together.
+    ///
+    /// # Errors
+    /// Data at a path that cannot be noted.
+    pub(super) fn assemble(
+        data: &str,
+        val: Option<&str>,
+        network: &Network,
+        preprocess: Preprocess,
+        recipe: Recipe,
+        seed: u64,
+    ) -> Result<RunConfig, Error> {
+        let sizes = recipe.sizes_to(preprocess.size[0]);
+        let recipe = Recipe { sizes, grow_from: None, ..recipe };
         let absolute = |name: &str| -> Result<Option<PathBuf>, Error> {
             match Path::new(name).canonicalize() {
                 _ if name == BUILT_IN => Ok(None),
@@ -125,12 +142,27 @@ impl RunConfig {
             val: val.map(str::to_string),
             net: network.name.clone(),
             seed,
+            pace: Vec::new(),
+            from: None,
             recipe,
             preprocess,
-            colour_axes,
+            colour_axes: None,
             network: network.to_toml(),
         })
     }
+}
+
+/// The directions in which the colours of these images vary, where the recipe shifts colours along them.
+///
+/// # Errors
+/// An image that cannot be read.
+pub(super) fn colour_axes(
+    recipe: &Recipe,
+    preprocess: &Preprocess,
+    train: &dyn Dataset,
+) -> Result<Option<ColourAxes>, Error> {
+    let shifts = recipe.augmentation.shifts_colours() && preprocess.channels == 3;
+    Ok(shifts.then(|| ColourAxes::of(train)).transpose()?)
 }
 
 /// C×H×W of the one image that a network from a file takes.

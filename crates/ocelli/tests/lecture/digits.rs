@@ -11,7 +11,7 @@ use ocelli::io::ModelFile;
 use ocelli::predict::{model_loss, model_preprocess};
 use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
 use ocelli_core::{Executor, PlanOptions};
-use ocelli_data::{Dataset, MemoryDataset, OpenOptions, Picture, Preprocessor, Splits, open};
+use ocelli_data::{Dataset, MemoryDataset, OpenOptions, Picture, Preprocessor, Splits, Subset, open};
 
 use crate::support::engine;
 
@@ -68,15 +68,17 @@ fn error(found: impl IntoIterator<Item = u32>, labels: &[u32]) -> f64 {
 }
 
 #[test]
-fn item_19_one_pass_of_lenet5_over_mnist_leaves_few_errors() {
+fn item_19_one_pass_of_lenet5_over_a_sixth_of_mnist_leaves_few_errors() {
     let Some(splits) = mnist() else { return };
-    // Twenty passes and three seeds are `ocelli lecture lenet5-digits --data`, and stand in the README.
-    let error = 100.0 * (1.0 - lenet5(&splits, 1).0.val.top1);
-    assert!(error <= 4.0, "{error} %");
+    // All of it, twenty times and with three seeds, is `ocelli lecture lenet5-digits --data`.
+    let sixth: Vec<u32> = (0..splits.train.len() as u32).step_by(6).collect();
+    let train = Arc::new(Subset::new(Arc::clone(&splits.train), sixth));
+    let error = 100.0 * (1.0 - lenet5(&Splits { train, ..splits }, 1).0.val.top1);
+    assert!(error <= 15.0, "{error} %");
 }
 
 #[test]
-fn item_20_linear_deskewed_nearest_and_quadratic_classifiers_reach_what_was_published_on_mnist() {
+fn item_20_linear_classifiers_reach_what_was_published_on_mnist_as_it_is_and_deskewed() {
     let Some(splits) = mnist() else { return };
     let ((train, labels), (test, truth)) = (ink(&*splits.train, 1), ink(&*splits.val, 1));
     let linear = |train: &[f32], test: &[f32]| {
@@ -91,14 +93,25 @@ fn item_20_linear_deskewed_nearest_and_quadratic_classifiers_reach_what_was_publ
         |images: &[f32]| images.chunks_exact(784).flat_map(|x| deskew(x, [28, 28])).collect::<Vec<_>>();
     let deskewed = linear(&upright(&train), &upright(&test));
     assert!((7.4..9.4).contains(&deskewed), "deskewed: {deskewed} %, 8.4 in 1998");
+}
+
+#[test]
+fn item_20_a_quadratic_classifier_on_40_components_reaches_what_was_published_on_mnist() {
+    let Some(splits) = mnist() else { return };
+    let ((train, labels), (test, truth)) = (ink(&*splits.train, 1), ink(&*splits.val, 1));
     let quadratic = Quadratic::fit(&engine(), &train, 784, &labels, 10, 40).unwrap();
-    let quadratic = error(test.chunks_exact(784).map(|x| quadratic.classify(x)), &truth);
-    assert!((2.5..4.5).contains(&quadratic), "quadratic: {quadratic} %, 3.3 in 1998");
+    let error = error(test.chunks_exact(784).map(|x| quadratic.classify(x)), &truth);
+    assert!((2.5..4.5).contains(&error), "{error} %, 3.3 in 1998");
+}
+
+#[test]
+fn item_20_nearest_neighbours_reach_what_was_published_on_mnist() {
+    let Some(splits) = mnist() else { return };
     // A tenth of the test pictures: all of them take ten times as long.
-    let (test, truth) = ink(&*splits.val, 10);
+    let ((train, labels), (test, truth)) = (ink(&*splits.train, 1), ink(&*splits.val, 10));
     let found = Nearest::new(&engine(), &train, 784, &labels, 10).unwrap().classify(&test, 3);
-    let nearest = error(found, &truth);
-    assert!((1.5..5.0).contains(&nearest), "nearest: {nearest} %, 3.09 to 5.0 published");
+    let error = error(found, &truth);
+    assert!((1.5..5.0).contains(&error), "{error} %, 3.09 to 5.0 published");
 }
 
 /// The share of held-out digits that LeNet-5 reads after `distort` was applied to their ink.

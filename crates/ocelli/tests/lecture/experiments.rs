@@ -4,7 +4,7 @@
 use crate::support::accepted;
 
 #[test]
-fn item_15_16_17_24_lenet5_is_that_of_the_paper() {
+fn items_15_16_17_24_lenet5_is_that_of_the_paper() {
     accepted("lenet5");
 }
 
@@ -19,27 +19,27 @@ fn item_53_the_experiment_gets_the_same_bits() {
 }
 
 #[test]
-fn item_54_55_windows_cover_the_picture_and_are_labelled() {
+fn items_54_55_windows_cover_the_picture_and_are_labelled() {
     accepted("windows");
 }
 
 #[test]
-fn item_56_57_58_59_60_the_family_is_measured_on_both_sets() {
+fn items_56_57_58_59_60_the_family_is_measured_on_both_sets() {
     accepted("family");
 }
 
 #[test]
-fn item_66_71_72_the_chain_multiplies() {
+fn items_66_71_72_the_chain_multiplies() {
     accepted("chain");
 }
 
 #[test]
-fn item_67_73_74_the_cost_of_a_batch_adds_up() {
+fn items_67_73_74_the_cost_of_a_batch_adds_up() {
     accepted("cost");
 }
 
 #[test]
-fn item_68_69_batches_are_as_noisy_as_their_size_says() {
+fn items_68_69_batches_are_as_noisy_as_their_size_says() {
     accepted("batches");
 }
 
@@ -49,12 +49,12 @@ fn item_70_rates_are_noted() {
 }
 
 #[test]
-fn item_71_77_79_80_the_worked_example_is_that_of_the_lecture() {
+fn items_71_77_79_80_the_worked_example_is_that_of_the_lecture() {
     accepted("backprop");
 }
 
 #[test]
-fn item_75_76_77_78_79_layers_keep_their_contract() {
+fn items_75_76_77_78_79_layers_keep_their_contract() {
     accepted("equations");
 }
 

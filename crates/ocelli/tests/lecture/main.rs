@@ -3,6 +3,7 @@
 mod backprop;
 mod classical;
 mod digits;
+mod document;
 mod experiments;
 mod history;
 mod lenet5;

@@ -20,15 +20,21 @@ pub(crate) fn accepted(name: &str) -> Finding {
     }
     assert!(!finding.checks.is_empty(), "{name} measures something");
     for figure in &finding.figures {
+        // Images are letters too, which may spell anything.
         let svg = figure.drawing.svg();
+        let drawn: String = svg.split("base64,").map(|part| part.trim_start_matches(is_base64)).collect();
         assert!(
-            svg.contains("</svg>") && !svg.contains("NaN") && !svg.contains("inf"),
+            drawn.contains("</svg>") && !drawn.contains("NaN") && !drawn.contains("inf"),
             "{name}: {}",
             figure.name
         );
         assert!(!figure.caption.is_empty(), "{name}: {}", figure.name);
     }
     finding
+}
+
+fn is_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "+/=".contains(c)
 }
 
 /// Numbers of a stream of its own, normal with variance 1.

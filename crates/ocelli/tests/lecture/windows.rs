@@ -72,7 +72,7 @@ fn ring(seed: u64) -> Labelled {
 }
 
 #[test]
-fn item_56_and_57_a_linear_a_boosted_and_a_network_member_have_one_face_and_both_errors() {
+fn items_56_and_57_a_linear_a_boosted_and_a_network_member_have_one_face_and_both_errors() {
     let (train, held_out) = (ring(1), ring(2));
     let engine = Engine::new(1, Isa::Portable).unwrap();
     let how = Descent {

@@ -99,6 +99,19 @@ impl Table {
     }
 }
 
+/// The files that are called like `pictures`, which stand in the table `table`, and the number of each among them: as a data
+/// set of that table has them.
+///
+/// # Errors
+/// [`DataError::Malformed`] where none of them exists, or one is not in the archive; those of opening an archive.
+pub(crate) fn find_listed(
+    table: &Path,
+    pictures: Names,
+    root: Option<&Path>,
+) -> Result<(Files, Vec<u32>), DataError> {
+    Root::of(table, root).find(table, pictures)
+}
+
 /// Where the files of a table are.
 enum Root {
     Folder(PathBuf),
