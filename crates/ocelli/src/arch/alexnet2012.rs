@@ -5,7 +5,7 @@ use ocelli_core::schedule::Curve;
 use ocelli_core::{Error, Graph, Init, Optimizer};
 
 use super::{Wanted, chain};
-use crate::recipe::Recipe;
+use crate::{Augmentation, Recipe};
 
 /// Five convolutions, of which the second, fourth and fifth are split into two groups, as they were over two graphics
 /// cards; response normalisation after the first two; overlapping maxima after both normalisations and the last
@@ -73,14 +73,15 @@ fn one() -> Init {
     Init::Constant { value: 1.0 }
 }
 
-/// The paper's: batches of 128, plain momentum, and a rate of 0.01 that is divided by 10 three times in 90 epochs. When, the
-/// paper decided by watching the validation error; evenly here.
+/// The paper's: its crops, mirroring and shifts of colours, batches of 128, plain momentum, and a rate of 0.01 that is divided
+/// by 10 three times in 90 epochs. When, the paper decided by watching the validation error; evenly here.
 pub(super) fn recipe() -> Recipe {
     Recipe {
         epochs: 90,
         batch: 128,
         rate: 0.01,
         optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
+        augmentation: Augmentation::Lecture,
         ..Recipe::default()
     }
     .curve(Curve::Milestones { at: vec![25.0, 50.0, 75.0], factor: 0.1 })

@@ -1,5 +1,5 @@
-//! Our own network for photographs, named after the insect that has three ocelli beside the largest compound eyes: the
-//! most accuracy for an hour of a processor's time.
+//! Our own network for photographs, shaped for processors and named after the insect that has three ocelli beside its
+//! compound eyes.
 
 use ocelli_core::ops::{Add, AvgPool2d, BatchNorm, Conv2d, Flatten, GlobalAvgPool, Relu};
 use ocelli_core::schedule::{Curve, Schedule};
@@ -7,7 +7,7 @@ use ocelli_core::{Error, Graph, Loss, Optimizer, Value};
 
 use super::Wanted;
 use super::torchvision::{plain_linear, rectified};
-use crate::recipe::Recipe;
+use crate::{Augmentation, Recipe};
 
 /// How wide and deep it is.
 pub(super) struct Size {
@@ -31,8 +31,8 @@ const GROUP: usize = 32;
 ///
 /// What a processor does best decides its shape. Dense 3×3 convolutions run nearest to the peak but spend nine
 /// multiply-adds for each pair of channels; depthwise ones spend almost none and wait for memory. Between them, groups
-/// of 32 channels run at three quarters of the peak and cost a fraction (Radosavovic et al. 2020 found such nets best for their
-/// operations, too). Normalising and rectifying cost memory traffic by the pixel, so the image is quartered at once and no
+/// of 32 channels run at three quarters of the peak and cost a fraction (as in the nets that Radosavovic et
+/// al. 2020 found best for their operations). Normalising and rectifying cost memory traffic by the pixel, so the image is quartered at once and no
 /// block works before 16×16 of 128×128 pixels: most of the work is on 256 and 512 channels, where a value that is read
 /// takes part in hundreds of products. Shortcuts that shrink the image average it first (He et al. 2019), so that they see all
 /// of it, and the last normalisation of a block starts at 0 (Goyal et al. 2017): at first the network is a shallow one.
@@ -93,7 +93,8 @@ pub(super) fn recipe() -> Recipe {
         batch: 64,
         rate: 0.05,
         loss: Loss::CrossEntropy { label_smoothing: 0.1 },
-        optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 2e-4 },
+        optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+        augmentation: Augmentation::Auto,
         schedule: Schedule::from(Curve::Cosine { to: 0.0 }).warmed_up(1.0),
         ..Recipe::default()
     }

@@ -129,7 +129,7 @@ pub const ARCHITECTURES: &[Architecture] = &[
     ),
     Architecture::new(
         "dragonfly",
-        "our own for photographs of 64 to 160 pixels: most accuracy for a processor's hour",
+        "our own for photographs of 64 to 160 pixels, shaped for processors",
         [3, 128, 128],
         |wanted| dragonfly::build(wanted, &dragonfly::FULL),
         dragonfly::recipe,

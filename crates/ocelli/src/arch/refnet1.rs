@@ -5,7 +5,7 @@ use ocelli_core::schedule::Curve;
 use ocelli_core::{Error, Graph, Init, Optimizer};
 
 use super::{Wanted, chain};
-use crate::recipe::Recipe;
+use crate::{Augmentation, Recipe};
 
 /// Convolutions 8×8-64 of stride 2, 5×5-96 in two groups and 3×3-128, overlapping maxima after each, response
 /// normalisation before the first two, and linear layers of 512, with dropout, and n: 2,611,076 parameters for 100 classes
@@ -46,13 +46,15 @@ fn norm() -> LocalResponseNorm {
     LocalResponseNorm::new(5).alpha(1e-4).beta(0.75).k(1.0)
 }
 
-/// The original's: 60 epochs in which the rate falls evenly by orders of magnitude from 0.01 to 0.0001.
+/// The original's: shifted and mirrored pictures, and 60 epochs in which the rate falls evenly by orders of magnitude from
+/// 0.01 to 0.0001.
 pub(super) fn recipe() -> Recipe {
     Recipe {
         epochs: 60,
         batch: 128,
         rate: 0.01,
         optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 5e-4 },
+        augmentation: Augmentation::CropFlip,
         ..Recipe::default()
     }
     .curve(Curve::Exponential { factor: 0.925 })

@@ -6,7 +6,7 @@ use ocelli_core::{Error, Graph, Loss, Optimizer, Value};
 
 use super::Wanted;
 use super::torchvision::{plain_linear, rectified};
-use crate::recipe::Recipe;
+use crate::{Augmentation, Recipe};
 
 /// Adds a block that makes an image of so many maps, with this stride.
 type Block = fn(&mut Graph, &str, usize, usize, Value) -> Result<Value, Error>;
@@ -107,6 +107,7 @@ pub(super) fn recipe() -> Recipe {
         rate: 0.025,
         loss: Loss::CrossEntropy { label_smoothing: 0.1 },
         optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+        augmentation: Augmentation::Auto,
         schedule: Schedule::from(Curve::Cosine { to: 0.0 }).warmed_up(1.0),
         ..Recipe::default()
     }

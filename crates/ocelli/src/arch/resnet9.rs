@@ -1,11 +1,11 @@
-//! A residual network of nine layers for small colour pictures, as cheap to train as they come.
+//! A residual network of nine layers for small colour pictures, cheap to train.
 
 use ocelli_core::ops::{Add, BatchNorm, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Relu, Scale};
 use ocelli_core::schedule::Curve;
 use ocelli_core::{Error, Graph, Init, Loss, Optimizer, Value};
 
 use super::Wanted;
-use crate::recipe::Recipe;
+use crate::{Augmentation, Recipe};
 
 /// Maps of the stages, and how many 3×3 convolutions their residual branches have.
 const STAGES: [(usize, usize); 3] = [(64, 1), (256, 1), (256, 2)];
@@ -68,6 +68,7 @@ pub(super) fn recipe() -> Recipe {
         rate: 0.2,
         loss: Loss::CrossEntropy { label_smoothing: 0.1 },
         optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+        augmentation: Augmentation::Auto,
         ..Recipe::default()
     }
     .curve(Curve::OneCycle { peak_at: 0.2, start_divisor: 10.0, end_divisor: 1e3 })
