@@ -226,8 +226,7 @@ pub(super) fn each<R: Send>(
     let threads = engine.threads().clamp(1, n.max(1));
     let mut results: Vec<Option<Result<R, Error>>> = (0..n).map(|_| None).collect();
     // Neighbours often take equally long: they are dealt out in turn.
-    let mut hands: Vec<Vec<(usize, &mut Option<Result<R, Error>>)>> =
-        (0..threads).map(|_| Vec::new()).collect();
+    let mut hands: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
     for (i, place) in results.iter_mut().enumerate() {
         hands[i % threads].push((i, place));
     }

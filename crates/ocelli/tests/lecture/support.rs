@@ -43,13 +43,6 @@ pub(crate) fn normal(seed: u64, n: usize) -> Vec<f64> {
     (0..n).map(|_| stream.normal()).collect()
 }
 
-/// The largest magnitude of a difference.
-#[track_caller]
-pub(crate) fn difference(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-}
-
 /// Whether each of `found` is what is expected, to `tolerance`.
 #[track_caller]
 pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) {
