@@ -188,8 +188,8 @@ fn they_take_images_of_any_size_that_is_large_enough() {
 const SMALLEST: [(&str, usize); 8] = [
     ("cifar4", 8),
     ("resnet9", 16),
-    ("dragonfly", 32),
-    ("dragonfly-s", 32),
+    ("dragonfly", 17),
+    ("dragonfly-s", 17),
     ("refnet1", 36),
     ("alexnet-2012", 63),
     ("alexnet", 63),

@@ -27,7 +27,7 @@ pub(super) const SMALL: Size = Size { stem: [32, 32], stages: [(64, 1), (192, 3)
 const GROUP: usize = 32;
 
 /// Two 3×3 convolutions of stride 2, three stages of residual blocks, each of which halves the image, the average over
-/// the image, and a linear layer. It takes images of any size from 32 pixels on; 64 to 160 are what it is for.
+/// the image, and a linear layer. It takes images of any size from 17 pixels on; 64 to 160 are what it is for.
 ///
 /// What a processor does best decides its shape. Dense 3×3 convolutions run nearest to the peak but spend nine
 /// multiply-adds for each pair of channels; depthwise ones spend almost none and wait for memory. Between them, groups
@@ -37,7 +37,7 @@ const GROUP: usize = 32;
 /// takes part in hundreds of products. Shortcuts that shrink the image average it first (He et al. 2019), so that they see all
 /// of it, and the last normalisation of a block starts at 0 (Goyal et al. 2017): at first the network is a shallow one.
 pub(super) fn build(wanted: &Wanted, size: &Size) -> Result<Graph, Error> {
-    wanted.at_least(32)?;
+    wanted.at_least(17)?;
     let mut graph = Graph::new();
     let mut x = graph.input("image", wanted.input)?;
     for (number, maps) in size.stem.into_iter().enumerate() {
@@ -86,11 +86,14 @@ fn conv(maps: usize, kernel: usize) -> Conv2d {
     Conv2d::new(maps, kernel).padding(kernel / 2).without_bias().init(rectified())
 }
 
-/// SGD with a warm-up and half a cosine wave over forty epochs.
+/// SGD with a warm-up and half a cosine wave over forty epochs, pictures that grow from three quarters of their size, which
+/// saves a fifth of the time, and the average of the last thousand steps' weights.
 pub(super) fn recipe() -> Recipe {
     Recipe {
         epochs: 40,
         batch: 64,
+        grow_from: Some(0.75),
+        ema: Some(0.999),
         rate: 0.05,
         loss: Loss::CrossEntropy { label_smoothing: 0.1 },
         optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
