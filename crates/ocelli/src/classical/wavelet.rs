@@ -95,7 +95,7 @@ impl Wavelet {
         };
         let mirrored = half.iter().chain(half.iter().rev().skip(length % 2));
         // Johnston's filters add up to 1, the others to √2.
-        let scale = if length % 2 == 0 { SQRT_2 } else { 1.0 };
+        let scale = if length.is_multiple_of(2) { SQRT_2 } else { 1.0 };
         Wavelet { name, taps: mirrored.map(|tap| scale * tap).collect() }
     }
 

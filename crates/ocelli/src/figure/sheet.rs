@@ -103,10 +103,10 @@ impl Drawing {
     fn element(&self, alone: bool) -> String {
         let mut page = Page::default();
         let [width, height] = self.size;
-        write!(
+        writeln!(
             page,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"drawing\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">\n",
+             viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">",
             text(&self.title)
         );
         if alone {
@@ -116,7 +116,7 @@ impl Drawing {
                 "<style>\n{STYLE}</style>\n<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n"
             );
         }
-        write!(page, "{}</svg>\n", self.body);
+        writeln!(page, "{}</svg>", self.body);
         page.finish()
     }
 }

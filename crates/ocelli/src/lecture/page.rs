@@ -116,7 +116,7 @@ fn section(page: &mut Page, outcome: &Outcome) {
 }
 
 fn scroll_figure(page: &mut Page, svg: &str, caption: &str, number: usize) {
-    write!(page, "<figure class=\"plate\">\n");
+    writeln!(page, "<figure class=\"plate\">");
     scroll_box(page, &format!("Figure {number}"), |page| write!(page, "{svg}"));
     write!(page, "<figcaption>{}</figcaption>\n</figure>\n", prose(caption));
 }

@@ -36,3 +36,12 @@ pub(crate) fn normal(seed: u64, n: usize) -> Vec<f64> {
     let mut stream = ocelli_kernels::random::Key::new(seed, &[]).stream();
     (0..n).map(|_| stream.normal()).collect()
 }
+
+/// Whether each of `found` is what is expected, to `tolerance`.
+#[track_caller]
+pub(crate) fn close(found: &[f64], expected: &[f64], tolerance: f64) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert!((found - expected).abs() <= tolerance, "{found} is not {expected}");
+    }
+}
