@@ -224,19 +224,14 @@ pub(super) fn each<R: Send>(
     of: impl Fn(usize) -> Result<R, Error> + Sync,
 ) -> Result<Vec<R>, Error> {
     let threads = engine.threads().clamp(1, n.max(1));
-    let mut results: Vec<Option<Result<R, Error>>> = (0..n).map(|_| None).collect();
     // Neighbours often take equally long: they are dealt out in turn.
-    let mut hands: Vec<Vec<_>> = (0..threads).map(|_| Vec::new()).collect();
-    for (i, place) in results.iter_mut().enumerate() {
-        hands[i % threads].push((i, place));
-    }
-    let of = &of;
-    std::thread::scope(|scope| {
-        for hand in hands {
-            scope.spawn(move || hand.into_iter().for_each(|(i, place)| *place = Some(of(i))));
-        }
+    let hand = &|thread: usize| (thread..n).step_by(threads).map(&of).collect::<Vec<_>>();
+    let mut hands: Vec<_> = std::thread::scope(|scope| {
+        let started: Vec<_> = (0..threads).map(|thread| scope.spawn(move || hand(thread))).collect();
+        let joined = started.into_iter().map(|thread| thread.join());
+        joined.map(|hand| hand.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).into_iter()).collect()
     });
-    results.into_iter().map(|result| result.expect("every place is filled")).collect()
+    (0..n).map(|i| hands[i % threads].next().expect("each place was dealt out")).collect()
 }
 
 /// Mean of some numbers.
