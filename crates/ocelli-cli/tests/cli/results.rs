@@ -209,7 +209,19 @@ fn completions_and_manual_pages_know_every_verb() {
     }
     assert!(place.ok("man").stdout.starts_with(".TH ocelli 1 "));
     place.ok("man pages");
-    for verb in ["train", "eval", "predict", "plan", "check", "bench", "bench-net", "completions", "man"] {
+    for verb in [
+        "train",
+        "eval",
+        "predict",
+        "plan",
+        "check",
+        "explain",
+        "explain-trace",
+        "bench",
+        "bench-net",
+        "completions",
+        "man",
+    ] {
         assert!(place.path("pages").join(format!("ocelli-{verb}.1")).is_file(), "{verb}");
     }
 }
