@@ -1,7 +1,7 @@
 //! Seeing inside a network: what it computes for one input, and the arithmetic of one step of back-propagation.
 //!
-//! [`trace()`] takes a step of gradient descent on one sample in f64 and keeps every number of it, [`draw`] draws that, and
-//! [`jacobian`] gives the matrices whose product the backward pass is.
+//! [`trace()`] takes a step of gradient descent on one sample in f64 and keeps every number of it, [`draw()`] draws that, and
+//! [`jacobian()`] gives the matrices whose product the backward pass is.
 
 mod draw;
 mod jacobian;
