@@ -10,7 +10,10 @@ import torch
 import torchvision
 
 FOLDER = pathlib.Path(__file__).parents[2] / "crates/ocelli/tests/torchvision"
-NETS = {"alexnet": "alexnet", "resnet18": "resnet18", "vgg11": "vgg11", "mobilenet-v2": "mobilenet_v2"}
+NETS = {"alexnet": "alexnet", "mobilenet-v2": "mobilenet_v2"}
+NETS |= {f"resnet{layers}": f"resnet{layers}" for layers in (18, 34, 50)}
+NETS |= {f"vgg{layers}": f"vgg{layers}" for layers in (11, 13, 16, 19)}
+NETS |= {f"vgg{layers}-bn": f"vgg{layers}_bn" for layers in (11, 13, 16, 19)}
 
 FOLDER.mkdir(exist_ok=True)
 for ours, theirs in NETS.items():

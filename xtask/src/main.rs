@@ -9,13 +9,15 @@ use std::process::{Command, ExitCode};
 
 const USAGE: &str = "\
 usage: cargo xtask test               formatting, lints, all tests, documentation
-       cargo xtask peers [OPTIONS]    Ocelli, PyTorch and ONNX Runtime on the same networks; --help for more";
+       cargo xtask peers [OPTIONS]    Ocelli, PyTorch and ONNX Runtime on the same networks; --help for more
+       cargo xtask loader-peers       Ocelli and torchvision on the same photographs; --help for more";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.split_first() {
         Some((verb, [])) if verb == "test" => test::run(),
         Some((verb, args)) if verb == "peers" => peers::run(args),
+        Some((verb, args)) if verb == "loader-peers" => peers::loader::run(args),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)

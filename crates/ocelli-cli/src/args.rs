@@ -3,6 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use ocelli::ensemble::Views;
 use ocelli_kernels::Precision;
 
 /// Trains, measures, explains and ships neural networks that see.
@@ -44,6 +45,8 @@ Exit codes: 0 done, 1 a check failed, 2 usage, 3 bad data or model, 4 disk, 5 di
 pub(crate) enum Verb {
     /// Train a network, or go on with a run
     Train(Box<crate::train::Args>),
+    /// Show what a data set holds, and check its pictures
+    Data(crate::data::Args),
     /// Measure a model on labelled images
     Eval(crate::eval::Args),
     /// Tell what pictures show
@@ -54,6 +57,10 @@ pub(crate) enum Verb {
     Check(crate::check::Args),
     /// Measure this machine, and networks on it
     Bench(crate::bench::Args),
+    /// Show what a model computes for a picture, and how one step of training changes it
+    Explain(crate::explain::Args),
+    /// Run the lecture: its systems, equations and figures
+    Lecture(crate::lecture::Args),
     /// Print a completion script for a shell
     Completions(crate::completions::Args),
     /// Print the manual page, or write one for each verb
@@ -84,6 +91,12 @@ pub(crate) fn parse() -> Result<Cli, clap::Error> {
 pub(crate) fn precision() -> impl TypedValueParser<Value = Precision> {
     let names = PossibleValuesParser::new(Precision::ALL.map(Precision::name));
     names.map(|name| Precision::from_name(&name).expect("invariant: the names are those of precisions"))
+}
+
+/// `--views`.
+pub(crate) fn views() -> impl TypedValueParser<Value = Views> {
+    let names = PossibleValuesParser::new(Views::ALL.map(Views::name));
+    names.map(|name| name.parse().expect("invariant: the names are those of views"))
 }
 
 /// A whole number from 0 on: seeds.
@@ -150,6 +163,24 @@ pub(crate) fn below_1(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A time with its units: 90s, 45m, 1h30m.
+pub(crate) fn time(text: &str) -> Result<f64, String> {
+    let refusal = || "give a time with its unit, such as 90s, 45m or 1h30m".to_string();
+    let (mut seconds, mut rest) = (0.0, text);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(refusal)?;
+        let factor = match &rest[end..=end] {
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(refusal()),
+        };
+        let number: f64 = rest[..end].parse().map_err(|_| refusal())?;
+        (seconds, rest) = (seconds + factor * number, &rest[end + 1..]);
+    }
+    if seconds > 0.0 && seconds.is_finite() { Ok(seconds) } else { Err(refusal()) }
+}
+
 /// A share that labels are smoothed by.
 pub(crate) fn smoothing(text: &str) -> Result<f64, String> {
     below_1(text).map_err(|_| "give a number from 0 to below 1, such as 0.1".to_string())
@@ -191,6 +222,17 @@ mod tests {
         assert!(threads("0").is_err() && threads("100000").is_err());
         assert!(width("1000000000").is_err() && seed("-1").is_err_and(|e| e.contains("from 0")));
         assert!(below_1("1").is_err() && not_negative("-1").is_err());
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(
+            [time("90s"), time("45m"), time("1h30m"), time("0.5h")],
+            [90.0, 2700.0, 5400.0, 1800.0].map(Ok)
+        );
+        for bad in ["", "45", "0s", "-5m", "1x", "m", "1h30", "1 hour", "5µs", "infs"] {
+            assert!(time(bad).is_err_and(|e| e.contains("45m")), "{bad}");
+        }
     }
 
     #[test]

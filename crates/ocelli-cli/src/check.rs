@@ -14,16 +14,15 @@ use serde::Serialize;
 use crate::args::{image_shape, size};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::network::{NetName, warn_of_unread};
+use crate::network::{NetName, named_networks, warn_of_unread};
 use crate::output::{Align, Table, print, print_json};
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist, cifar4, alexnet, vgg11, resnet18, mobilenet-v2) or a
-    /// network file
-    #[arg(value_name = "NET|FILE.toml", default_value = "lenet", value_parser = NetName, hide_possible_values = true)]
+    #[arg(value_name = "NET|FILE.toml", default_value = "lenet", value_parser = NetName, hide_possible_values = true,
+          help = format!("{}, or a network file", named_networks()))]
     net: String,
     /// Channels x height x width of the input [default: the network's own]
     #[arg(long, value_name = "CxHxW", value_parser = image_shape)]

@@ -6,10 +6,14 @@ mod bug;
 mod check;
 mod completions;
 mod console;
+mod counting;
+mod data;
 mod engine;
 mod eval;
+mod explain;
 mod failure;
 mod interrupt;
+mod lecture;
 mod man;
 mod model;
 mod network;
@@ -19,6 +23,7 @@ mod predict;
 mod progress;
 mod text;
 mod train;
+mod variation;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -74,11 +79,14 @@ fn not_text(arguments: impl Iterator<Item = OsString>) -> String {
 fn run(verb: &Verb, console: Console) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Train(args) => train::run(args, console),
+        Verb::Data(args) => data::run(args, console),
         Verb::Eval(args) => eval::run(args, console),
         Verb::Predict(args) => predict::run(args, console),
         Verb::Plan(args) => plan::run(args, console),
         Verb::Check(args) => check::run(args, console),
         Verb::Bench(args) => bench::run(args, console),
+        Verb::Explain(args) => explain::run(args, console),
+        Verb::Lecture(args) => lecture::run(args, console),
         Verb::Completions(args) => completions::run(args),
         Verb::Man(args) => man::run(args),
     }

@@ -16,8 +16,20 @@ pub(crate) fn load(path: &Path, console: Console) -> Result<ModelFile, Error> {
     Ok(ModelFile::load(&file(path, console)?)?)
 }
 
-/// Where it stands. A run that is still going on, or was stopped, has only the best model so far.
-fn file(path: &Path, console: Console) -> Result<PathBuf, Error> {
+/// What the model at `path` is called: its run folder, or its file.
+pub(crate) fn name(path: &Path) -> String {
+    let file = path.file_stem().unwrap_or(path.as_os_str());
+    let in_run = path.parent().filter(|folder| !path.is_dir() && RunFolder::open(folder).is_ok());
+    let name = match in_run.and_then(Path::file_name) {
+        Some(run) if file == "model" => run,
+        _ if path.is_dir() => path.file_name().unwrap_or(path.as_os_str()),
+        _ => file,
+    };
+    name.to_string_lossy().into_owned()
+}
+
+/// Where the model that `path` names stands. A run that is still going on, or was stopped, has only the best model so far.
+pub(crate) fn file(path: &Path, console: Console) -> Result<PathBuf, Error> {
     if !path.exists() {
         return Err(Error::Usage(format!(
             "{}: no such file or folder; give a run folder such as runs/digits-1, or a model file",

@@ -10,6 +10,15 @@ use ocelli_core::{Graph, Shape};
 
 use crate::console::Console;
 
+/// What asks for the network that suits the images.
+pub(crate) const AUTOMATIC: &str = "auto";
+
+/// "A network by name", with all the names.
+pub(crate) fn named_networks() -> String {
+    let names: Vec<&str> = ARCHITECTURES.iter().map(|network| network.name).collect();
+    format!("A network by name ({})", names.join(", "))
+}
+
 /// Takes any text, and offers the names of networks to those who complete a command.
 #[derive(Clone)]
 pub(crate) struct NetName;

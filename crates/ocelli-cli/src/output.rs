@@ -1,6 +1,7 @@
 //! Standard output: the result, for people or as JSON.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -16,6 +17,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
 /// Writes one line of JSON. Numbers that are not finite become null.
 pub(crate) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     print(&serde_json::to_string(value).expect("results are plain data"))
+}
+
+/// Writes a page or another text into a file, whole or not at all.
+pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    Ok(ocelli::io::write_atomically(path, |out| out.write_all(text.as_bytes()))?)
 }
 
 /// A table for people: columns as wide as their widest cell, two spaces apart.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ocelli::arch::Architecture;
-use ocelli::describe::{Description, LayerLine, Memory, Subject, describe};
+use ocelli::describe::{Description, LayerLine, Memory, Subject, describe_training};
 use ocelli::io::{ModelFile, Network};
 use ocelli::train::{NetSpec, RunConfig, RunFolder};
 use ocelli::{Engine, Error, Recipe};
@@ -14,7 +14,7 @@ use crate::args::{image_shape, size, threads, width};
 use crate::console::Console;
 use crate::engine::engine;
 use crate::failure::Failure;
-use crate::network::{NetName, naming_those_that_fit, warn_of_unread};
+use crate::network::{NetName, named_networks, naming_those_that_fit, warn_of_unread};
 use crate::output::{Align, Table, print, print_json};
 use crate::text::{amount, bytes, count, counted, flops, sizes};
 
@@ -22,9 +22,8 @@ use crate::text::{amount, bytes, count, counted, flops, sizes};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A network by name (perceptron, mlp, lenet, lenet5, digits, mnist, cifar4, alexnet, vgg11, resnet18, mobilenet-v2), a network
-    /// file, a model file or a run folder
-    #[arg(value_name = "NET|FILE.toml|MODEL", value_parser = NetName, hide_possible_values = true)]
+    #[arg(value_name = "NET|FILE.toml|MODEL", value_parser = NetName, hide_possible_values = true,
+          help = format!("{}, a network file, a model file or a run folder", named_networks()))]
     net: String,
     /// Images per step [default: the recipe's]
     #[arg(long, value_name = "N", value_parser = size)]
@@ -157,14 +156,15 @@ fn not_for(option: &str, reason: &str) -> Failure {
 
 impl Planned {
     fn describe(&self, batch: Option<usize>, engine: &Engine) -> Result<Description, Failure> {
-        Ok(describe(&Subject {
+        let subject = Subject {
             net: &self.network.name,
             graph: &self.network.graph,
             batch: batch.unwrap_or(self.recipe.batch),
             optimizer: &self.recipe.optimizer,
             threads: engine.threads(),
             data_bytes: self.data_bytes,
-        })?)
+        };
+        Ok(describe_training(&subject, &self.recipe)?)
     }
 }
 
@@ -253,6 +253,7 @@ fn memory_table(memory: &Memory) -> String {
         ("data", memory.data, ""),
         ("parameters", memory.parameters, ""),
         ("gradients", memory.gradients, ""),
+        ("average", memory.average, ""),
         ("optimizer", memory.optimizer, ""),
         ("activations", memory.activations, without_reuse.as_str()),
         ("scratch", memory.scratch, ""),

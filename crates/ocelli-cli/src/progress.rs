@@ -7,7 +7,7 @@ use ocelli::train::{EpochRecord, Event};
 
 use crate::console::Console;
 use crate::output::print_json;
-use crate::text::{duration, percent};
+use crate::text::{duration, parts, percent};
 
 /// Where there is no bar, a line at least this often.
 const LINE_EVERY: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ pub(crate) struct Progress {
     console: Console,
     json_lines: bool,
     bar: Option<ProgressBar>,
-    epochs: u64,
+    epochs: f64,
     /// Epochs that were done when this process took the run up.
     begun_at: f64,
     begun: Instant,
@@ -36,7 +36,7 @@ impl Progress {
             console,
             json_lines,
             bar: None,
-            epochs: 0,
+            epochs: 0.0,
             begun_at: 0.0,
             begun: now,
             last_line: now,
@@ -52,7 +52,8 @@ impl Progress {
         }
         match event {
             Event::Start { epochs, epochs_done, .. } => self.start(*epochs, *epochs_done),
-            Event::Progress { epoch, loss, top1, seconds_per_step, .. } => {
+            Event::Progress { epoch, epochs, loss, top1, seconds_per_step, .. } => {
+                self.expect(*epochs);
                 self.step(*epoch, *loss, *top1, *seconds_per_step);
             }
             Event::Epoch(record) => self.epoch(record),
@@ -70,18 +71,17 @@ impl Progress {
         }
     }
 
-    fn start(&mut self, epochs: u64, epochs_done: f64) {
+    fn start(&mut self, epochs: f64, epochs_done: f64) {
         (self.epochs, self.begun_at) = (epochs, epochs_done);
-        if epochs_done >= epochs as f64 {
-            self.line(&format!("all {epochs} epochs are done; for more, give a larger --epochs"));
+        if epochs_done >= epochs {
+            let all = parts(epochs);
+            self.line(&format!("all {all} epochs are done; for more, give a larger --epochs"));
         } else if epochs_done > 0.0 {
-            self.line(&format!("going on after {epochs_done:.2} of {epochs} epochs"));
+            self.line(&format!("going on after {epochs_done:.2} of {} epochs", parts(epochs)));
         }
         if self.console.draws() {
-            let bar = ProgressBar::with_draw_target(
-                Some(epochs.saturating_mul(TICKS as u64)),
-                ProgressDrawTarget::stderr(),
-            );
+            let bar =
+                ProgressBar::with_draw_target(Some((epochs * TICKS) as u64), ProgressDrawTarget::stderr());
             let template = if self.console.colors() { "{bar:14.cyan/dim} {msg}" } else { "{bar:14} {msg}" };
             let style = ProgressStyle::with_template(template).expect("the template is well-formed");
             bar.set_style(style.progress_chars("━━─"));
@@ -92,12 +92,22 @@ impl Progress {
         (self.begun, self.last_line, self.last_epoch) = (now, now, now);
     }
 
+    /// The run will have so many epochs, as far as is known by now.
+    fn expect(&mut self, epochs: f64) {
+        if epochs != self.epochs {
+            self.epochs = epochs;
+            if let Some(bar) = &self.bar {
+                bar.set_length((epochs * TICKS) as u64);
+            }
+        }
+    }
+
     fn step(&mut self, epoch: f64, loss: f64, top1: f64, seconds_per_step: f64) {
         let (elapsed, pace) = (duration(self.begun.elapsed().as_secs_f64()), duration(seconds_per_step));
         let left = self.left(epoch).map(|left| format!(", {} left", duration(left))).unwrap_or_default();
         let text = format!(
             "{epoch:.1}/{}  {elapsed}{left}  {pace}/step  loss {loss:.3}  {}",
-            self.epochs,
+            parts(self.epochs),
             percent(top1)
         );
         match &self.bar {
@@ -113,8 +123,7 @@ impl Progress {
     /// Seconds that the rest of the run takes at the pace since then, evaluation and checkpoints included.
     fn left(&self, epoch: f64) -> Option<f64> {
         let done = epoch - self.begun_at;
-        (done > 0.0)
-            .then(|| self.begun.elapsed().as_secs_f64() / done * (self.epochs as f64 - epoch).max(0.0))
+        (done > 0.0).then(|| self.begun.elapsed().as_secs_f64() / done * (self.epochs - epoch).max(0.0))
     }
 
     fn epoch(&mut self, record: &EpochRecord) {
@@ -122,11 +131,11 @@ impl Progress {
         let figures = |loss: Option<f64>, top1: Option<f64>| {
             format!("{:.4} {:>8}", loss.unwrap_or(f64::NAN), percent(top1.unwrap_or(f64::NAN)))
         };
-        let width = self.epochs.to_string().len();
+        let width = parts(self.epochs).len();
         let text = format!(
             "epoch {:>width$}/{}  train {}  val {}  {}",
-            row.epoch,
-            self.epochs,
+            parts(row.epoch),
+            parts(self.epochs),
             figures(row.train_loss, row.train_top1),
             figures(row.val_loss, row.val_top1),
             duration(self.last_epoch.elapsed().as_secs_f64())

@@ -53,6 +53,11 @@ pub(crate) fn percent(fraction: f64) -> String {
     if fraction.is_finite() { format!("{:.2} %", 100.0 * fraction) } else { "–".to_string() }
 }
 
+/// A number of things that may be cut into parts, such as epochs: 12, 3.4.
+pub(crate) fn parts(x: f64) -> String {
+    if x.fract() == 0.0 { format!("{x:.0}") } else { format!("{x:.1}") }
+}
+
 /// How long: 850 ms, 12.3 s, 4 min 05 s, 2 h 03 min.
 pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;

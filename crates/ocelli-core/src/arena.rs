@@ -12,7 +12,8 @@
 //! - **gradients**: it also checks that passes which write them directly have ranges of their own, and that the pieces
 //!   of the update lie apart; the update comes last and behind a barrier;
 //! - **parameters** and **the optimiser's slots**: the update alone writes them, by the same pieces; running statistics,
-//!   which lie in no piece, are folded by the one worker that has the first piece;
+//!   which lie in no piece, are folded by the one worker that has the first piece; between passes of a plan each worker
+//!   has pieces of its own, of these and of the gradients and averages (`executor/sweep.rs`);
 //! - **the costs**: one step writes them, by samples, and the update reads them;
 //! - **scratch memory**: each worker has its own and works on one part at a time.
 //!

@@ -23,7 +23,7 @@ mod shape;
 mod tensor;
 
 pub use error::Error;
-pub use executor::{Batch, Clock, Criterion, Executor, Profile, StepTime, Update};
+pub use executor::{Batch, Clock, Criterion, Executor, Profile, Share, StepTime, Update};
 pub use gradient_check::{GradientCheck, GradientReport};
 pub use graph::{Graph, Layer, Node, Value};
 pub use init::Init;

@@ -115,11 +115,11 @@ fn settings_out_of_range_are_named() {
     let cases: [(Op, &str); 6] = [
         (Dropout { rate: 1.0 }.into(), "dropout has a rate from 0 to below 1, not 1"),
         (
-            BatchNorm { momentum: 2.0, epsilon: 1e-5 }.into(),
+            BatchNorm { momentum: 2.0, ..BatchNorm::default() }.into(),
             "batch_norm: momentum is 2; give a number from 0 to 1",
         ),
         (
-            BatchNorm { momentum: 0.1, epsilon: 0.0 }.into(),
+            BatchNorm { epsilon: 0.0, ..BatchNorm::default() }.into(),
             "batch_norm: epsilon is 0; give a finite number above 0",
         ),
         (Scale { factor: f64::INFINITY }.into(), "it scales by a finite number, not inf"),
@@ -142,7 +142,10 @@ fn ops_read_their_names_aliases_and_defaults_from_files() {
         read("op = 'probabilistic_relu'\nshared = true").unwrap(),
         Prelu { shared: true, start: 0.25 }.into()
     );
-    assert_eq!(read("op = 'batch_norm'").unwrap(), BatchNorm { momentum: 0.1, epsilon: 1e-5 }.into());
+    assert_eq!(
+        read("op = 'batch_norm'").unwrap(),
+        BatchNorm { momentum: 0.1, epsilon: 1e-5, start: 1.0 }.into()
+    );
     assert_eq!(read("op = 'rbf'\nclasses = 10").unwrap(), Rbf::new(10).into());
     assert!(read("op = 'dropout'").unwrap_err().contains("rate"));
     assert!(read("op = 'flatten'\naxis = 1").unwrap_err().contains("axis"));

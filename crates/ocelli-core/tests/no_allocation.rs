@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use ocelli_core::ops::{Add, BatchNorm, Concat, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Relu};
 use ocelli_core::{
     Batch, Criterion, Executor, Graph, Loss, Optimizer, OptimizerState, Params, Plan, PlanOptions,
-    RandomState, Reduction, Targets, Update,
+    RandomState, Reduction, Share, Targets, Update,
 };
 use ocelli_kernels::{Isa, Team};
 
@@ -89,6 +89,9 @@ fn training_and_evaluation_allocate_nothing() {
             Executor::<f32>::new(plan, Arc::clone(&team), Isa::detect()).unwrap()
         };
         let mut training = executor(PlanOptions::train(COUNT));
+        let mut halves = executor(PlanOptions { accumulate: true, ..PlanOptions::train(COUNT) });
+        halves.set_class_weights(vec![0.5; 5]);
+        let mut average = Params::zeroed(graph.layout()).unwrap();
         let mut evaluation = executor(PlanOptions::evaluate(COUNT));
         let mut single = executor(PlanOptions { parts: Some(4), ..PlanOptions::evaluate(1) });
         assert!(single.plan().parts() > 1, "several threads work on one image");
@@ -102,6 +105,17 @@ fn training_and_evaluation_allocate_nothing() {
                 training.step(&mut params, &batch, &criterion, update, random);
             });
             assert_eq!(count, 0, "allocations in step {step} on {threads} threads");
+            let random = RandomState { seed: 1, step };
+            let count = allocations(|| {
+                for first in [true, false] {
+                    let share = Share { first, samples: 2 * COUNT };
+                    halves.accumulate(&mut params, &batch, &criterion, share, random);
+                }
+                let update = Update { optimizer: &adam, state: &mut state, rate: 1e-3 };
+                halves.apply(&mut params, update, Some(0.1));
+                halves.average(&mut average, &params, 0.1);
+            });
+            assert_eq!(count, 0, "allocations in the halves of step {step} on {threads} threads");
             let count = allocations(|| {
                 evaluation.evaluate(&params, &batch, &criterion);
                 evaluation.forward(&params, &inputs, COUNT);

@@ -12,7 +12,7 @@ use ocelli_core::{Batch, Criterion, Executor, Graph, Loss, Params, Plan, PlanOpt
 use ocelli_kernels::random::Key;
 use ocelli_kernels::{Element, Isa, Team};
 
-const SHAPE: [usize; 3] = [3, 19, 17];
+const SHAPE: [usize; 3] = [3, 31, 17];
 const CLASSES: usize = 5;
 
 /// Convolutions by rows and by channels, with strides, dilation, groups and channels of their own; all that may follow

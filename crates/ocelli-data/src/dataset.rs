@@ -1,8 +1,10 @@
 //! What a data set of labelled images is, and the sets that live in memory.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
+use crate::screen::Named;
 use crate::{DataError, Picture};
 
 /// Labelled images, read one at a time and from several threads at once.
@@ -35,6 +37,82 @@ pub trait Dataset: Send + Sync {
 
     /// What image `i` is called in messages: a path, or "train image 123".
     fn name_of(&self, i: usize) -> String;
+
+    /// Whether reading an image takes decoding it, so that looking at all of them costs time.
+    fn decodes(&self) -> bool {
+        false
+    }
+
+    /// What can be told of image `i` without decoding it where that is possible. Panics where `i` is not less than
+    /// `len()`.
+    ///
+    /// # Errors
+    /// When the image cannot be read, as far as that can be told.
+    fn look(&self, i: usize) -> Result<Look, DataError> {
+        let mut picture = Picture::default();
+        self.read(i, &mut picture)?;
+        Ok(Look { shape: picture.shape(), key: hash_of(&picture) })
+    }
+
+    /// A hash of all that image `i` is made of: equal ones mean copies of one image.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    fn content_hash(&self, i: usize) -> Result<u64, DataError> {
+        let mut picture = Picture::default();
+        self.read(i, &mut picture)?;
+        Ok(hash_of(&picture))
+    }
+
+    /// Bytes of memory that the set holds, whoever else holds them too.
+    fn memory(&self) -> u64 {
+        0
+    }
+
+    /// Images that could not be decoded so far, each with the reason, and in whose place others were given.
+    fn replaced(&self) -> Named {
+        Named::default()
+    }
+}
+
+/// What a glance at an image tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Its shape [C, H, W].
+    pub shape: [usize; 3],
+    /// The same for copies of one image. Different images mostly have different ones; [`Dataset::content_hash`] tells them
+    /// apart.
+    pub key: u64,
+}
+
+fn hash_of(picture: &Picture) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    picture.shape().iter().for_each(|&size| hasher.write_usize(size));
+    hasher.write(&picture.pixels);
+    hasher.finish()
+}
+
+/// The largest side of images that a network takes unless another size is asked for.
+const MOST_SIDE: usize = 224;
+
+/// The shape [C, H, W] that a network should take for images of these shapes: their own where all are of one size of at
+/// most 224 pixels a side; else a square with the median of their shorter sides, rounded down to a multiple of 32, from
+/// 32 to 224. It is in grey where all of them are.
+pub(crate) fn training_shape(shapes: impl Iterator<Item = [usize; 3]>) -> [usize; 3] {
+    let (mut channels, mut sides, mut first, mut one_size) = (1, Vec::new(), None, true);
+    for [c, h, w] in shapes {
+        channels = if c >= 3 { 3 } else { channels };
+        sides.push(h.min(w));
+        one_size &= *first.get_or_insert([h, w]) == [h, w];
+    }
+    let [height, width] = first.unwrap_or([MOST_SIDE; 2]);
+    if one_size && height.max(width) <= MOST_SIDE {
+        return [channels, height, width];
+    }
+    let middle = sides.len() / 2;
+    let median = *sides.select_nth_unstable(middle).1;
+    let side = (median / 32 * 32).clamp(32, MOST_SIDE);
+    [channels, side, side]
 }
 
 /// Images of one size and their labels in memory. A clone shares them.
@@ -120,6 +198,10 @@ impl Dataset for MemoryDataset {
     fn name_of(&self, i: usize) -> String {
         format!("{} image {i}", self.name)
     }
+
+    fn memory(&self) -> u64 {
+        self.pixels.len() as u64 + 4 * self.labels.len() as u64
+    }
 }
 
 /// Some images of another set, in an order of their own.
@@ -169,6 +251,26 @@ impl Dataset for Subset {
 
     fn name_of(&self, i: usize) -> String {
         self.parent.name_of(self.indices[i] as usize)
+    }
+
+    fn decodes(&self) -> bool {
+        self.parent.decodes()
+    }
+
+    fn look(&self, i: usize) -> Result<Look, DataError> {
+        self.parent.look(self.indices[i] as usize)
+    }
+
+    fn content_hash(&self, i: usize) -> Result<u64, DataError> {
+        self.parent.content_hash(self.indices[i] as usize)
+    }
+
+    fn memory(&self) -> u64 {
+        self.parent.memory() + 4 * self.indices.len() as u64
+    }
+
+    fn replaced(&self) -> Named {
+        self.parent.replaced()
     }
 }
 
@@ -232,6 +334,26 @@ impl Dataset for Relabelled {
 
     fn name_of(&self, i: usize) -> String {
         self.parent.name_of(i)
+    }
+
+    fn decodes(&self) -> bool {
+        self.parent.decodes()
+    }
+
+    fn look(&self, i: usize) -> Result<Look, DataError> {
+        self.parent.look(i)
+    }
+
+    fn content_hash(&self, i: usize) -> Result<u64, DataError> {
+        self.parent.content_hash(i)
+    }
+
+    fn memory(&self) -> u64 {
+        self.parent.memory()
+    }
+
+    fn replaced(&self) -> Named {
+        self.parent.replaced()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Images with labels: where they come from, how they become a network's input, and in which order.
 //!
-//! [`open`] finds and reads a data set and gives [`Splits`]: two [`Dataset`]s, one to train on and one
-//! to validate on. [`Preprocess`] turns an image into what a network takes and is stored with it;
-//! [`Augment`] varies training images; a [`Sampler`] puts them in an order per epoch; a [`Loader`] does
-//! all of that on threads of its own and yields [`Batch`]es. [`decode`] reads a picture file.
+//! [`open()`] finds and reads a data set and gives [`Splits`]: two [`Dataset`]s, one to train on and one
+//! to validate on. [`Preprocess`] turns an image into what a network takes and is stored with it, and a [`View`] shows
+//! another part of it; [`Augment`] varies training images, and [`Mix`] mixes those of a batch; a [`Sampler`] puts them in an
+//! order per epoch; a [`Loader`] does all of that on threads of its own and yields [`Batch`]es. [`decode()`] reads a picture
+//! file.
 //!
 //! Everything random is keyed by seed, epoch and image: neither the number of threads nor the batch
 //! that a run was resumed at changes a bit.
@@ -11,7 +12,7 @@
 //! ```
 //! use ocelli_data::{Loader, LoaderOptions, OpenOptions, Preprocess, Sampler, open};
 //!
-//! let digits = open("digits", &OpenOptions { seed: 1, val: None })?;
+//! let digits = open("digits", &OpenOptions { seed: 1, val: None, ..OpenOptions::default() })?;
 //! let preprocess = Preprocess::fit(&*digits.train)?;
 //! let sampler = Sampler::new(digits.train.len(), 32)?.shuffled(1);
 //! let options = LoaderOptions { threads: 2, epochs: 0..3, ..LoaderOptions::default() };
@@ -27,32 +28,50 @@
 //! ```
 
 pub mod augment;
+mod cache;
 mod dataset;
+mod decode;
 mod error;
+mod files;
 mod formats;
+mod geometry;
 mod loader;
+pub mod memory;
+mod open;
+mod parallel;
 mod picture;
 mod preprocess;
+mod preprocessor;
 mod resize;
 mod sampler;
+mod screen;
 mod split;
 mod summary;
+mod unlabelled;
 
-pub use augment::{Augment, Augmenter, Elastic};
-pub use dataset::{Dataset, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
+pub use augment::{Augment, ColourAxes, ColourShift, Crop, Elastic, Erase, Jitter, Mix, Policy};
+pub use cache::CacheLimit;
+pub use dataset::{Dataset, Look, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
+pub use decode::{MOST_PIXELS, decode, decode_bytes};
 pub use error::{DataError, ErrorKind};
-pub use formats::{FORMATS, Format, OpenOptions, Parts, Splits, Validation, idx, open, open_parts};
+pub use formats::{FORMATS, Format, Parts, idx, is_archive};
+pub use geometry::{CROP_SHARE, Fit, Place, View};
 pub use loader::{Batch, Loader, LoaderOptions};
-pub use picture::{MOST_PIXELS, Picture, decode, decode_bytes};
-pub use preprocess::{Normalise, Preprocess, Preprocessor};
+pub use open::{CachePlan, Found, OpenOptions, Splits, Validation, open, open_parts, open_parts_in};
+pub use picture::Picture;
+pub use preprocess::{Normalise, Preprocess};
+pub use preprocessor::Preprocessor;
 pub use resize::resize;
 pub use sampler::{Epoch, Sampler};
+pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes, readable};
 pub use split::hold_out;
 pub use summary::{SetSummary, Summary};
+pub use unlabelled::{Unlabelled, pictures_in, pictures_listed};
 
 /// What random numbers are drawn for: the first word of every key, so that uses never share a stream.
 mod purpose {
     pub(crate) const SPLIT: u64 = u64::from_be_bytes(*b"SPLIT   ");
     pub(crate) const ORDER: u64 = u64::from_be_bytes(*b"ORDER   ");
     pub(crate) const AUGMENT: u64 = u64::from_be_bytes(*b"AUGMENT ");
+    pub(crate) const MIX: u64 = u64::from_be_bytes(*b"MIX     ");
 }

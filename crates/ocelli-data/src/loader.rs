@@ -5,17 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use crate::augment::{Images, Mixer};
 use crate::error::reserve;
-use crate::{Augment, DataError, Dataset, Epoch, Picture, Preprocess, Preprocessor, Sampler, augment};
+use crate::{Augment, DataError, Dataset, Epoch, Mix, Picture, Preprocess, Preprocessor, Sampler, augment};
 
 /// Images as a network takes them, and their labels.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// N·H·W·C.
     pub images: Vec<f32>,
-    /// N classes.
+    /// N classes; of mixed images those of the image that each was before.
     pub labels: Vec<u32>,
+    /// N rows of a share per class, which add up to 1, where images were mixed ([`Mix`]).
+    pub targets: Option<Vec<f32>>,
     /// Which N images of the data set these are.
     pub indices: Vec<u32>,
     /// The epoch that the batch belongs to.
@@ -45,6 +49,8 @@ pub struct LoaderOptions {
     pub prefetch: usize,
     /// How images are varied.
     pub augment: Augment,
+    /// How the images of a batch are mixed with each other.
+    pub mix: Mix,
     /// Chooses the variations.
     pub seed: u64,
     /// The epochs to load: `0..1` is one pass.
@@ -60,6 +66,7 @@ impl Default for LoaderOptions {
             threads: 0,
             prefetch: 2,
             augment: Augment::NONE,
+            mix: Mix::NONE,
             seed: 0,
             epochs: 0..1,
             first_batch: 0,
@@ -75,6 +82,8 @@ pub struct Loader {
     next: u64,
     /// The last batch yielded.
     current: Batch,
+    /// How long callers waited for batches.
+    waited: Duration,
 }
 
 enum Source {
@@ -101,7 +110,7 @@ impl Loader {
             0 => Source::Inline(Box::new(preparer)),
             threads => Source::Threads(Workers::start(&preparer, threads, options.prefetch.max(1))?),
         };
-        Ok(Loader { source, next: 0, current })
+        Ok(Loader { source, next: 0, current, waited: Duration::ZERO })
     }
 
     /// The next batch, or `None` after the last. It stays in the loader, which uses its memory again.
@@ -109,12 +118,26 @@ impl Loader {
     /// # Errors
     /// Those of reading an image of this batch; the next call goes on with the next batch.
     pub fn next_batch(&mut self) -> Option<Result<&Batch, DataError>> {
+        let start = Instant::now();
         let result = match &mut self.source {
-            Source::Inline(preparer) => preparer.prepare(self.next, &mut self.current)?,
-            Source::Threads(workers) => workers.receive(self.next, &mut self.current)?,
+            Source::Inline(preparer) => preparer.prepare(self.next, &mut self.current),
+            Source::Threads(workers) => workers.receive(self.next, &mut self.current),
         };
+        self.waited += start.elapsed();
+        let result = result?;
         self.next += 1;
         Some(result.map(|()| &self.current))
+    }
+
+    /// The batch that [`Loader::next_batch`] gave last; an empty one before the first.
+    pub fn current(&self) -> &Batch {
+        &self.current
+    }
+
+    /// How long all calls of [`Loader::next_batch`] took: the time in which nothing was done with batches. Without threads of the
+    /// loader's own it is what preparing them takes.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 }
 
@@ -123,6 +146,7 @@ impl Loader {
 struct Preparer {
     dataset: Arc<dyn Dataset>,
     preprocessor: Preprocessor,
+    mixer: Option<Mixer>,
     sampler: Sampler,
     seed: u64,
     epochs: Range<u64>,
@@ -149,7 +173,9 @@ impl Preparer {
             let rule = format!("an epoch has {} batches", sampler.batches());
             return Err(DataError::setting("first batch", options.first_batch, rule));
         }
+        options.mix.check()?;
         Ok(Preparer {
+            mixer: options.mix.is_on().then(|| Mixer::new(options.mix)),
             preprocessor: Preprocessor::new(preprocess)?.with_augment(&options.augment)?,
             dataset,
             sampler,
@@ -201,7 +227,22 @@ impl Preparer {
             }
             self.preprocessor.apply_augmented(&self.picture, augment::key(self.seed, epoch, i), out);
         }
+        self.mix(batch);
         Some(Ok(()))
+    }
+
+    /// Mixes the images of a batch that is otherwise complete.
+    fn mix(&mut self, batch: &mut Batch) {
+        let Some(mixer) = &mut self.mixer else {
+            batch.targets = None;
+            return;
+        };
+        let [channels, height, width] = self.preprocessor.input_shape();
+        let targets = batch.targets.get_or_insert_default();
+        targets.resize(batch.labels.len() * self.dataset.classes().len(), 0.0);
+        let Batch { images, labels, .. } = batch;
+        let images = Images { images, shape: [height, width, channels], labels, targets };
+        mixer.apply(self.seed, batch.epoch, batch.number as u64, images);
     }
 }
 

@@ -1,20 +1,22 @@
 //! From a picture to a network's input: the part that is stored with a model.
 
-use ocelli_kernels::random::Key;
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{Augment, Augmenter};
-use crate::{DataError, Dataset, Picture, resize};
+use crate::resize::Line;
+use crate::{DataError, Dataset, Fit, Picture};
 
 /// What is done to every picture, in training, evaluation and prediction alike: lay over the background, convert to
-/// grey or colour, resize, pad, normalise.
+/// grey or colour, crop, resize, pad, normalise.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
     /// 1 (grey) or 3 (colour).
     pub channels: usize,
-    /// Height and width that pictures are stretched to, in pixels.
+    /// Height and width that pictures get, in pixels.
     pub size: [usize; 2],
+    /// Which part of a picture gets this size.
+    #[serde(default)]
+    pub fit: Fit,
     /// Pixels of `background` that are then added on each side.
     #[serde(default)]
     pub pad: usize,
@@ -50,28 +52,38 @@ pub enum Normalise {
 /// The most pixels of an input, and the most of each side.
 const MOST_PIXELS: usize = 1 << 26;
 
+/// The most images whose pixels are looked at where that takes decoding.
+const MOST_SAMPLED: usize = 4096;
+
+/// The most pixels of an image that are looked at.
+const MOST_PIXELS_SAMPLED: usize = 1 << 16;
+
 impl Preprocess {
-    /// The size and channels of `dataset`, unpadded, and the mean and standard deviation of its pixels,
-    /// each over all images. A channel that never varies keeps a deviation of 1.
+    /// The size and channels of `dataset`, unpadded, and the mean and standard deviation of its pixels. They are over all
+    /// images, or over 4096 at even distances where images have to be decoded; of large images, over 65,536 pixels at
+    /// even distances. A channel that never varies keeps a deviation of 1.
     ///
     /// # Errors
-    /// Those of reading an image, and [`DataError::Malformed`] for a set without images or with one
-    /// whose channels are not those of the set.
+    /// Those of reading an image, and [`DataError::Malformed`] for a set without images.
     pub fn fit(dataset: &dyn Dataset) -> Result<Preprocess, DataError> {
         let [channels, height, width] = dataset.image_shape();
         let mut moments = vec![Moments::default(); channels];
-        let mut picture = Picture::default();
-        for i in 0..dataset.len() {
+        let (mut picture, mut opaque, mut converted) =
+            (Picture::default(), Picture::default(), Picture::default());
+        let sampled = if dataset.decodes() { MOST_SAMPLED } else { usize::MAX };
+        for i in (0..dataset.len()).step_by(dataset.len().div_ceil(sampled).max(1)) {
             dataset.read(i, &mut picture)?;
-            if picture.channels != channels {
-                return Err(DataError::malformed(
-                    dataset.name_of(i),
-                    format!("{channels} channels, as the data set has"),
-                    format!("{}", picture.channels),
-                    "convert it",
-                ));
+            let mut picture = &picture;
+            if picture.has_opacity() {
+                opaque.lay_over(picture, 0);
+                picture = &opaque;
             }
-            moments.iter_mut().enumerate().for_each(|(c, m)| m.add(&picture.pixels[c..], channels));
+            if picture.channels != channels {
+                converted.convert_from(picture, channels);
+                picture = &converted;
+            }
+            let step = (picture.height * picture.width).div_ceil(MOST_PIXELS_SAMPLED).max(1) * channels;
+            moments.iter_mut().enumerate().for_each(|(c, m)| m.add(&picture.pixels[c..], step));
         }
         if moments.iter().any(|m| m.count == 0) {
             return Err(DataError::malformed("training images", "pixels", "none", "add images"));
@@ -79,6 +91,7 @@ impl Preprocess {
         Ok(Preprocess {
             channels,
             size: [height, width],
+            fit: Fit::Stretch,
             pad: 0,
             background: 0,
             normalise: Normalise::MeanStd {
@@ -110,6 +123,7 @@ impl Preprocess {
             let value = format!("{:?} with a padding of {}", self.size, self.pad);
             return refuse("size", value, &format!("an input has 1 to {MOST_PIXELS} pixels"));
         }
+        self.fit.check()?;
         match &self.normalise {
             Normalise::MeanStd { mean, std } => {
                 if mean.len() != self.channels || std.len() != self.channels {
@@ -165,9 +179,26 @@ impl Preprocess {
         (usual < DARK && border > 1.0 - DARK) || (usual > 1.0 - DARK && border < DARK)
     }
 
-    /// The line value·a + b that channel `c` follows, over values from 0 to 255.
-    fn line(&self, c: usize) -> (f32, f32) {
-        let (a, b) = match &self.normalise {
+    /// Makes `out` the picture that an `input` (H·W·C) shows, with its padding. Values beyond black and white are cut off.
+    /// Panics where the input is not as long as [`Preprocess::input_shape`] says.
+    pub fn show(&self, input: &[f32], out: &mut Picture) {
+        let [channels, height, width] = self.input_shape();
+        let (lines, pixels) = (self.lines(), out.reshape(height, width, channels));
+        assert_eq!(pixels.len(), input.len(), "the length of an input");
+        for (pixels, input) in pixels.chunks_exact_mut(channels).zip(input.chunks_exact(channels)) {
+            for ((pixel, value), line) in pixels.iter_mut().zip(input).zip(&lines) {
+                *pixel = ((value - line.offset) / line.slope + 0.5) as u8;
+            }
+        }
+    }
+
+    /// Per channel the line that values from 0 to 255 follow.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        (0..self.channels).map(|c| self.line(c)).collect()
+    }
+
+    fn line(&self, c: usize) -> Line {
+        let (slope, offset) = match &self.normalise {
             Normalise::MeanStd { mean, std } => {
                 let (mean, std) = (f64::from(mean[c]), f64::from(std[c]));
                 (1.0 / (255.0 * std), -mean / std)
@@ -177,7 +208,7 @@ impl Preprocess {
                 ((high - low) / 255.0, low)
             }
         };
-        (a as f32, b as f32)
+        Line { slope: slope as f32, offset: offset as f32 }
     }
 }
 
@@ -224,111 +255,4 @@ impl Moments {
         let variance = (n * self.squares - sum * sum) as f64 / (n as f64 * n as f64);
         if variance > 0.0 { variance.sqrt() / 255.0 } else { 1.0 }
     }
-}
-
-/// Carries out a [`Preprocess`], with memory and tables that are kept from picture to picture. One for
-/// each thread.
-#[derive(Clone, Debug)]
-pub struct Preprocessor {
-    spec: Preprocess,
-    /// Per channel the line that normalises, value·a + b.
-    lines: Vec<(f32, f32)>,
-    /// Per value, for each channel, what it becomes.
-    table: Vec<f32>,
-    augmenter: Option<Augmenter>,
-    work: Workspace,
-}
-
-/// Pictures on the way, whose memory is reused.
-#[derive(Clone, Debug, Default)]
-struct Workspace {
-    opaque: Picture,
-    converted: Picture,
-    resized: Picture,
-}
-
-impl Preprocessor {
-    /// For `spec`.
-    ///
-    /// # Errors
-    /// Those of [`Preprocess::check`].
-    pub fn new(spec: &Preprocess) -> Result<Preprocessor, DataError> {
-        spec.check()?;
-        let lines: Vec<(f32, f32)> = (0..spec.channels).map(|c| spec.line(c)).collect();
-        let table =
-            (0..256).flat_map(|value| lines.iter().map(move |&(a, b)| value as f32 * a + b)).collect();
-        Ok(Preprocessor { spec: spec.clone(), lines, table, augmenter: None, work: Workspace::default() })
-    }
-
-    /// For training: [`Preprocessor::apply_augmented`] then varies pictures as `augment` says.
-    ///
-    /// # Errors
-    /// Those of [`Augment::check`].
-    pub fn with_augment(mut self, augment: &Augment) -> Result<Preprocessor, DataError> {
-        augment.check()?;
-        self.augmenter = (*augment != Augment::NONE).then(|| Augmenter::new(augment));
-        Ok(self)
-    }
-
-    /// The shape [C, H, W] of the network's input.
-    pub fn input_shape(&self) -> [usize; 3] {
-        self.spec.input_shape()
-    }
-
-    /// Writes `picture`, of any size, to `out` as the network takes it, H·W·C.
-    /// Panics where `out` is not as long as [`Preprocess::input_shape`] says.
-    pub fn apply(&mut self, picture: &Picture, out: &mut [f32]) {
-        let [channels, height, width] = self.spec.input_shape();
-        assert_eq!(out.len(), channels * height * width, "the length of an input");
-        let picture = fitted(&self.spec, picture, &mut self.work);
-        let (pad, row) = (self.spec.pad, picture.width * channels);
-        let background = &self.table[usize::from(self.spec.background) * channels..][..channels];
-        if pad > 0 {
-            out.chunks_exact_mut(channels).for_each(|pixel| pixel.copy_from_slice(background));
-        }
-        for (y, source) in picture.pixels.chunks_exact(row).enumerate() {
-            let start = ((y + pad) * width + pad) * channels;
-            let out = &mut out[start..start + row];
-            if channels == 1 {
-                out.iter_mut().zip(source).for_each(|(out, &p)| *out = self.table[usize::from(p)]);
-            } else {
-                for (i, (out, &p)) in out.iter_mut().zip(source).enumerate() {
-                    *out = self.table[usize::from(p) * channels + i % channels];
-                }
-            }
-        }
-    }
-
-    /// [`Preprocessor::apply`] to `picture` as `key` varies it (see [`augment::key`](crate::augment::key)).
-    pub fn apply_augmented(&mut self, picture: &Picture, key: Key, out: &mut [f32]) {
-        let Some(augmenter) = &mut self.augmenter else {
-            return self.apply(picture, out);
-        };
-        let spec = &self.spec;
-        let picture = fitted(spec, picture, &mut self.work);
-        augmenter.apply(picture, spec.pad, spec.background, key, out);
-        for pixel in out.chunks_exact_mut(spec.channels) {
-            for (value, &(a, b)) in pixel.iter_mut().zip(&self.lines) {
-                *value = *value * a + b;
-            }
-        }
-    }
-}
-
-/// `picture` in the channels and size of `spec`.
-fn fitted<'a>(spec: &Preprocess, mut picture: &'a Picture, work: &'a mut Workspace) -> &'a Picture {
-    let Workspace { opaque, converted, resized } = work;
-    if picture.has_opacity() {
-        opaque.lay_over(picture, spec.background);
-        picture = opaque;
-    }
-    if picture.channels != spec.channels {
-        converted.convert_from(picture, spec.channels);
-        picture = converted;
-    }
-    if [picture.height, picture.width] != spec.size {
-        resize(picture, spec.size[0], spec.size[1], resized);
-        picture = resized;
-    }
-    picture
 }

@@ -3,7 +3,8 @@
 use std::f64::consts::PI;
 
 use ocelli_data::{
-    Augment, Augmenter, Elastic, ErrorKind, Normalise, Picture, Preprocess, Preprocessor, augment,
+    Augment, ColourAxes, ColourShift, Crop, Elastic, Erase, ErrorKind, Fit, Normalise, Picture, Preprocess,
+    Preprocessor, View, augment,
 };
 use ocelli_kernels::random::Key;
 
@@ -16,7 +17,23 @@ fn noise(height: usize, width: usize, channels: usize) -> Picture {
 
 fn preprocess(channels: usize, size: [usize; 2], pad: usize) -> Preprocess {
     let (mean, std) = (vec![0.25; channels], vec![0.5; channels]);
-    Preprocess { channels, size, pad, background: 51, normalise: Normalise::MeanStd { mean, std } }
+    Preprocess {
+        channels,
+        size,
+        fit: Fit::Stretch,
+        pad,
+        background: 51,
+        normalise: Normalise::MeanStd { mean, std },
+    }
+}
+
+/// Inputs that are the values of pixels, 0 to 255.
+fn values(channels: usize, size: [usize; 2], pad: usize, background: u8) -> Preprocess {
+    Preprocess {
+        background,
+        normalise: Normalise::Range { low: 0.0, high: 255.0 },
+        ..preprocess(channels, size, pad)
+    }
 }
 
 fn apply(preprocess: &Preprocess, picture: &Picture) -> Vec<f32> {
@@ -43,6 +60,7 @@ fn all() -> Augment {
         squeeze: 0.1,
         shear: 0.2,
         elastic: Some(Elastic { alpha: 34.0, sigma: 4.0 }),
+        ..Augment::NONE
     }
 }
 
@@ -78,6 +96,120 @@ fn pictures_of_other_sizes_and_channels_are_converted() {
         assert_eq!(out.len(), 28 * channels);
         assert!(out.iter().all(|v| (v - (200.0 / 255.0 - 0.25) / 0.5).abs() < 1e-5), "{out:?}");
     }
+}
+
+fn viewed(preprocess: &Preprocess, picture: &Picture, view: View) -> Vec<f32> {
+    let mut out = vec![f32::NAN; preprocess.input_shape().iter().product()];
+    Preprocessor::new(preprocess).unwrap().view(picture, view, &mut out);
+    out
+}
+
+#[test]
+fn ten_views_are_the_corners_and_the_middle_and_their_mirror_images() {
+    // 14 of 16 pixels, as 224 of 256: nothing is interpolated.
+    let picture = noise(16, 20, 3);
+    let spec = Preprocess { fit: Fit::Crop { share: 0.875 }, ..values(3, [14, 14], 0, 0) };
+    let corners = [[0, 2], [0, 4], [2, 2], [2, 4], [1, 3]];
+    for (i, view) in View::TEN_CROP.into_iter().enumerate() {
+        let [top, left] = corners[i % 5];
+        let out = viewed(&spec, &picture, view);
+        for (k, &got) in out.iter().enumerate() {
+            let (y, x, c) = (k / 42, k / 3 % 14, k % 3);
+            let x = if i < 5 { x } else { 13 - x };
+            assert_eq!(got, f32::from(picture.pixels[((top + y) * 20 + left + x) * 3 + c]), "view {i}: {k}");
+        }
+    }
+    assert_eq!(viewed(&spec, &picture, View::CENTRE), apply(&spec, &picture));
+}
+
+#[test]
+fn a_whole_picture_is_flipped_with_its_padding() {
+    let (picture, spec) = (noise(5, 6, 1), values(1, [5, 6], 2, 77));
+    let (plain, flipped) = (apply(&spec, &picture), viewed(&spec, &picture, View::FLIP[1]));
+    for (row, mirrored) in plain.chunks(10).zip(flipped.chunks(10)) {
+        assert!(row.iter().eq(mirrored.iter().rev()));
+    }
+}
+
+#[test]
+fn an_input_is_shown_as_the_picture_that_it_was() {
+    let picture = noise(5, 6, 3);
+    let mean = vec![0.1, 0.4, 0.6];
+    let normalise = Normalise::MeanStd { mean, std: vec![0.3, -0.2, 0.1] };
+    let spec = Preprocess { normalise, ..preprocess(3, [5, 6], 0) };
+    let mut shown = Picture::default();
+    spec.show(&apply(&spec, &picture), &mut shown);
+    assert_eq!(shown, picture);
+    spec.show(&[-1e9; 90], &mut shown);
+    assert!(shown.pixels.chunks_exact(3).all(|p| p == [0, 255, 0]), "cut off at black and white");
+}
+
+#[test]
+fn padded_crops_move_the_picture_by_whole_pixels_and_mirror_it() {
+    let (picture, spec) = (noise(12, 10, 3), values(3, [12, 10], 0, 99));
+    let augment = Augment { crop: Crop::Padded { pixels: 2 }, flip: 0.5, ..Augment::NONE };
+    let mut seen = std::collections::BTreeSet::new();
+    for sample in 0..400 {
+        let out = augmented(&spec, &augment, &picture, augment::key(3, 0, sample));
+        let moved = |dy: i64, dx: i64, flip: bool| {
+            out.iter().enumerate().all(|(k, &got)| {
+                let (y, x, c) = (k / 30, k / 3 % 10, k % 3);
+                let (v, u) = (y as i64 + dy, if flip { 9 - x } else { x } as i64 + dx);
+                let inside = (0..12).contains(&v) && (0..10).contains(&u);
+                got == if inside { picture.pixels[((v * 10 + u) * 3) as usize + c].into() } else { 99.0 }
+            })
+        };
+        let places = (0..50).map(|i| (i / 10 - 2, i / 2 % 5 - 2, i % 2 == 1));
+        let found = places.clone().find(|&(dy, dx, flip)| moved(dy, dx, flip));
+        seen.insert(found.unwrap_or_else(|| panic!("sample {sample} is no place")));
+    }
+    assert_eq!(seen.len(), 50, "every place and both sides");
+}
+
+#[test]
+fn moving_a_crop_resamples_the_picture_itself() {
+    // A distortion of nothing goes another way than none, to the same values, whether it enlarges or shrinks.
+    for (size, channels, close) in [([40, 40], 3, 0.01), ([9, 9], 1, 0.01)] {
+        let picture = noise(60, 60, channels);
+        let spec = values(channels, size, 0, 50);
+        let crop = Crop::Resized { area: [0.2, 0.3], ratio: [0.75, 1.3] };
+        let plain = Augment { crop, flip: 0.5, ..Augment::NONE };
+        let still = Augment { elastic: Some(Elastic { alpha: 0.0, sigma: 4.0 }), ..plain.clone() };
+        for sample in 0..20 {
+            let make = |augment| augmented(&spec, augment, &picture, augment::key(8, 0, sample));
+            for (k, (a, b)) in make(&plain).iter().zip(make(&still)).enumerate() {
+                let (y, x) = (k / channels / size[1], k / channels % size[1]);
+                let inner = (2..size[0] - 2).contains(&y) && (2..size[1] - 2).contains(&x);
+                assert!(!inner || (a - b).abs() < close, "sample {sample}, {y}, {x}: {a} and {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn colours_shift_by_the_same_for_every_pixel_and_holes_have_the_mean_colour() {
+    let (picture, spec) = (noise(20, 20, 3), preprocess(3, [20, 20], 0));
+    let axes = ColourAxes {
+        values: [0.2, 0.02, 0.01],
+        vectors: [[0.6, 0.8, 0.0], [0.8, -0.6, 0.0], [0.0, 0.0, 1.0]],
+    };
+    let colour = Some(ColourShift { strength: 0.1, axes });
+    let plain = apply(&spec, &picture);
+    let key = augment::key(1, 2, 3);
+    let shifted = augmented(&spec, &Augment { colour, ..Augment::NONE }, &picture, key);
+    for (c, first) in shifted[..3].iter().zip(&plain).map(|(a, b)| a - b).enumerate() {
+        assert!(first.abs() > 1e-5);
+        let differences = shifted.iter().zip(&plain).skip(c).step_by(3).map(|(a, b)| a - b);
+        assert!(differences.into_iter().all(|d| (d - first).abs() < 1e-5), "channel {c}");
+    }
+    let erase = Some(Erase::usual(1.0));
+    let holed = augmented(&spec, &Augment { erase, ..Augment::NONE }, &picture, key);
+    let lost = holed
+        .chunks(3)
+        .zip(plain.chunks(3))
+        .filter(|(a, b)| a != b)
+        .inspect(|(a, _)| assert_eq!(*a, [0.0; 3]));
+    assert!((8..=140).contains(&lost.count()));
 }
 
 #[test]
@@ -173,10 +305,9 @@ fn seed_epoch_and_sample_alone_choose_the_variation() {
 #[test]
 fn varied_pixels_stay_between_those_of_the_picture_and_the_background() {
     let picture = Picture { pixels: vec![200; 28 * 28 * 3], height: 28, width: 28, channels: 3 };
-    let mut out = vec![f32::NAN; 32 * 32 * 3];
-    let mut augmenter = Augmenter::new(&Augment { shift: 30.0, ..all() });
+    let (spec, augment) = (values(3, [28, 28], 2, 100), Augment { shift: 30.0, ..all() });
     for sample in 0..50 {
-        augmenter.apply(&picture, 2, 100, augment::key(0, 0, sample), &mut out);
+        let out = augmented(&spec, &augment, &picture, augment::key(0, 0, sample));
         assert!(out.iter().all(|v| (100.0..=200.0).contains(v)), "sample {sample}");
     }
 }
@@ -186,11 +317,9 @@ fn one_resampling_composes_all_that_moves() {
     // Against the definition in f64, with the same draws in the same order.
     let picture = noise(20, 16, 1);
     let augment = Augment { elastic: None, ..all() };
-    let mut augmenter = Augmenter::new(&augment);
-    let mut out = vec![0.0; 24 * 20];
     for sample in 0..5 {
         let key = augment::key(4, 1, sample);
-        augmenter.apply(&picture, 2, 30, key, &mut out);
+        let out = augmented(&values(1, [20, 16], 2, 30), &augment, &picture, key);
         let mut stream = key.stream();
         let mut draw = |strength: f32| f64::from(strength) * stream.range(-1.0, 1.0);
         let (tx, ty, angle) = (draw(2.0), draw(2.0), draw(15.0) / 180.0 * PI);
@@ -225,6 +354,15 @@ fn strengths_that_make_no_sense_are_refused_by_name() {
         ("augment.scale is 1", Augment { scale: 1.0, ..Augment::NONE }),
         ("augment.elastic.alpha is inf", elastic(f32::INFINITY, 4.0)),
         ("augment.elastic.sigma is 0", elastic(34.0, 0.0)),
+        ("augment.flip is 2", Augment { flip: 2.0, ..Augment::NONE }),
+        (
+            "augment.crop.random.share is 0 to 0",
+            Augment { crop: Crop::Random { share: 0.0 }, ..Augment::NONE },
+        ),
+        (
+            "augment.erase.probability is NaN",
+            Augment { erase: Some(Erase::usual(f32::NAN)), ..Augment::NONE },
+        ),
     ];
     for (what, augment) in wrong {
         let error = augment.check().unwrap_err();

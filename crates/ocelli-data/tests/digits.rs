@@ -12,7 +12,7 @@ use ocelli_data::{
 const PER_CLASS: [usize; 10] = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180];
 
 fn digits(seed: u64) -> Splits {
-    open("digits", &OpenOptions { seed, val: None }).unwrap()
+    open("digits", &OpenOptions { seed, val: None, ..OpenOptions::default() }).unwrap()
 }
 
 fn images(set: &dyn Dataset) -> BTreeSet<String> {
@@ -66,7 +66,9 @@ fn a_fifth_of_every_class_is_held_out() {
 
 #[test]
 fn the_images_that_are_trained_on_validate_nothing() {
-    let Err(error) = open("digits", &OpenOptions { seed: 0, val: Some("digits".into()) }) else {
+    let Err(error) =
+        open("digits", &OpenOptions { seed: 0, val: Some("digits".into()), ..OpenOptions::default() })
+    else {
         panic!("opened the same data twice")
     };
     assert_eq!(error.kind(), ErrorKind::Usage);
@@ -80,12 +82,7 @@ fn splits_without_validation_images_or_without_training_images_of_a_class_are_re
         let pixels = vec![0; labels.len()];
         Arc::new(MemoryDataset::new("set", [1, 1, 1], pixels, labels.to_vec(), classes).unwrap())
     };
-    let splits = |train: &[u32], val: &[u32]| Splits {
-        name: "set".to_owned(),
-        train: set(train),
-        val: set(val),
-        val_is: Validation::Test,
-    };
+    let splits = |train: &[u32], val: &[u32]| Splits::new("set", set(train), set(val), Validation::Test);
     assert!(splits(&[0, 1], &[0]).check().is_ok());
     for (splits, part) in [(splits(&[0, 1], &[]), "--val"), (splits(&[0, 1], &[0, 2]), "class \"c\"")] {
         let error = splits.check().unwrap_err();
@@ -119,7 +116,7 @@ fn another_data_set_can_be_given_to_validate_on() {
     let folder = tempfile::tempdir().unwrap();
     idx::write_pair(folder.path(), "val", &*digits(0).val, false).unwrap();
     let path = folder.path().join("val-images-idx3-ubyte");
-    let options = OpenOptions { seed: 0, val: Some(path.clone()) };
+    let options = OpenOptions { seed: 0, val: Some(path.clone()), ..OpenOptions::default() };
     let splits = open("digits", &options).unwrap();
     assert_eq!((splits.train.len(), splits.val.len()), (1797, 359));
     assert_eq!(splits.val_is, Validation::Given(path));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ocelli_data::{
-    Augment, Batch, DataError, Dataset, Elastic, ErrorKind, Loader, LoaderOptions, MemoryDataset, Normalise,
-    Picture, Preprocess, Sampler,
+    Augment, Batch, ColourAxes, ColourShift, Crop, DataError, Dataset, Elastic, Erase, ErrorKind, Fit,
+    Jitter, Loader, LoaderOptions, MemoryDataset, Mix, Normalise, Picture, Policy, Preprocess, Sampler,
 };
 
 const IMAGES: usize = 53;
@@ -19,7 +19,7 @@ fn set() -> MemoryDataset {
 
 fn preprocess() -> Preprocess {
     let normalise = Normalise::Range { low: -0.1, high: 1.175 };
-    Preprocess { channels: 1, size: [6, 5], pad: 1, background: 0, normalise }
+    Preprocess { channels: 1, size: [6, 5], fit: Fit::Stretch, pad: 1, background: 0, normalise }
 }
 
 fn options(threads: usize) -> LoaderOptions {
@@ -50,6 +50,106 @@ fn batches_are_the_same_for_any_number_of_threads() {
     assert_eq!(inline[0].images.len(), 8 * 8 * 7);
     for threads in [1, 2, 8, 30] {
         assert!(batches(loader(Arc::new(set()), options(threads))) == inline, "{threads} threads");
+    }
+}
+
+/// Images in colour of 20×24, each with a pattern of its own.
+fn colour_set() -> MemoryDataset {
+    let pixels = (0..IMAGES * 20 * 24 * 3).map(|i| (i * 7 + i / 1440 * 31 + i / 72 * 5) as u8).collect();
+    let labels = (0..IMAGES).map(|i| i as u32 % 3).collect();
+    MemoryDataset::new("set", [3, 20, 24], pixels, labels, ["a", "b", "c"].map(String::from).to_vec())
+        .unwrap()
+}
+
+/// Every kind of variation, in turn and together.
+fn every_variation() -> Vec<(&'static str, Augment, Mix)> {
+    let axes = ColourAxes::of(&colour_set()).unwrap();
+    let none = || Augment::NONE;
+    let jitter = Jitter { brightness: 0.3, contrast: 0.3, saturation: 0.3, hue: 0.1 };
+    let rand = Policy::Rand { operations: 2, magnitude: 9 };
+    let colour = Some(ColourShift { strength: 0.1, axes });
+    let (mixup, cutmix) = (Mix { mixup: 0.4, cutmix: 0.0 }, Mix { mixup: 0.0, cutmix: 1.0 });
+    let all = Augment {
+        crop: Crop::INCEPTION,
+        flip: 0.5,
+        rotation: 10.0,
+        shift: 2.0,
+        elastic: Some(Elastic { alpha: 20.0, sigma: 3.0 }),
+        policy: Some(Policy::TrivialWide),
+        jitter,
+        colour,
+        erase: Some(Erase::usual(0.5)),
+        ..none()
+    };
+    vec![
+        ("crop", Augment { crop: Crop::Random { share: 0.875 }, ..none() }, Mix::NONE),
+        ("resized crop", Augment { crop: Crop::INCEPTION, flip: 0.5, ..none() }, Mix::NONE),
+        ("padded crop", Augment { crop: Crop::Padded { pixels: 4 }, flip: 0.5, ..none() }, Mix::NONE),
+        ("colours", Augment { colour, ..none() }, Mix::NONE),
+        ("jitter", Augment { jitter, ..none() }, Mix::NONE),
+        ("erasing", Augment { erase: Some(Erase::usual(0.5)), ..none() }, Mix::NONE),
+        ("TrivialAugment", Augment { policy: Some(Policy::TrivialWide), ..none() }, Mix::NONE),
+        ("RandAugment", Augment { policy: Some(rand), ..none() }, Mix::NONE),
+        ("affine", Augment { shift: 1.0, rotation: 10.0, scale: 0.1, shear: 0.1, ..none() }, Mix::NONE),
+        ("mixup", none(), mixup),
+        ("CutMix", none(), cutmix),
+        ("all", all, Mix { mixup: 0.4, cutmix: 1.0 }),
+    ]
+}
+
+/// Loads images of 16×12, the middle of theirs, in batches of 8.
+fn varied(augment: &Augment, mix: Mix, options: LoaderOptions) -> Vec<Batch> {
+    let normalise = Normalise::MeanStd { mean: vec![0.4; 3], std: vec![0.2; 3] };
+    let fit = Fit::Crop { share: 0.9 };
+    let preprocess = Preprocess { channels: 3, size: [16, 12], fit, pad: 1, background: 9, normalise };
+    let options = LoaderOptions { augment: augment.clone(), mix, seed: 6, ..options };
+    let sampler = Sampler::new(IMAGES, 8).unwrap().shuffled(6);
+    batches(Loader::new(Arc::new(colour_set()), &preprocess, sampler, options).unwrap())
+}
+
+#[test]
+fn every_variation_is_the_same_for_any_number_of_threads_and_wherever_a_run_began() {
+    for (name, augment, mix) in every_variation() {
+        let options = |threads| LoaderOptions { threads, epochs: 1..3, ..LoaderOptions::default() };
+        let whole = varied(&augment, mix, options(0));
+        for threads in [1, 2, 5] {
+            assert!(varied(&augment, mix, options(threads)) == whole, "{name}: {threads} threads");
+            let rest = LoaderOptions { epochs: 2..3, first_batch: 3, ..options(threads) };
+            assert!(varied(&augment, mix, rest) == whole[7 + 3..], "{name}: resumed, {threads} threads");
+        }
+        let plain = varied(&Augment::NONE, Mix::NONE, options(0));
+        assert_eq!((plain.len(), plain[0].targets.is_none()), (whole.len(), true));
+        assert!(plain.iter().zip(&whole).all(|(a, b)| a.labels == b.labels && a.indices == b.indices));
+        assert!(plain != whole, "{name} changes nothing");
+    }
+}
+
+#[test]
+fn mixed_batches_have_targets_that_add_up_to_one() {
+    let mix = Mix { mixup: 0.4, cutmix: 1.0 };
+    let all = varied(&Augment::NONE, mix, LoaderOptions { threads: 2, ..LoaderOptions::default() });
+    assert_eq!((all.len(), all[6].len()), (7, 5));
+    for batch in &all {
+        let targets = batch.targets.as_ref().unwrap();
+        assert_eq!(targets.len(), 3 * batch.len());
+        for (row, &label) in targets.chunks_exact(3).zip(&batch.labels) {
+            assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6 && row[label as usize] >= 0.0, "{row:?}");
+        }
+    }
+}
+
+#[test]
+fn time_spent_waiting_is_what_the_calls_took() {
+    for threads in [0, 2] {
+        let begin = std::time::Instant::now();
+        let mut loader = loader(Arc::new(set()), options(threads));
+        assert_eq!(loader.waited(), std::time::Duration::ZERO);
+        let mut before = loader.waited();
+        while loader.next_batch().is_some() {
+            assert!(loader.waited() > before);
+            before = loader.waited();
+        }
+        assert!(loader.waited() <= begin.elapsed());
     }
 }
 

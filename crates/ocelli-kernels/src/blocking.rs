@@ -6,6 +6,7 @@
 pub(crate) mod matrix;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(crate) mod pairs;
+pub(crate) mod winograd;
 
 use std::ops::Range;
 
@@ -66,7 +67,7 @@ impl Conv2d {
         }
         let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
         let forward = Correlation { y: Axis::forward(self, 0), x: Axis::forward(self, 1), inputs, outputs };
-        let mut most = 0;
+        let mut most = self.winograd_scratch();
         // Enough for any number of samples, by which the method is chosen: several may go where one does not.
         let several = Conv2d { samples: 2, ..*self };
         for direction in [Direction::Forward, Direction::BackwardInput] {
@@ -168,7 +169,8 @@ impl Conv2d {
             true => shape.matrix_packed(parts),
             false => 0,
         };
-        matrix::PARTS.into_iter().map(matrix).fold(shape.terms() * LANES, usize::max)
+        let winograd = if self.is_for_winograd(direction) { shape.winograd_packed() } else { 0 };
+        matrix::PARTS.into_iter().map(matrix).fold(winograd.max(shape.terms() * LANES), usize::max)
     }
 
     /// Elements of one correlation's packed weights, of all blocks one after the other.
@@ -200,6 +202,12 @@ impl Conv2d {
         });
         // Phases that no tap meets have no gradient.
         correlations.filter(|(_, shape)| shape.y.taps > 0 && shape.x.taps > 0)
+    }
+
+    /// Whether there are phases of the strides that no tap meets: kernels that are smaller than their step.
+    pub(crate) fn passes_over_pixels(&self) -> bool {
+        let steps = [0, 1].map(|axis| self.stride[axis].min(self.input[axis]));
+        self.phases(Direction::BackwardInput).count() < steps[0] * steps[1]
     }
 
     /// One input and one output channel in each of several groups.

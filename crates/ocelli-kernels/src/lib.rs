@@ -31,6 +31,7 @@ mod table;
 mod team;
 mod unary;
 mod update;
+mod vectorised;
 
 pub use ceiling::Ceiling;
 pub use element::Element;
@@ -41,3 +42,4 @@ pub use table::Kernels;
 pub use team::{Team, Worker};
 pub use unary::Unary;
 pub use update::{AdamStep, SgdStep};
+pub use vectorised::{Vectorised, vectorised};

@@ -25,6 +25,12 @@ impl Key {
         Key { key: [out[0], out[1]], high: [out[2], out[3]] }
     }
 
+    /// The key of another stream, independent of this one and of those of other words: for a part of what this key is for.
+    pub fn derive(&self, word: u64) -> Key {
+        let out = philox([word as u32, (word >> 32) as u32, !self.high[0], !self.high[1]], self.key);
+        Key { key: [out[0], out[1]], high: [out[2], out[3]] }
+    }
+
     /// The four 32-bit words at position `counter` of the stream.
     pub fn block(&self, counter: u64) -> [u32; 4] {
         philox([counter as u32, (counter >> 32) as u32, self.high[0], self.high[1]], self.key)
@@ -139,6 +145,19 @@ mod tests {
         let mut stream = a.stream();
         for i in 0..9 {
             assert_eq!(stream.next_u32(), a.word(i));
+        }
+    }
+
+    #[test]
+    fn derived_streams_differ_from_each_other_and_from_their_origin() {
+        let key = Key::new(1, &[2, 3]);
+        let streams =
+            [key, key.derive(0), key.derive(1), key.derive(1).derive(0), Key::new(1, &[2, 4]).derive(0)];
+        for (i, a) in streams.iter().enumerate() {
+            assert_eq!(*a, *a);
+            for b in &streams[..i] {
+                assert!((0..4).all(|at| a.block(at) != b.block(at)));
+            }
         }
     }
 

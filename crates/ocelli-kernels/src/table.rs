@@ -120,6 +120,9 @@ macro_rules! for_each_kernel {
         /// y += x. (x, y)
         accumulate(x: &[T], y: &mut [T]) = elementwise::accumulate::<T>;
 
+        /// y += share·(x − y): y goes this share of the way to x. (share, x, y)
+        approach(share: T, x: &[T], y: &mut [T]) = elementwise::approach::<T, FUSED>;
+
         /// y = α·x, or added. (alpha, x, y, write)
         scale(alpha: T, x: &[T], y: &mut [T], write: Write) = elementwise::scale::<T>;
 

@@ -6,8 +6,8 @@ use ocelli_core::{Graph, Op, Optimizer, Plan, PlanOptions, Value};
 use ocelli_kernels::Precision;
 use serde::Serialize;
 
-use crate::train::{curvature_options, health_options, step_options};
-use crate::{Error, SCHEMA};
+use crate::train::{Loading, curvature_options, health_options, recipe_options};
+use crate::{Error, Recipe, SCHEMA};
 
 /// A network, layer by layer, and what training it takes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -69,6 +69,8 @@ pub struct Memory {
     pub parameters: u64,
     /// Their gradients, if they are kept; those of small layers lie with the activations, those of large ones nowhere.
     pub gradients: u64,
+    /// The moving average of the parameters, if there is one.
+    pub average: u64,
     /// What the optimiser remembers, and the second derivatives of one that uses them.
     pub optimizer: u64,
     /// Activations and their gradients: the arena of a training step.
@@ -101,13 +103,23 @@ pub struct Subject<'a> {
     pub data_bytes: u64,
 }
 
-/// Describes a network and the memory of training it.
+/// Describes a network and the memory of training it in the plainest way.
 ///
 /// # Errors
 /// A network that cannot be planned, or memory beyond what can be addressed.
 pub fn describe(subject: &Subject<'_>) -> Result<Description, Error> {
+    let recipe = Recipe { optimizer: subject.optimizer.clone(), ..Recipe::default() };
+    describe_training(subject, &recipe)
+}
+
+/// Describes a network and the memory of training it by a recipe: its frozen layers, its accumulated gradients, its average.
+/// Pictures have the size of the network's input, which is the largest where they grow.
+///
+/// # Errors
+/// As [`describe`], and a layer to freeze that there is not.
+pub fn describe_training(subject: &Subject<'_>, recipe: &Recipe) -> Result<Description, Error> {
     let graph = subject.graph;
-    let plan = Plan::new(graph, step_options(subject.batch, Precision::F32))?;
+    let plan = Plan::new(graph, planned(subject, recipe)?)?;
     let fields = receptive_fields(graph);
     let values = graph.values().filter(|v| graph.node(*v).op().is_some());
     let layers: Vec<LayerLine> = values.map(|v| line(graph, &plan, v, fields[v.index()])).collect();
@@ -121,7 +133,7 @@ pub fn describe(subject: &Subject<'_>) -> Result<Description, Error> {
         flops: layers.iter().map(|l| l.flops).fold(0, u64::saturating_add),
         parts: plan.parts(),
         barriers: plan.barriers(),
-        memory: memory(subject, &plan)?,
+        memory: memory(subject, recipe, &plan)?,
         layers,
     })
 }
@@ -143,16 +155,18 @@ fn line(graph: &Graph, plan: &Plan, value: Value, field: Field) -> LayerLine {
     }
 }
 
-fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
+/// The plan of a step. What memory it takes does not depend on the precision.
+fn planned(subject: &Subject<'_>, recipe: &Recipe) -> Result<PlanOptions, Error> {
+    Ok(PlanOptions { precision: Precision::F32, ..recipe_options(recipe, subject.graph, subject.batch)? })
+}
+
+fn memory(subject: &Subject<'_>, recipe: &Recipe, plan: &Plan) -> Result<Memory, Error> {
     let graph = subject.graph;
-    let unshared = Plan::new(
-        graph,
-        PlanOptions { reuse: false, fuse: false, ..step_options(subject.batch, Precision::F32) },
-    )?;
+    let unshared = PlanOptions { reuse: false, fuse: false, ..planned(subject, recipe)? };
+    let unshared = Plan::new(graph, unshared)?;
     let evaluation = Plan::new(graph, PlanOptions::evaluate(crate::eval::BATCH))?;
     let health = Plan::new(graph, health_options())?;
-    let curvature =
-        curvature_options(subject.optimizer).map(|options| Plan::new(graph, options)).transpose()?;
+    let curvature = curvature_options(recipe, graph)?.map(|options| Plan::new(graph, options)).transpose()?;
     let image: usize = graph.inputs().map(|v| graph.node(v).shape().len()).sum();
     let params = bytes(graph.layout().arena_len());
     let scratch = |plan: &Plan| bytes(plan.scratch_len()).saturating_mul(workers(subject, plan));
@@ -163,14 +177,19 @@ fn memory(subject: &Subject<'_>, plan: &Plan) -> Result<Memory, Error> {
         data: subject.data_bytes,
         parameters: params,
         gradients: if plan.options().keep_gradients { params } else { 0 },
+        average: if recipe.ema.is_some() { params } else { 0 },
         optimizer: curvature
             .map_or(0, |plan| of_pass(&plan).saturating_add(params))
             .saturating_add(params.saturating_mul(subject.optimizer.slots() as u64)),
         activations: bytes(plan.arena_len()),
         activations_without_reuse: bytes(unshared.arena_len()),
         scratch: scratch(plan),
-        evaluation: of_pass(&evaluation).saturating_add(of_pass(&health)),
-        loading: bytes(image).saturating_mul(subject.batch as u64).saturating_mul(batches_at_once(subject)),
+        evaluation: of_pass(&evaluation)
+            .saturating_add(of_pass(&health))
+            .saturating_add(crate::feed::waiting_bytes(image, crate::eval::BATCH, subject.threads)),
+        loading: bytes(image)
+            .saturating_mul(subject.batch as u64)
+            .saturating_mul(Loading::beside(subject.threads).batches() as u64),
         total: 0,
     };
     memory.total = memory.sum()?;
@@ -185,6 +204,7 @@ impl Memory {
             self.data,
             self.parameters,
             self.gradients,
+            self.average,
             self.optimizer,
             self.activations,
             self.scratch,
@@ -206,11 +226,6 @@ fn bytes(elements: usize) -> u64 {
 /// Threads that work on a plan, each with scratch memory of its own: the executor leaves one part to the caller's.
 fn workers(subject: &Subject<'_>, plan: &Plan) -> u64 {
     if plan.parts() > 1 { subject.threads.max(1) as u64 } else { 1 }
-}
-
-/// Batches in memory at once: the one at hand, with several threads those ahead, and the one being prepared.
-fn batches_at_once(subject: &Subject<'_>) -> u64 {
-    if subject.threads > 1 { crate::train::PREFETCH as u64 + 2 } else { 1 }
 }
 
 /// What one output of a value sees of the input.
@@ -330,7 +345,7 @@ mod tests {
         };
         let [one, four] = [1, 4].map(|threads| described(small(), 8, threads).unwrap());
         assert_eq!((four.parts, four.memory.scratch), (1, one.memory.scratch));
-        // One batch on the caller's thread; else the one at hand, those ahead and the one being prepared.
-        assert_eq!((one.memory.loading, four.memory.loading), (8 * 4 * 4, 6 * 8 * 4 * 4));
+        // One batch on the caller's thread; else the one at hand, those ahead and those being prepared.
+        assert_eq!((one.memory.loading, four.memory.loading), (8 * 4 * 4, 9 * 8 * 4 * 4));
     }
 }

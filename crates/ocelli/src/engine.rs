@@ -31,6 +31,12 @@ impl Engine {
         self.team.threads()
     }
 
+    /// How many threads should read and prepare pictures while the network works on others; 0 where there is one thread
+    /// for all.
+    pub(crate) fn reading_threads(&self) -> usize {
+        if self.threads() > 1 { self.threads() } else { 0 }
+    }
+
     /// The instruction set.
     pub fn isa(&self) -> Isa {
         self.isa

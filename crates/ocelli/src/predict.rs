@@ -1,15 +1,46 @@
-//! Telling what a picture shows.
+//! Telling what pictures show.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use ocelli::Engine;
+//! use ocelli::ensemble::{Ensemble, EnsembleOptions};
+//! use ocelli::io::ModelFile;
+//! use ocelli::predict::OfDataset;
+//! use ocelli_data::pictures_in;
+//! use ocelli_kernels::Isa;
+//!
+//! # fn main() -> Result<(), ocelli::Error> {
+//! # if false {
+//! let model = ModelFile::load("runs/photos-1/model.safetensors".as_ref())?;
+//! let mut ensemble = Ensemble::new(vec![model], &Engine::new(0, Isa::detect())?, EnsembleOptions::default())?;
+//! let holiday = pictures_in("holiday".as_ref())?.pictures;
+//! for prediction in ensemble.predict(Arc::new(OfDataset(holiday)), 5)? {
+//!     match prediction.guesses {
+//!         Ok(guesses) => println!("{}: {}", prediction.name, guesses[0].class),
+//!         Err(error) => eprintln!("{error}"),
+//!     }
+//! }
+//! # }
+//! # Ok(())
+//! # }
+//! ```
 
-use std::path::Path;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use ocelli_core::{Executor, Loss, PlanOptions};
-use ocelli_data::{Preprocess, Preprocessor};
+use ocelli_core::Loss;
+use ocelli_data::{DataError, Picture, Preprocess};
 use serde::Serialize;
 
 use crate::Error;
-use crate::engine::Engine;
+use crate::ensemble::{Ensemble, best_classes};
+use crate::feed::Feed;
 use crate::fit::check_fit;
 use crate::io::ModelFile;
+
+pub use crate::feed::{OfDataset, Pictures};
 
 /// A guess.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,49 +51,135 @@ pub struct Guess {
     pub probability: f32,
 }
 
-/// Classifies pictures, one at a time, with one model.
-pub struct Predictor {
-    model: ModelFile,
-    loss: Loss,
-    preprocessor: Preprocessor,
-    executor: Executor<f32>,
-    input: Vec<f32>,
+/// What was found for one picture.
+#[derive(Debug)]
+pub struct Prediction {
+    /// Which of the pictures.
+    pub picture: usize,
+    /// What it is called.
+    pub name: String,
+    /// The most probable classes, most probable first; or why it could not be read.
+    pub guesses: Result<Vec<Guess>, Error>,
+    /// Whether it looks like a negative of what the model was trained on (see [`Preprocess::looks_inverted`]).
+    pub looks_inverted: bool,
 }
 
-impl Predictor {
-    /// A predictor with this model.
-    ///
-    /// # Errors
-    /// A model file whose preprocessing cannot be read, or too little memory.
-    pub fn new(model: ModelFile, engine: &Engine) -> Result<Predictor, Error> {
-        let preprocess = model_preprocess(&model)?;
-        let executor = engine.executor(&model.network.graph, PlanOptions::evaluate(1))?;
-        let [c, h, w] = preprocess.input_shape();
-        Ok(Predictor {
-            loss: model_loss(&model)?,
-            preprocessor: Preprocessor::new(&preprocess)?,
-            executor,
-            input: vec![0.0; c * h * w],
-            model,
-        })
+/// Picture files.
+#[derive(Clone, Debug)]
+pub struct Files {
+    paths: Vec<PathBuf>,
+}
+
+impl Files {
+    /// The pictures in these files, in their order.
+    pub fn new(paths: Vec<PathBuf>) -> Files {
+        Files { paths }
+    }
+}
+
+impl Pictures for Files {
+    fn len(&self) -> usize {
+        self.paths.len()
     }
 
-    /// The `top` most probable classes of a picture file, most probable first.
-    ///
-    /// # Errors
-    /// A file that is no picture.
-    pub fn file(&mut self, path: &Path, top: usize) -> Result<Vec<Guess>, Error> {
-        let picture = ocelli_data::decode(path)?;
-        self.preprocessor.apply(&picture, &mut self.input);
-        let outputs = self.executor.forward(&self.model.params, &[&self.input], 1);
-        let mut probabilities = vec![0.0; self.model.classes.len()];
-        self.loss.probabilities(outputs, &mut probabilities);
-        let order = self.loss.top_classes(outputs, top);
-        let guess = |class: usize| Guess {
-            class: self.model.classes[class].clone(),
-            probability: probabilities[class],
-        };
-        Ok(order.into_iter().map(guess).collect())
+    fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
+        *picture = ocelli_data::decode(&self.paths[i])?;
+        Ok(())
+    }
+
+    fn name_of(&self, i: usize) -> String {
+        self.paths[i].display().to_string()
+    }
+}
+
+/// Pictures from several places, one place after another.
+#[derive(Clone, Default)]
+pub struct Several {
+    places: Vec<Arc<dyn Pictures>>,
+    /// For each place, how many pictures there are up to its end.
+    ends: Vec<usize>,
+}
+
+impl Several {
+    /// Adds those of another place.
+    pub fn push(&mut self, pictures: Arc<dyn Pictures>) {
+        self.ends.push(self.len() + pictures.len());
+        self.places.push(pictures);
+    }
+
+    /// The place of picture `i`, and its number there.
+    fn place(&self, i: usize) -> (&dyn Pictures, usize) {
+        let place = self.ends.partition_point(|&end| end <= i);
+        let first = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        (&*self.places[place], i - first)
+    }
+}
+
+impl Pictures for Several {
+    fn len(&self) -> usize {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
+        let (place, i) = self.place(i);
+        place.read(i, picture)
+    }
+
+    fn name_of(&self, i: usize) -> String {
+        let (place, i) = self.place(i);
+        place.name_of(i)
+    }
+}
+
+/// The predictions of an [`Ensemble`], one for each picture, in their order. Made by [`Ensemble::predict`].
+pub struct Predictions<'a> {
+    ensemble: &'a mut Ensemble,
+    pictures: Arc<dyn Pictures>,
+    feed: Feed,
+    top: usize,
+    ready: VecDeque<Prediction>,
+}
+
+impl<'a> Predictions<'a> {
+    pub(crate) fn new(
+        ensemble: &'a mut Ensemble,
+        pictures: Arc<dyn Pictures>,
+        feed: Feed,
+        top: usize,
+    ) -> Predictions<'a> {
+        Predictions { ensemble, pictures, feed, top, ready: VecDeque::new() }
+    }
+
+    /// Answers the next batch; `None` after the last.
+    fn next_batch(&mut self) -> Option<()> {
+        let fed = self.feed.next_batch()?;
+        let name = |i: u32| self.pictures.name_of(i as usize);
+        let mut found: Vec<Prediction> = Vec::new();
+        for (i, error) in fed.failures.drain(..) {
+            let guesses = Err(error.into());
+            found.push(Prediction { picture: i as usize, name: name(i), guesses, looks_inverted: false });
+        }
+        let classes = self.ensemble.classes().to_vec();
+        let rows = self.ensemble.answer(fed).chunks_exact(classes.len());
+        for ((&i, &looks_inverted), p) in fed.pictures.iter().zip(&fed.inverted).zip(rows) {
+            let guess = |class: usize| Guess { class: classes[class].clone(), probability: p[class] };
+            let guesses = Ok(best_classes(p, self.top).into_iter().map(guess).collect());
+            found.push(Prediction { picture: i as usize, name: name(i), guesses, looks_inverted });
+        }
+        found.sort_by_key(|prediction| prediction.picture);
+        self.ready.extend(found);
+        Some(())
+    }
+}
+
+impl Iterator for Predictions<'_> {
+    type Item = Prediction;
+
+    fn next(&mut self) -> Option<Prediction> {
+        while self.ready.is_empty() {
+            self.next_batch()?;
+        }
+        self.ready.pop_front()
     }
 }
 
@@ -87,4 +204,22 @@ pub fn model_loss(model: &ModelFile) -> Result<Loss, Error> {
     serde_json::from_value(loss.unwrap_or_default()).map_err(|e| {
         Error::Bad(format!("the model does not say which loss its outputs are for: {e}; train it again"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_of_several_places_are_numbered_through() {
+        let files = |names: &[&str]| Arc::new(Files::new(names.iter().map(PathBuf::from).collect()));
+        let mut several = Several::default();
+        assert!(several.is_empty());
+        for names in [&["a", "b"][..], &[], &["c"], &["d", "e"]] {
+            several.push(files(names));
+        }
+        let names: Vec<String> = (0..several.len()).map(|i| several.name_of(i)).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "e"]);
+        assert!(several.read(2, &mut Picture::default()).is_err_and(|e| e.to_string().starts_with("c:")));
+    }
 }

@@ -13,7 +13,7 @@ use ocelli_kernels::{Isa, Precision};
 /// Trains `net` on `data` by its recipe, changed by `change`, and finishes the run.
 fn train(data: &str, net: &str, seed: u64, change: impl FnOnce(&mut Recipe)) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let splits = ocelli_data::open(data, &OpenOptions { seed, val: None }).unwrap();
+    let splits = ocelli_data::open(data, &OpenOptions { seed, val: None, ..OpenOptions::default() }).unwrap();
     let net = NetSpec::new(net, Vec::new());
     let mut recipe = net.recipe().unwrap();
     change(&mut recipe);

@@ -3,8 +3,8 @@
 use std::f64::consts::PI;
 
 use ocelli::report::{
-    Environment, EpochRow, Filters, HealthRow, LayerHealth, LayerRow, Mistake, Picture, Report, Summary,
-    render,
+    CalibrationBin, Confusion, Environment, EpochRow, Filters, Guess, HealthRow, LayerHealth, LayerRow,
+    Mistake, Occasion, PaceRow, Picture, Report, Sample, Summary, render,
 };
 
 /// Elements that have no end tag.
@@ -41,6 +41,13 @@ fn checked_tags(html: &str) -> Vec<(String, String)> {
     }
     assert_eq!(open, Vec::<String>::new(), "elements left open");
     tags
+}
+
+/// The page without the bytes of its pictures, in which any word may stand.
+fn without_pictures(html: &str) -> String {
+    let mut parts = html.split("base64,");
+    let first = parts.next().unwrap_or_default().to_owned();
+    first + &parts.map(|part| part.split_once('"').map_or("", |(_, rest)| rest)).collect::<String>()
 }
 
 /// A number in [0, 1) that depends on nothing but its arguments (SplitMix64's last step).
@@ -124,6 +131,64 @@ fn mistakes(classes: usize, side: usize, channels: usize) -> Vec<Mistake> {
     (0..16).map(mistake).collect()
 }
 
+/// Four mistakes of each class.
+fn class_mistakes(classes: usize, side: usize, channels: usize) -> Vec<Mistake> {
+    let of = |truth: usize| {
+        let each = mistakes(classes, side, channels).into_iter().take(4);
+        each.map(move |mistake| Mistake { truth, predicted: (truth + 1) % classes, ..mistake })
+    };
+    (0..classes.min(100)).flat_map(of).collect()
+}
+
+fn confusions(classes: usize, side: usize, channels: usize) -> Vec<Confusion> {
+    let of = |i: usize| Confusion {
+        truth: i % classes,
+        predicted: (i + 1) % classes,
+        images: 40 - i as u64,
+        examples: mistakes(classes, side, channels).into_iter().skip(i).take(4).collect(),
+    };
+    (0..12).map(of).collect()
+}
+
+fn samples(classes: usize, side: usize, channels: usize) -> Vec<Sample> {
+    let guess = |i: u64, k: u64| Guess {
+        class: (noise(14, i) * classes as f64) as usize + k as usize,
+        probability: (0.35 + 0.6 * noise(15, i)) as f32 * 0.4_f32.powi(k as i32),
+    };
+    let of = |i: u64| Sample {
+        picture: picture(side, channels, 100 + i),
+        name: format!("test/{i:05}.png"),
+        truth: ((noise(14, i) * classes as f64) as usize
+            + (i as usize % 5) * usize::from(i.is_multiple_of(3)))
+            % classes,
+        guesses: (0..classes.min(5) as u64)
+            .map(|k| guess(i, k))
+            .map(|g| Guess { class: g.class % classes, ..g })
+            .collect(),
+    };
+    (0..24).map(of).collect()
+}
+
+/// A network that is too sure of itself.
+fn calibration() -> Vec<CalibrationBin> {
+    let of = |b: usize| {
+        let middle = (b as f64 + 0.5) / 15.0;
+        let images = if b == 2 { 0 } else { (900.0 * middle.powi(3)) as u64 + 3 };
+        let some = |value: f64| (images > 0).then_some(value);
+        CalibrationBin { images, confidence: some(middle), accuracy: some(middle.powf(1.3)) }
+    };
+    (0..15).map(of).collect()
+}
+
+fn pace(epochs: usize) -> Vec<PaceRow> {
+    let row = |i: usize| PaceRow {
+        epoch: (i + 1) as f64,
+        images_per_second: Some(24_000.0 + 2_000.0 * noise(16, i as u64)),
+        waiting: Some(0.02 * noise(17, i as u64)),
+    };
+    (0..epochs).map(row).collect()
+}
+
 fn layers() -> Vec<LayerRow> {
     let row = |name: &str, op: &str, output: &[usize], parameters, flops, field: usize| LayerRow {
         name: name.to_owned(),
@@ -171,7 +236,9 @@ fn health(epochs: usize) -> Vec<LayerHealth> {
 fn sample(classes: Vec<String>, epochs: usize, channels: usize) -> Report {
     let curves = curves(epochs);
     let best = curves.iter().min_by(|a, b| a.val_loss.unwrap().total_cmp(&b.val_loss.unwrap())).unwrap();
+    let side = if channels == 1 { 28 } else { 64 };
     Report {
+        occasion: Occasion::Training,
         run: "lenet5-digits-3".to_owned(),
         net: "lenet5".to_owned(),
         data: "digits".to_owned(),
@@ -183,15 +250,22 @@ fn sample(classes: Vec<String>, epochs: usize, channels: usize) -> Report {
             top1: best.val_top1,
             top5: best.val_top5,
             loss: best.val_loss,
+            calibration_error: Some(0.0431),
             parameters: 61_706,
             images_per_second: 24_210.4,
             weights_sha256: "3f1c9a0be87d425568c1e02d94b7a6f3105ce8d2a97b4416f0839cde52ab7710".to_owned(),
         },
         best_epoch: Some(best.epoch),
+        pace: pace(curves.len()),
         curves,
         confusion: confusion(classes.len(), 1000),
         filters: Some(filters(if channels == 1 { 6 } else { 64 }, if channels == 1 { 5 } else { 11 }, channels)),
-        mistakes: mistakes(classes.len(), if channels == 1 { 28 } else { 64 }, channels),
+        mistakes: mistakes(classes.len(), side, channels),
+        class_mistakes: class_mistakes(classes.len(), side, channels),
+        confusions: confusions(classes.len(), side, channels),
+        samples: samples(classes.len(), side, channels),
+        calibration: calibration(),
+        class_top5: (0..classes.len()).map(|k| Some(0.9 + 0.1 * noise(18, k as u64))).collect(),
         classes,
         layers: layers(),
         health: health(epochs.min(30)),
@@ -232,7 +306,8 @@ fn pages_are_well_formed_from_two_to_many_classes() {
         let html = render(&sample(names(classes), epochs, channels));
         keep(&format!("report-{classes}"), &html);
         checked_tags(&html);
-        assert!(!html.contains("NaN"), "{classes} classes");
+        assert!(!without_pictures(&html).contains("NaN"), "{classes} classes");
+        assert!(html.len() < 5_000_000, "{classes} classes: {} bytes", html.len());
     }
 }
 
@@ -242,9 +317,11 @@ fn every_part_of_a_run_is_in_its_page() {
     let html = render(&report);
     let parts = [
         "curves",
+        "samples",
         "confusion",
         "classes",
         "mistakes",
+        "calibration",
         "filters",
         "network",
         "health",
@@ -261,8 +338,12 @@ fn every_part_of_a_run_is_in_its_page() {
     for text in report.classes.iter().chain(report.layers.iter().map(|layer| &layer.op)) {
         assert!(html.contains(&format!(">{text}<")), "{text}");
     }
-    // 64 filters, 16 mistakes.
-    assert_eq!(html.matches("<img ").count(), 80);
+    // 64 filters, 16 mistakes, 4 of each of 12 classes and confusions (the last of these have fewer), 24 samples.
+    let of_confusions: usize = report.confusions.iter().map(|c| c.examples.len()).sum();
+    assert_eq!(html.matches("<img ").count(), 64 + 16 + 48 + of_confusions + 24);
+    for title in ["Loss", "Accuracy", "Learning rate", "Gradient norm", "Speed", "Waiting", "Reliability"] {
+        assert!(html.contains(&format!("<h3>{title}</h3>")), "{title}");
+    }
     assert!(html.contains("optimizer.momentum</th><td>0.9</td>"));
 }
 
@@ -272,9 +353,10 @@ fn nothing_is_fetched() {
     assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("url("));
     for (name, attributes) in checked_tags(&html) {
         assert!(!["link", "iframe", "object", "embed", "base", "use"].contains(&name.as_str()), "<{name}>");
-        for (kind, inside) in [(" src=\"", "data:image/png;base64,"), (" href=\"", "#")] {
+        let pictures = ["data:image/png;base64,", "data:image/jpeg;base64,"];
+        for (kind, inside) in [(" src=\"", &pictures[..]), (" href=\"", &["#"])] {
             if let Some((_, value)) = format!(" {attributes}").split_once(kind) {
-                assert!(value.starts_with(inside), "<{name} {attributes:.60}>");
+                assert!(inside.iter().any(|start| value.starts_with(start)), "<{name} {attributes:.60}>");
             }
         }
     }
@@ -305,6 +387,13 @@ fn text_from_outside_is_shown_and_not_obeyed() {
         let toml = HOSTILE.replace('\0', "");
         report.config_toml = format!("\"{}\" = '''{toml}'''\n", toml.replace('"', "'"));
         report.mistakes.iter_mut().for_each(|mistake| mistake.name = hostile());
+        report.class_mistakes.iter_mut().for_each(|mistake| mistake.name = hostile());
+        report
+            .confusions
+            .iter_mut()
+            .flat_map(|c| &mut c.examples)
+            .for_each(|example| example.name = hostile());
+        report.samples.iter_mut().for_each(|sample| sample.name = hostile());
         report.layers.iter_mut().for_each(|layer| (layer.name, layer.op) = (hostile(), hostile()));
         report.health.iter_mut().for_each(|layer| layer.layer = hostile());
         report.filters.as_mut().unwrap().layer = hostile();
@@ -329,6 +418,11 @@ fn values_that_are_no_numbers_are_named_and_never_drawn() {
     report.health[0].epochs[29].gradient_norm = Some(f64::NAN);
     report.summary.loss = Some(f64::NAN);
     report.mistakes[0].loss = f32::INFINITY;
+    report.samples[0].guesses[0].probability = f32::NAN;
+    report.class_mistakes[0].probability = f32::NAN;
+    (report.calibration[3].confidence, report.calibration[4].accuracy) =
+        (Some(f64::NAN), Some(f64::INFINITY));
+    (report.pace[2].waiting, report.pace[3].images_per_second) = (Some(f64::NAN), Some(f64::INFINITY));
     report.filters.as_mut().unwrap().values[7] = f32::NAN;
     (report.seconds, report.summary.images_per_second) = (f64::NAN, f64::NAN);
     let html = render(&report);
@@ -373,12 +467,38 @@ fn parts_that_contradict_each_other_are_named() {
     report.filters.as_mut().unwrap().values.pop();
     report.mistakes[0].picture.pixels.pop();
     report.mistakes[1].truth = 99;
+    (report.samples[2].truth, report.samples[3].guesses[1].class) = (98, 97);
+    report.class_mistakes[0].predicted = 96;
+    report.class_top5.pop();
     report.config_toml = "not = = toml".to_owned();
     let html = render(&report);
     checked_tags(&html);
     assert!(html.contains("10 classes need a matrix of 10×10 counts, and there are 99."));
     assert!(html.contains("6×5×5×1 weights were announced, and there are 149."));
-    assert!(html.contains("no picture") && html.contains("class 99") && html.contains("not = = toml"));
+    assert!(html.contains("no picture") && html.contains("not = = toml"));
+    assert!((96..100).all(|class| html.contains(&format!("class {class}"))));
+}
+
+#[test]
+fn an_evaluation_speaks_of_no_training() {
+    let report = Report {
+        occasion: Occasion::Evaluation,
+        curves: Vec::new(),
+        pace: Vec::new(),
+        health: Vec::new(),
+        config_toml: String::new(),
+        best_epoch: None,
+        command: "ocelli eval runs/lenet5-digits-3 digits".to_owned(),
+        ..sample(names(100), 30, 3)
+    };
+    let html = render(&report);
+    keep("report-evaluation", &html);
+    checked_tags(&html);
+    let html = without_pictures(&html);
+    for word in ["held-out", "training", "epoch"] {
+        assert!(!html.contains(word), "{word}");
+    }
+    assert!(html.contains("<title>lenet5-digits-3 – Ocelli evaluation</title>"));
 }
 
 #[test]
@@ -392,7 +512,7 @@ fn many_epochs_are_thinned_with_their_spikes_and_long_names_kept_whole() {
     assert!(html.contains(&name));
     assert!(html.contains("of 20,000 rows are shown"));
     assert!(html.contains("9.876e9"));
-    assert!(html.len() < 400_000, "{} bytes", html.len());
+    assert!(html.len() < 500_000, "{} bytes", html.len());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use ocelli_data::{OpenOptions, Splits};
 use ocelli_kernels::{Isa, Precision};
 
 fn digits(seed: u64) -> Splits {
-    ocelli_data::open("digits", &OpenOptions { seed, val: None }).unwrap()
+    ocelli_data::open("digits", &OpenOptions { seed, val: None, ..OpenOptions::default() }).unwrap()
 }
 
 fn engine() -> Engine {
@@ -92,12 +92,17 @@ fn a_changed_configuration_is_refused_and_more_epochs_are_not() {
     let mut trainer = begin(&path, "perceptron", |r| (r.epochs, r.batch) = (2, 500)).unwrap();
     assert!(matches!(run(&mut trainer, 2), Err(Error::Interrupted(_))));
     drop(trainer);
-    let changes: [fn(&mut RunConfig); 5] = [
+    let changes: [fn(&mut RunConfig); 10] = [
         |c| c.seed = 5,
         |c| c.recipe.batch = 10,
         |c| c.recipe.rate = 1.0,
         |c| c.recipe.precision = Precision::Bf16,
         |c| c.preprocess.background = 9,
+        |c| c.recipe.ema = Some(0.9),
+        |c| c.recipe.accumulate = 2,
+        |c| c.recipe.clip_norm = Some(1.0),
+        |c| c.recipe.steps = Some(9),
+        |c| c.recipe.class_weights = ocelli::ClassWeights::Balanced,
     ];
     for change in changes {
         let error = resume(&path, change).map(|_| ()).unwrap_err();
@@ -192,5 +197,5 @@ fn a_batch_larger_than_the_data_is_all_of_them() {
     let path = folder.path().join("run");
     let mut trainer = begin(&path, "perceptron", |r| (r.epochs, r.batch) = (1, usize::MAX / 8)).unwrap();
     run(&mut trainer, usize::MAX).unwrap();
-    assert_eq!(trainer.finish().unwrap().epochs, 1);
+    assert_eq!(trainer.finish().unwrap().epochs, 1.0);
 }

@@ -102,6 +102,11 @@ impl Program {
         Ok(Program { file, common: Common::new(options) })
     }
 
+    /// Runs it with these arguments, of which one asks for JSON.
+    pub(crate) fn json(&self, args: &[&str]) -> Result<Value, String> {
+        json_of(self.common.command(&self.file).args(args))
+    }
+
     /// Measures these phases, each in a process of its own.
     pub(crate) fn measure(&self, net: Net, phases: &[Phase]) -> Result<Round, String> {
         let mut round = Round { parameters: 0, peak_memory: None, rates: Vec::new() };
@@ -177,6 +182,11 @@ impl Python {
             without: options.without.join(","),
             common: Common::new(options),
         })
+    }
+
+    /// Runs another script that stands beside this one.
+    pub(crate) fn json(&self, script: &str, args: &[&str]) -> Result<Value, String> {
+        json_of(self.common.command(&self.file).arg(self.script.with_file_name(script)).args(args))
     }
 
     /// Images per second of each way of running each phase.

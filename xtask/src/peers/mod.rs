@@ -4,6 +4,7 @@
 //! sides take turns for some rounds, each measurement in a process of its own, and the median over the rounds is what is
 //! compared: whatever else the machine does in the meantime, it does to both.
 
+pub(crate) mod loader;
 mod measure;
 mod options;
 mod table;

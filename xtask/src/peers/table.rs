@@ -8,7 +8,7 @@ use super::options::Options;
 use super::{Comparison, Found, Phase};
 
 /// The middle of a few values.
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     match sorted.len() {
@@ -49,7 +49,7 @@ fn figure(phase: Phase, rate: f64) -> String {
 }
 
 /// With a comma between thousands.
-fn thousands(n: u64) -> String {
+pub(crate) fn thousands(n: u64) -> String {
     if n < 1000 { n.to_string() } else { format!("{},{:03}", thousands(n / 1000), n % 1000) }
 }
 

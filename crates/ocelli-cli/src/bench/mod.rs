@@ -1,5 +1,6 @@
 //! `ocelli bench`: what this machine can do, and what is made of it.
 
+mod data;
 mod kernels;
 mod net;
 mod peak;
@@ -29,6 +30,7 @@ Examples:
   ocelli bench peak
   ocelli bench kernels --filter conv_forward
   ocelli bench net lenet --batch 64
+  ocelli bench data photos/ --augment photo
   ocelli bench net mlp --batch 128 --only train --profile";
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +41,8 @@ enum What {
     Kernels(kernels::Args),
     /// How fast a network trains and infers, and where its time goes
     Net(net::Args),
+    /// How fast images are read, prepared and loaded
+    Data(data::Args),
 }
 
 /// Measures.
@@ -47,6 +51,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
         What::Peak(args) => peak::run(args, console),
         What::Kernels(args) => kernels::run(args, console),
         What::Net(args) => net::run(args, console),
+        What::Data(args) => data::run(args, console),
     }
 }
 

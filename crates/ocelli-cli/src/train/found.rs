@@ -1,14 +1,13 @@
 //! What was found before training: data, network, recipe and memory.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
-use ocelli::describe::{Description, Subject, describe};
+use ocelli::describe::{Description, Subject, describe_training};
 use ocelli::io::Network;
 use ocelli::train::RunConfig;
-use ocelli::{Augmentation, Engine, Error, SCHEMA};
+use ocelli::{Augmentation, ClassWeights, Engine, Error, SCHEMA};
 use ocelli_core::{Loss, Op};
-use ocelli_data::{Dataset, Splits, Validation, class_counts};
+use ocelli_data::{CachePlan, Splits, Summary, Validation, class_counts};
 use serde::Serialize;
 
 use crate::console::Console;
@@ -17,7 +16,7 @@ use crate::failure::Failure;
 use crate::network::warn_of_unread;
 use crate::output::{print, print_json};
 use crate::plan;
-use crate::text::{bytes, count, counted, flops, sizes};
+use crate::text::{bytes, count, counted, duration, flops, sizes};
 
 /// A run before it begins.
 pub(super) struct Found<'a> {
@@ -33,6 +32,7 @@ pub(super) struct Found<'a> {
 struct DryRun<'a> {
     schema: u32,
     config: &'a RunConfig,
+    data: Summary,
     plan: &'a Description,
 }
 
@@ -44,19 +44,27 @@ impl<'a> Found<'a> {
     pub(super) fn new(
         config: &'a RunConfig,
         splits: &'a Splits,
+        cache: CachePlan,
         engine: &'a Engine,
     ) -> Result<Found<'a>, Error> {
         let classes = splits.train.classes().len();
         let network = config.build_network(classes)?;
         check_penalties(&network, &config.recipe.loss)?;
-        let description = describe(&Subject {
+        let subject = Subject {
             net: &config.net,
             graph: &network.graph,
             batch: config.recipe.batch.min(splits.train.len()),
             optimizer: &config.recipe.optimizer,
             threads: engine.threads(),
-            data_bytes: data_bytes(splits),
-        })?;
+            data_bytes: splits.memory(),
+        };
+        let mut description = describe_training(&subject, &config.recipe)?;
+        // What is decoded later is not there yet.
+        let decoding = splits.decoding_bytes().saturating_mul(engine.threads() as u64);
+        description.memory.data = description.memory.data.saturating_add(cache.bytes);
+        description.memory.loading = description.memory.loading.saturating_add(decoding);
+        description.memory.total =
+            description.memory.total.saturating_add(cache.bytes).saturating_add(decoding);
         Ok(Found { config, splits, engine, network, description })
     }
 
@@ -64,6 +72,7 @@ impl<'a> Found<'a> {
     pub(super) fn warn(&self, console: Console) {
         warn_of_unread(&self.network.graph, console);
         warn_of_precision(self.config.recipe.precision, self.engine.isa(), console);
+        self.splits.found.warnings().into_iter().for_each(|warning| console.warn(warning));
         let (train, val) = (class_counts(&*self.splits.train), class_counts(&*self.splits.val));
         let empty: Vec<usize> = (0..train.len()).filter(|&k| train[k] + val[k] == 0).collect();
         if let Some(&first) = empty.first() {
@@ -84,23 +93,19 @@ impl<'a> Found<'a> {
     pub(super) fn tell(&self, console: Console) {
         let (recipe, train) = (&self.config.recipe, &*self.splits.train);
         let val = format!("{} to validate on ({})", count(self.splits.val.len() as u64), self.validation());
-        let steps = train.len().div_ceil(recipe.batch);
         console.fact("data", self.data_line());
         console.fact("", format!("{} to train on, {val}", count(train.len() as u64)));
+        self.splits.found.remarks().into_iter().for_each(|remark| console.fact("", remark));
         console.fact("net", self.net_line());
+        if let Some(source) = &self.config.from {
+            let fresh = source.fresh.as_ref().map(|layer| format!(", but for '{layer}', which begins anew"));
+            console.fact("from", format!("{}{}", source.path.display(), fresh.unwrap_or_default()));
+        }
         console.fact("recipe", self.recipe_line());
-        console.fact(
-            "",
-            format!(
-                "{} of {} of {}",
-                counted(recipe.epochs as usize, "epoch"),
-                counted(steps, "step"),
-                match recipe.batch < train.len() {
-                    true => counted(recipe.batch, "image"),
-                    false => format!("all {}", counted(train.len(), "image")),
-                }
-            ),
-        );
+        console.fact("", self.length_line());
+        for more in self.more_of_recipe() {
+            console.fact("", more);
+        }
         console.fact(
             "engine",
             format!(
@@ -123,7 +128,12 @@ impl<'a> Found<'a> {
     /// Standard output that cannot be written.
     pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
         if json {
-            return print_json(&DryRun { schema: SCHEMA, config: self.config, plan: &self.description });
+            return print_json(&DryRun {
+                schema: SCHEMA,
+                config: self.config,
+                data: self.splits.summary(),
+                plan: &self.description,
+            });
         }
         // The network file would say the same as the table below it.
         let settings = RunConfig { network: String::new(), ..self.config.clone() }.to_toml();
@@ -153,12 +163,14 @@ impl<'a> Found<'a> {
         let [channels, height, width] = train.image_shape();
         let color = if channels == 1 { "grey " } else { "" };
         let images = counted(train.len() + self.splits.val.len(), &format!("{color}image"));
-        format!(
-            "{}: {images} of {}, {}",
-            self.splits.name,
-            sizes(&[height, width]),
-            classes(train.classes().len())
-        )
+        let classes = classes(train.classes().len());
+        let size = sizes(&[height, width]);
+        match self.splits.found.train.sizes {
+            Some(found) if found.smallest != found.largest || found.median != [height, width] => {
+                format!("{}: {images} of {found}, taken at {size}, {classes}", self.splits.name)
+            }
+            _ => format!("{}: {images} of {size}, {classes}", self.splits.name),
+        }
     }
 
     fn net_line(&self) -> String {
@@ -170,12 +182,7 @@ impl<'a> Found<'a> {
     fn recipe_line(&self) -> String {
         let recipe = &self.config.recipe;
         let rate = recipe.schedule.base().unwrap_or(recipe.rate);
-        let augmentation = match recipe.augmentation {
-            Augmentation::None => "no augmentation",
-            Augmentation::Light => "light augmentation",
-            Augmentation::Distort => "distortions",
-            Augmentation::Elastic => "elastic deformation",
-        };
+        let augmentation = augmentation(self.config);
         let (optimizer, curve) = (recipe.optimizer.name(), recipe.schedule.curve.name());
         format!(
             "{optimizer}, learning rate {} ({curve}), {augmentation}, seed {}",
@@ -183,6 +190,77 @@ impl<'a> Found<'a> {
             self.config.seed
         )
     }
+}
+
+impl Found<'_> {
+    /// How long training goes on, and what a step is.
+    fn length_line(&self) -> String {
+        let (recipe, images) = (&self.config.recipe, self.splits.train.len());
+        let batch = match recipe.batch < images {
+            true => counted(recipe.batch, "image"),
+            false => format!("all {}", counted(images, "image")),
+        };
+        let step = match recipe.accumulate {
+            1 => batch,
+            n => format!("{n} × {batch}"),
+        };
+        let steps = images.div_ceil(recipe.batch).div_ceil(recipe.accumulate);
+        match (recipe.time_budget, recipe.steps) {
+            (Some(seconds), _) => format!(
+                "as many steps of {step} as {} allow, {} an epoch",
+                duration(seconds),
+                count(steps as u64)
+            ),
+            (None, Some(all)) => format!(
+                "{} of {step}, {:.2} epochs",
+                counted(usize::try_from(all).unwrap_or(usize::MAX), "step"),
+                all as f64 / steps as f64
+            ),
+            (None, None) => {
+                let epochs = counted(usize::try_from(recipe.epochs).unwrap_or(usize::MAX), "epoch");
+                format!("{epochs} of {} of {step}", counted(steps, "step"))
+            }
+        }
+    }
+
+    /// What is not done in every training.
+    fn more_of_recipe(&self) -> Vec<String> {
+        let recipe = &self.config.recipe;
+        let sizes = recipe.sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+        let lines = [
+            (!sizes.is_empty()).then(|| format!("pictures of {sizes} rows one after another")),
+            recipe.ema.map(|decay| format!("average of the weights, decay {decay}")),
+            recipe.clip_norm.map(|norm| format!("gradients of norm {norm} at most")),
+            (recipe.class_weights == ClassWeights::Balanced)
+                .then(|| "all classes count the same".to_string()),
+            recipe.freeze.as_ref().map(|layer| format!("frozen up to '{layer}'")),
+            recipe.patience.map(|n| {
+                format!("until {} without a better validation accuracy", counted(n as usize, "epoch"))
+            }),
+        ];
+        lines.into_iter().flatten().collect()
+    }
+}
+
+/// How images are varied, in words.
+fn augmentation(config: &RunConfig) -> String {
+    let mut text = match config.recipe.augmentation {
+        Augmentation::None => "no augmentation".to_string(),
+        set => format!("augmentation {}", set.name()),
+    };
+    let (mix, own) = (config.mix(), config.recipe.overrides);
+    for (name, alpha) in [("mixup", mix.mixup), ("cutmix", mix.cutmix)] {
+        if alpha > 0.0 {
+            text += &format!(", {name} {alpha}");
+        }
+    }
+    if let Some([low, high]) = own.crop_area {
+        text += &format!(", crops of {low} to {high} of the area");
+    }
+    if let Some(share) = own.erase {
+        text += &format!(", erasing {share}");
+    }
+    text
 }
 
 /// Losses on penalties take outputs that are distances, never below 0.
@@ -202,11 +280,4 @@ fn check_penalties(network: &Network, loss: &Loss) -> Result<(), Error> {
 
 fn classes(n: usize) -> String {
     format!("{} class{}", count(n as u64), if n == 1 { "" } else { "es" })
-}
-
-/// Bytes of the images of both splits.
-fn data_bytes(splits: &Splits) -> u64 {
-    let bytes =
-        |set: &Arc<dyn Dataset>| set.len() as u64 * set.image_shape().iter().product::<usize>() as u64;
-    bytes(&splits.train) + bytes(&splits.val)
 }

@@ -2,36 +2,42 @@
 
 mod args;
 mod found;
+mod rates;
 mod recipe;
 mod schedule;
+mod shown;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ocelli::Error;
 use ocelli::io::Checkpoint;
-use ocelli::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
-use ocelli_data::{OpenOptions, Splits};
+use ocelli::train::{Control, NetSpec, Outcome, Pretrained, RunConfig, RunFolder, Trainer};
+use ocelli::{Engine, Error, Recipe};
+use ocelli_data::{CachePlan, OpenOptions, Splits};
 use serde::Serialize;
 
 pub(crate) use args::Args;
+use args::NetworkArgs;
 use found::Found;
 
 use crate::console::Console;
 use crate::engine::engine;
 use crate::failure::Failure;
 use crate::interrupt;
-use crate::network::naming_those_that_fit;
+use crate::model;
+use crate::network::{AUTOMATIC, naming_those_that_fit};
 use crate::output::{print, print_json};
 use crate::progress::Progress;
-use crate::text::{bytes, count, duration, percent, quoted};
+use crate::text::{bytes, count, counted, duration, parts, percent, quoted};
 
 /// Trains.
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
-    let ended = match &args.resume {
-        Some(run) => resume(args, run, console),
-        None => begin(args, console),
+    let start = Instant::now();
+    let ended = match (&args.resume, &args.repeat) {
+        (Some(run), _) => resume(args, run, start, console),
+        (None, Some(run)) => repeat(args, run, start, console),
+        (None, None) => begin(args, start, console),
     };
     if let (true, Err(Failure::Error(error))) = (args.run.json_lines, &ended) {
         // Where nobody reads, there is still the exit code.
@@ -65,46 +71,151 @@ pub(crate) fn resume_command(run: &Path) -> String {
 }
 
 /// A new run.
-fn begin(args: &Args, console: Console) -> Result<ExitCode, Failure> {
-    let data = args.data.as_deref().expect("clap requires DATA without --resume");
+fn begin(args: &Args, start: Instant, console: Console) -> Result<ExitCode, Failure> {
+    let data = args.data.as_deref().expect("clap requires DATA without --resume and --repeat");
     let seed = args.network.seed.unwrap_or(0);
-    let asked = args.network.net.as_deref().map(|net| NetSpec::new(net, args.network.widths.clone()));
-    if matches!(asked, Some(NetSpec::File(_))) && !args.network.widths.is_empty() {
-        return Err(Failure::usage(
-            "--widths does not go with a network file, which says itself how wide its layers are; leave it out",
-        ));
-    }
+    let asked = Asked::of(args, console)?;
     // What can be refused without the data is refused before they are read.
-    let recipe = |net: &NetSpec| args.recipe.apply(&name_of(net), net.recipe()?);
-    asked.as_ref().map(recipe).transpose()?;
+    asked.recipe(args).transpose()?;
+    args.run.show_batch.as_deref().map(shown::check_name).transpose()?;
     let engine = engine(args.run.threads)?;
-    let splits = open(Path::new(data), args.network.val.as_deref().map(Path::new), seed, console)?;
-    let net = asked.unwrap_or_else(|| NetSpec::default_for(splits.train.image_shape()));
-    let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
-    let config = RunConfig::resolve(data, args.network.val.as_deref(), &net, recipe(&net)?, seed, &splits)
-        .map_err(|e| naming_those_that_fit(e, &net, input, classes))?;
-    let found = Found::new(&config, &splits, &engine)?;
+    let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
+    let splits = open(Path::new(data), &options, console)?;
+    let mut config = asked.config(args, data, seed, &splits)?;
+    config.set_source(&options)?;
+    if args.run.find_lr {
+        return rates::find(args, &config, &splits, &engine, console);
+    }
+    train(args, config, splits, &engine, start, console)
+}
+
+/// Which network was asked for.
+enum Asked {
+    /// The one that suits the images.
+    Default,
+    /// This one.
+    Net(NetSpec),
+    /// That of a model, with its parameters.
+    Model(Box<Pretrained>),
+}
+
+impl Asked {
+    fn of(args: &Args, console: Console) -> Result<Asked, Failure> {
+        let NetworkArgs { net, widths, from, .. } = &args.network;
+        if let Some(model) = from {
+            return Ok(Asked::Model(Box::new(Pretrained::load(&model::file(model, console)?)?)));
+        }
+        let Some(net) = net.as_deref().filter(|net| *net != AUTOMATIC) else {
+            return match widths.is_empty() {
+                true => Ok(Asked::Default),
+                false => Err(Failure::usage(
+                    "--widths is for networks such as --net mlp, not for one that the images choose",
+                )),
+            };
+        };
+        let net = NetSpec::new(net, widths.clone());
+        match matches!(net, NetSpec::File(_)) && !widths.is_empty() {
+            true => Err(Failure::usage(
+                "--widths does not go with a network file, which says itself how wide its layers are; leave it out",
+            )),
+            false => Ok(Asked::Net(net)),
+        }
+    }
+
+    /// The recipe, if the network is known without the images.
+    fn recipe(&self, args: &Args) -> Option<Result<Recipe, Error>> {
+        match self {
+            Asked::Default => None,
+            Asked::Net(net) => Some(recipe_of(args, net)),
+            Asked::Model(model) => {
+                Some(model.recipe().and_then(|recipe| args.recipe.apply(model.net(), recipe)))
+            }
+        }
+    }
+
+    /// What a run on these images is to do.
+    fn config(&self, args: &Args, data: &str, seed: u64, splits: &Splits) -> Result<RunConfig, Failure> {
+        let val = args.network.val.as_deref();
+        if let (Asked::Model(model), Some(recipe)) = (self, self.recipe(args)) {
+            return Ok(RunConfig::fine_tune(data, val, model, recipe?, seed, splits)?);
+        }
+        let net = match self {
+            Asked::Net(net) => net.clone(),
+            _ => NetSpec::automatic(&*splits.train),
+        };
+        let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
+        let config = RunConfig::resolve(data, val, &net, recipe_of(args, &net)?, seed, splits);
+        Ok(config.map_err(|e| naming_those_that_fit(e, &net, input, classes))?)
+    }
+}
+
+fn recipe_of(args: &Args, net: &NetSpec) -> Result<Recipe, Error> {
+    args.recipe.apply(&name_of(net), net.recipe()?)
+}
+
+/// Trains by a configuration, or shows what would happen.
+fn train(
+    args: &Args,
+    config: RunConfig,
+    mut splits: Splits,
+    engine: &Engine,
+    start: Instant,
+    console: Console,
+) -> Result<ExitCode, Failure> {
+    let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
+    let found = Found::new(&config, &splits, cache, engine)?;
     found.warn(console);
+    if let Some(file) = &args.run.show_batch {
+        return shown::show(file, &config, &splits, args.run.json).map(|()| ExitCode::SUCCESS);
+    }
     if args.run.dry_run {
         return found.print(args.run.json).map(|()| ExitCode::SUCCESS);
     }
     found.tell(console);
+    keep_decoded(&mut splits, cache, console)?;
     let (folder, made) = run_folder(args.run.out.as_deref(), &splits.name)?;
     console.fact("run", folder.path().display());
     let out = folder.clone();
-    let begun = Trainer::begin(config, splits, &engine, folder, &command());
+    let begun = Trainer::begin(config, splits, engine, folder, &command());
     // A run that never began leaves no folder that it made, unless something lies in it.
     let mut trainer = begun.inspect_err(|_| {
         if made {
             out.remove_unused()
         }
     })?;
+    trainer.count_from(start);
     let run = out.path();
     finish(args, &mut trainer, console).map_err(|failure| if_it_can_go_on(failure, run))
 }
 
+/// Does again what a run did.
+fn repeat(args: &Args, run: &Path, start: Instant, console: Console) -> Result<ExitCode, Failure> {
+    let mut decided = args.decided_by_run();
+    decided.extend(args.recipe.epochs.map(|_| "--epochs"));
+    if !decided.is_empty() {
+        return Err(Failure::usage(format!(
+            "--repeat does what the run did, so {} cannot be given; leave {} out, or begin another run without --repeat",
+            decided.join(", "),
+            if decided.len() == 1 { "it" } else { "them" }
+        )));
+    }
+    let folder = RunFolder::open(run)?;
+    let before = folder.load_config()?;
+    let config = before.repeated(&folder.load_metrics()?)?;
+    let engine = engine(args.run.threads)?;
+    if before.isa != engine.isa().name() {
+        console.warn(format!(
+            "the run was made with instruction set {}, and this is {}: weights will not be the same bits",
+            before.isa,
+            engine.isa().name()
+        ));
+    }
+    let splits = open(config.data_spec(), &config.open_options(), console)?;
+    train(args, config, splits, &engine, start, console)
+}
+
 /// Goes on with a run.
-fn resume(args: &Args, run: &Path, console: Console) -> Result<ExitCode, Failure> {
+fn resume(args: &Args, run: &Path, start: Instant, console: Console) -> Result<ExitCode, Failure> {
     let fixed = args.fixed_by_run();
     if !fixed.is_empty() {
         return Err(Failure::usage(format!(
@@ -116,16 +227,28 @@ fn resume(args: &Args, run: &Path, console: Console) -> Result<ExitCode, Failure
     }
     let folder = RunFolder::open(run)?;
     let mut config = folder.load_config()?;
+    if let Some(epochs) = args.recipe.epochs.filter(|_| config.recipe.is_stretched()) {
+        return Err(Failure::usage(format!(
+            "this run has {}, to whose end its schedule was stretched, so --epochs {epochs} cannot be its new total; leave it \
+             out, or begin another run with --from {}",
+            if config.recipe.steps.is_some() { "a number of steps" } else { "a time budget" },
+            quoted(run)
+        )));
+    }
     if let Some(epochs) = args.recipe.epochs.filter(|epochs| *epochs != config.recipe.epochs) {
         config.recipe.epochs = epochs;
+        config.pace.clear();
         config.commands.push(command());
     }
     let engine = engine(args.run.threads)?;
-    let splits = open(config.data_spec(), config.val_spec(), config.seed, console)?;
-    Found::new(&config, &splits, &engine)?.tell(console);
+    let mut splits = open(config.data_spec(), &config.open_options(), console)?;
+    let cache = splits.plan_cache(args.run.cache.unwrap_or_default());
+    Found::new(&config, &splits, cache, &engine)?.tell(console);
+    keep_decoded(&mut splits, cache, console)?;
     console.fact("run", folder.path().display());
     let (mut trainer, warnings) = Trainer::resume(config, splits, &engine, folder)?;
     warnings.into_iter().for_each(|warning| console.warn(warning));
+    trainer.count_from(start);
     finish(args, &mut trainer, console).map_err(|failure| if_it_can_go_on(failure, run))
 }
 
@@ -145,11 +268,21 @@ fn if_it_can_go_on(failure: Failure, run: &Path) -> Failure {
 }
 
 /// Opens the data, and says so first: large ones take a moment.
-fn open(data: &Path, val: Option<&Path>, seed: u64, console: Console) -> Result<Splits, Failure> {
+fn open(data: &Path, options: &OpenOptions, console: Console) -> Result<Splits, Failure> {
     console.fact("reading", data.display());
-    let splits = ocelli_data::open(data, &OpenOptions { seed, val: val.map(Path::to_path_buf) })?;
+    let splits = ocelli_data::open(data, options)?;
     splits.check()?;
     Ok(splits)
+}
+
+/// Decodes the pictures that are to be kept in memory.
+fn keep_decoded(splits: &mut Splits, cache: CachePlan, console: Console) -> Result<(), Failure> {
+    if cache.bytes > 0 {
+        let pictures = counted(cache.images.iter().sum(), "picture");
+        console.fact("cache", format!("{pictures} decoded, {} of memory", bytes(cache.bytes)));
+        splits.keep_decoded(&cache)?;
+    }
+    Ok(())
 }
 
 fn name_of(net: &NetSpec) -> String {
@@ -180,6 +313,14 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
     };
     let trained = trainer.run(&mut control);
     progress.end();
+    let replaced = trainer.replaced();
+    if replaced.count > 0 {
+        let pictures = counted(replaced.count, "picture");
+        console.warn(format!(
+            "{pictures} could not be decoded and were replaced by others of their class, such as {}",
+            replaced.first[0]
+        ));
+    }
     trained?;
     let outcome = trainer.finish()?;
     result(args, &outcome)?;
@@ -187,7 +328,7 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
 }
 
 /// This command, as a shell takes it.
-fn command() -> String {
+pub(crate) fn command() -> String {
     let words: Vec<String> = std::env::args_os().skip(1).map(quoted).collect();
     format!("ocelli {}", words.join(" "))
 }
@@ -207,21 +348,27 @@ fn result(args: &Args, outcome: &Outcome) -> Result<(), Failure> {
     }
 }
 
+/// A share of waiting from which on a user should know that images are what training waits for.
+const WORTH_SAYING: f64 = 0.02;
+/// Seconds of a run of which one wants to know why it is not shorter.
+const LONG: f64 = 10.0;
+
 fn for_people(outcome: &Outcome) -> String {
     let val = &outcome.val;
     let top5 = val.top5.map(|top5| format!(", top-5 {}", percent(top5))).unwrap_or_default();
     let memory =
         outcome.peak_memory_bytes.map(|peak| format!(", {} of memory", bytes(peak))).unwrap_or_default();
     let report = Path::new(&outcome.run).join("report.html");
-    let lines = [
-        ("validation", format!("top-1 {}{top5}, loss {:.4}", percent(val.top1), val.loss)),
+    let of_best = outcome.best_epoch.map(|epoch| format!(", of epoch {}", parts(epoch))).unwrap_or_default();
+    let mut lines = vec![
+        ("validation", format!("top-1 {}{top5}, loss {:.4}{of_best}", percent(val.top1), val.loss)),
         (
             "training",
             format!(
                 "top-1 {}, loss {:.4}, in epoch {}",
                 percent(outcome.train.top1),
                 outcome.train.loss,
-                outcome.epochs
+                parts(outcome.epochs)
             ),
         ),
         (
@@ -232,9 +379,17 @@ fn for_people(outcome: &Outcome) -> String {
                 count(outcome.images_per_second as u64)
             ),
         ),
+    ];
+    if outcome.waiting > WORTH_SAYING && outcome.seconds > LONG {
+        lines.push((
+            "waiting",
+            format!("{} of the steps' time was spent waiting for images", percent(outcome.waiting)),
+        ));
+    }
+    lines.extend([
         ("model", outcome.model.clone()),
         ("report", report.display().to_string()),
         ("weights", format!("sha256 {}", outcome.weights_sha256)),
-    ];
-    lines.map(|(name, value)| format!("{name:<12}{value}\n")).concat()
+    ]);
+    lines.into_iter().map(|(name, value)| format!("{name:<12}{value}\n")).collect()
 }

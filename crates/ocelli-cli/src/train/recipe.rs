@@ -1,10 +1,10 @@
 //! The network's recipe, with what the user said in place of its parts.
 
-use ocelli::{Augmentation, Error, Recipe};
+use ocelli::{ClassWeights, Error, Recipe};
 use ocelli_core::schedule::Curve;
 use ocelli_core::{Loss, Optimizer};
 
-use super::args::{AugmentName, LossName, OptimizerName, RecipeArgs};
+use super::args::{LossName, OptimizerName, RecipeArgs, Sizes, WeightsName};
 
 impl RecipeArgs {
     /// `recipe`, which is that of network `net`, with everything that was given in place of its own.
@@ -23,14 +23,33 @@ impl RecipeArgs {
         if let Some(curve) = &self.schedule {
             recipe.schedule.curve = keep_settings(recipe.schedule.curve, &curve.0);
         }
-        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
+        self.length(&mut recipe);
         recipe.batch = self.batch.unwrap_or(recipe.batch);
+        recipe.accumulate = self.accumulate.unwrap_or(recipe.accumulate);
+        recipe.class_weights = self.class_weights.map_or(recipe.class_weights, ClassWeights::from);
+        recipe.freeze = self.freeze.clone().or(recipe.freeze);
+        if let Some(Sizes(sizes)) = &self.sizes {
+            (recipe.sizes, recipe.grow_from) = (sizes.clone(), None);
+        }
+        // 0 turns off what the network's own recipe may have.
+        recipe.clip_norm = self.clip_norm.or(recipe.clip_norm).filter(|norm| *norm > 0.0);
+        recipe.ema = self.ema.or(recipe.ema).filter(|decay| *decay > 0.0);
         recipe.rate = self.lr.unwrap_or(recipe.rate);
         check_end(&recipe)?;
         recipe.precision = self.precision.unwrap_or(recipe.precision);
-        recipe.augmentation = self.augment.map_or(recipe.augmentation, Augmentation::from);
+        recipe.augmentation = self.variation.augment.unwrap_or(recipe.augmentation);
+        recipe.overrides = self.variation.overrides(recipe.overrides);
         recipe.check()?;
         Ok(recipe)
+    }
+
+    /// How long training goes on. What is given takes the place of what the recipe has in other units.
+    fn length(&self, recipe: &mut Recipe) {
+        if self.epochs.is_some() || self.steps.is_some() || self.time_budget.is_some() {
+            (recipe.steps, recipe.time_budget) = (self.steps, self.time_budget);
+        }
+        recipe.epochs = self.epochs.unwrap_or(recipe.epochs);
+        recipe.patience = self.patience.or(recipe.patience);
     }
 
     /// A schedule that lists rates has nothing that another rate could scale, and its rates suit its optimiser alone.
@@ -151,23 +170,23 @@ impl LossName {
     }
 }
 
-impl From<AugmentName> for Augmentation {
-    fn from(name: AugmentName) -> Augmentation {
+impl From<WeightsName> for ClassWeights {
+    fn from(name: WeightsName) -> ClassWeights {
         match name {
-            AugmentName::None => Augmentation::None,
-            AugmentName::Light => Augmentation::Light,
-            AugmentName::Distort => Augmentation::Distort,
-            AugmentName::Elastic => Augmentation::Elastic,
+            WeightsName::Equal => ClassWeights::Equal,
+            WeightsName::Balanced => ClassWeights::Balanced,
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ocelli::{Augmentation, Overrides};
     use ocelli_core::Schedule;
 
     use super::super::schedule::Curved;
     use super::*;
+    use crate::variation::VariationArgs;
 
     fn lenet5() -> Recipe {
         let optimizer = Optimizer::DiagonalLm { mu: 0.1, samples: 50 };
@@ -194,7 +213,11 @@ mod tests {
             lr: Some(0.2),
             momentum: Some(0.0),
             label_smoothing: Some(0.1),
-            augment: Some(AugmentName::Distort),
+            variation: VariationArgs {
+                augment: Some(Augmentation::Distort),
+                erase: Some(0.3),
+                ..VariationArgs::default()
+            },
             ..RecipeArgs::default()
         };
         let recipe = args.apply("net", Recipe::default()).unwrap();
@@ -202,6 +225,25 @@ mod tests {
         assert_eq!(recipe.optimizer, Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 5e-4 });
         assert_eq!(recipe.loss, Loss::CrossEntropy { label_smoothing: 0.1 });
         assert_eq!(recipe.augmentation, Augmentation::Distort);
+        assert_eq!(recipe.overrides, Overrides { erase: Some(0.3), ..Overrides::default() });
+    }
+
+    #[test]
+    fn how_long_is_said_in_one_unit_and_0_turns_off_what_the_recipe_has() {
+        let own =
+            Recipe { time_budget: Some(60.0), ema: Some(0.999), clip_norm: Some(1.0), ..Recipe::default() };
+        let given = |args: RecipeArgs| args.apply("net", own.clone()).unwrap();
+        assert_eq!(given(RecipeArgs::default()), own);
+        let steps = given(RecipeArgs { steps: Some(100), ..RecipeArgs::default() });
+        assert_eq!((steps.steps, steps.time_budget, steps.epochs), (Some(100), None, own.epochs));
+        let epochs = given(RecipeArgs { epochs: Some(7), ..RecipeArgs::default() });
+        assert_eq!((epochs.steps, epochs.time_budget, epochs.epochs), (None, None, 7));
+        let off = RecipeArgs { ema: Some(0.0), clip_norm: Some(0.0), ..RecipeArgs::default() };
+        assert_eq!((given(off).ema, given(RecipeArgs::default()).ema), (None, Some(0.999)));
+        let grown = Recipe { grow_from: Some(0.75), ..Recipe::default() };
+        let none = RecipeArgs { sizes: Some("none".parse().unwrap()), ..RecipeArgs::default() };
+        assert_eq!(none.apply("net", grown).unwrap().grow_from, None);
+        assert!("96,x".parse::<Sizes>().is_err_and(|e| e.contains("96,112,128")));
     }
 
     #[test]

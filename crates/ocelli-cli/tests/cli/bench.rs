@@ -157,3 +157,24 @@ fn what_cannot_be_measured_is_refused() {
         assert!(done.stderr.contains(part), "{words}: no '{part}' in\n{}", done.stderr);
     }
 }
+
+#[test]
+fn loading_is_measured_into_the_json_that_is_promised() {
+    let place = Place::new();
+    let data = place.json("bench data digits --augment light --batch 32 --threads 2 --seconds 0.001 --json");
+    let expected = serde_json::json!({
+        "schema": 1, "data": "digits", "images": 1797, "input": [1, 8, 8], "augment": "light", "batch": 32,
+    });
+    for key in keys(&expected) {
+        assert_eq!(data[key], expected[key], "{key}");
+    }
+    for figures in [&data["read"], &data["prepare"], &data["load"][0], &data["load"][1]] {
+        assert!(figures["images_per_second"].as_f64() > Some(0.0), "{data}");
+    }
+    assert_eq!((&data["load"][0]["threads"], &data["load"][1]["threads"]), (&1.into(), &2.into()));
+    let text = place.ok("bench data digits --augment strong --size 16 --threads 1 --seconds 0.001").stdout;
+    assert!(text.contains("1×16×16, augmentation strong") && text.contains("prepare"), "{text}");
+    let refused = place.run("bench data digits --crop-area 0.9,0.1");
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("0.08,1"), "{}", refused.stderr);
+}

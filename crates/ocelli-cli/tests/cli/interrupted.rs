@@ -87,7 +87,8 @@ fn a_second_ctrl_c_leaves_at_once() {
 fn a_run_killed_at_any_moment_resumes_to_the_same_weights() {
     let kills = std::env::var("OCELLI_TEST_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(4);
     let place = Place::new();
-    let train = "train digits --net mlp --widths 16,16 --epochs 12 --checkpoint-every 0";
+    let train = "train digits --net mlp --widths 16,16 --epochs 12 --checkpoint-every 0 --accumulate 2 --ema 0.95 \
+                 --clip-norm 1 --class-weights balanced --optimizer adamw";
     let begun = Instant::now();
     let whole = weights(&place, &format!("{train} --out whole"));
     let length = begun.elapsed().as_secs_f64();

@@ -70,7 +70,7 @@ fn eval_takes_a_test_split_and_matches_classes_by_name() {
 fn eval_prints_classes_and_confusions() {
     let place = trained();
     let done = place.ok("eval run columns");
-    for part in ["top-1   100.00 %", "class  images", "rows: the true class"] {
+    for part in ["top-1   100.00 %", "ECE  ", "class  images", "rows: the true class"] {
         assert!(done.stdout.contains(part), "no '{part}' in\n{}", done.stdout);
     }
     assert!(done.stderr.contains("held out"), "{}", done.stderr);
@@ -136,4 +136,70 @@ fn a_finished_run_goes_on_with_more_epochs_and_refuses_fewer() {
     place.refused("train --resume run --epochs 21", 2, &["22", "--epochs"]);
     let again = place.json("train --resume run --json");
     assert_eq!(again["weights_sha256"], more["weights_sha256"]);
+}
+
+#[test]
+fn several_models_answer_together_in_several_views() {
+    let place = trained();
+    place.ok("train columns --net mlp --epochs 20 --batch 8 --seed 0 --out other -q");
+    place.write("two.pgm", picture(2));
+    let alone = place.json("eval run columns --json");
+    let both = place.json("eval run other/model.safetensors columns --views flip --json");
+    assert_eq!(both["images"], alone["images"]);
+    assert!(
+        both["calibration_error"].as_f64().is_some()
+            && both["calibration"].as_array().is_some_and(|b| b.len() == 15)
+    );
+    let done = place.ok("predict run other/model.safetensors two.pgm --top 1");
+    assert!(done.stdout.starts_with("two.pgm\t2\t"), "{}", done.stdout);
+    let labels: Vec<u8> = (0..80).map(|i| i % 3).collect();
+    write_columns(&place, "three", &labels);
+    place.ok("train three --net perceptron --epochs 1 --out three-run -q");
+    place.refused("eval run three-run columns", 2, &["model 1 has '3', and model 2 has not"]);
+    place.refused("eval run", 2, &["MODEL... DATA"]);
+    place.refused("predict run", 2, &["nothing to look at"]);
+    place.refused("eval run columns --views ten", 2, &["ten-crop"]);
+}
+
+#[test]
+fn folders_are_searched_and_lists_followed() {
+    let place = trained();
+    for (name, label) in
+        [("album/b/2.pgm", 2), ("album/1.PGM", 1), ("album/b/c/3.pgm", 3), ("album/.no.pgm", 0)]
+    {
+        place.write(name, picture(label));
+    }
+    place.write("album/notes.txt", "no picture");
+    let done = place.ok("predict run album --top 1");
+    let found: Vec<Vec<&str>> = done.stdout.lines().map(|line| line.split('\t').take(2).collect()).collect();
+    assert_eq!(found, [["album/1.PGM", "1"], ["album/b/2.pgm", "2"], ["album/b/c/3.pgm", "3"]]);
+    assert!(done.stderr.contains("3 pictures in album; 1 file called like no picture"), "{}", done.stderr);
+    place.write("list.txt", "album/b/2.pgm 7\nalbum/1.PGM\n");
+    let done = place.ok("predict run list.txt --top 1 -q");
+    assert!(
+        done.stdout.starts_with("album/b/2.pgm\t2\t") && done.stdout.contains("\nalbum/1.PGM\t1\t"),
+        "{}",
+        done.stdout
+    );
+    std::fs::create_dir(place.path("empty")).expect("a folder");
+    place.refused("predict run empty", 3, &["there is no picture in it"]);
+    place.write("empty.txt", "\n");
+    place.refused("predict run empty.txt", 3, &["the list is empty"]);
+}
+
+#[test]
+fn an_evaluation_has_a_page() {
+    let place = trained();
+    place.ok("eval run columns --report page.html");
+    let page = crate::support::text(&place.path("page.html"));
+    for part in [
+        "<h1>run</h1>",
+        "Ocelli evaluation",
+        "held out from training",
+        "id=\"calibration\"",
+        "id=\"samples\"",
+    ] {
+        assert!(page.contains(part), "no '{part}'");
+    }
+    place.refused("eval run columns --report nowhere/page.html", 4, &["nowhere"]);
 }

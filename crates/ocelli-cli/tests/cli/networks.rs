@@ -4,14 +4,16 @@ use ocelli::arch::ARCHITECTURES;
 
 use crate::support::Place;
 
-/// Networks with torchvision's names of layers, which are long.
-const WIDE: [&str; 4] = ["alexnet", "vgg11", "resnet18", "mobilenet-v2"];
+/// Whether a network's layers have long names, as torchvision's have.
+fn is_wide(net: &str) -> bool {
+    ["alexnet", "vgg", "resnet", "mobilenet", "dragonfly"].iter().any(|family| net.starts_with(family))
+}
 
 #[test]
 fn every_named_network_has_a_plan() {
     let place = Place::new();
     for net in ARCHITECTURES {
-        let columns = if WIDE.contains(&net.name) { 120 } else { 80 };
+        let columns = if is_wide(net.name) { 120 } else { 80 };
         let done = place.ok(&format!("plan {} --threads 2", net.name));
         assert!(done.stdout.starts_with(net.name) && done.stdout.contains("total"), "{}", done.stdout);
         assert!(done.stdout.lines().all(|line| line.chars().count() <= columns), "{}", done.stdout);
@@ -82,4 +84,14 @@ fn gradients_of_a_network_agree_with_differences() {
     let checked = place.json("check perceptron --input 1x3x3 --classes 4 --elements 5 --seed 2 --json");
     assert_eq!((&checked["schema"], &checked["passed"]), (&1.into(), &true.into()), "{checked}");
     assert!(checked["largest_error"].as_f64() < Some(1e-6), "{checked}");
+}
+
+#[test]
+fn images_choose_their_network_where_none_or_auto_is_asked_for() {
+    let place = Place::new();
+    for net in ["", "--net auto"] {
+        let run = place.json(&format!("train digits {net} --dry-run --json"));
+        assert_eq!(run["config"]["net"], "digits", "{net}");
+    }
+    place.refused("train digits --net auto --widths 5", 2, &["--widths", "--net mlp"]);
 }

@@ -104,6 +104,57 @@ fn a_dry_run_shows_configuration_layers_and_memory() {
 }
 
 #[test]
+fn the_first_batch_is_shown_and_nothing_is_trained() {
+    let place = Place::new();
+    let shown =
+        place.json("train digits --augment elastic --mixup 0.2 --batch 9 --show-batch batch.png --json");
+    assert_eq!((&shown["schema"], &shown["augmentation"]), (&1.into(), &"elastic".into()));
+    let images = shown["images"].as_array().expect("images");
+    assert_eq!(images.len(), 9);
+    assert!(images.iter().all(|i| i["index"].is_u64() && i["class"].is_string() && i["name"].is_string()));
+    assert!(images.iter().any(|i| i["mixed"]["share"].is_f64()), "{shown}");
+    let png = std::fs::read(place.path("batch.png")).expect("a picture");
+    assert!(png.starts_with(b"\x89PNG") && !place.path("runs").exists());
+    place.ok("train digits --augment elastic --mixup 0.2 --batch 9 --show-batch again.png");
+    assert!(std::fs::read(place.path("again.png")).expect("a picture") == png, "the same every time");
+    place.refused("train digits --show-batch batch.jpg", 2, &["batch.jpg", ".png"]);
+    place.refused("train digits --show-batch no/where.png", 4, &["where.png"]);
+}
+
+#[test]
+fn variations_are_part_of_the_recipe() {
+    let place = Place::new();
+    let dry = place.json("train digits --augment auto --cutmix 1 --erase 0.25 --dry-run --json");
+    let recipe = &dry["config"]["recipe"];
+    // Small images in grey.
+    assert_eq!(recipe["augmentation"], "light");
+    assert_eq!((&recipe["overrides"]["cutmix"], &recipe["overrides"]["erase"]), (&1.0.into(), &0.25.into()));
+    assert!(recipe["overrides"].get("mixup").is_none(), "{recipe}");
+    let plain = place.json("train digits --dry-run --json");
+    assert!(plain["config"]["recipe"].get("overrides").is_none());
+    let cropped = place.json("train digits --crop-area 0.5,1 --dry-run --json");
+    assert_eq!(cropped["config"]["preprocess"]["fit"]["crop"]["share"], 0.875);
+    place.refused("train digits --loss hinge --mixup 0.2", 2, &["hinge", "--mixup 0"]);
+    place.refused("train digits --erase 2", 2, &["from 0 to 1"]);
+    let help = place.ok("train --help").stdout;
+    assert!(help.contains("crop-flip") && help.contains("--crop-area"), "{help}");
+}
+
+#[test]
+fn mixed_images_train_to_the_same_bits_for_any_number_of_threads_and_when_resumed() {
+    let place = Place::new();
+    let words = "train digits --epochs 2 --augment light --mixup 0.3 --cutmix 1 --erase 0.2 --json";
+    let whole = place.json(&format!("{words} --threads 1"));
+    let again = place.json(&format!("{words} --threads 2"));
+    assert_eq!(whole["weights_sha256"], again["weights_sha256"]);
+    let one = place.json(&format!("{} --out part", words.replace("--epochs 2", "--epochs 1")));
+    assert_ne!(one["weights_sha256"], whole["weights_sha256"]);
+    let plain = place.json("train digits --epochs 2 --augment light --erase 0.2 --json");
+    assert_ne!(plain["weights_sha256"], whole["weights_sha256"]);
+    place.refused("train --resume part --epochs 2 --mixup 0.1", 2, &["--mixup"]);
+}
+
+#[test]
 fn threads_change_no_bit() {
     let place = Place::new();
     let weights = |threads: u32| {
@@ -158,7 +209,19 @@ fn completions_and_manual_pages_know_every_verb() {
     }
     assert!(place.ok("man").stdout.starts_with(".TH ocelli 1 "));
     place.ok("man pages");
-    for verb in ["train", "eval", "predict", "plan", "check", "bench", "bench-net", "completions", "man"] {
+    for verb in [
+        "train",
+        "eval",
+        "predict",
+        "plan",
+        "check",
+        "explain",
+        "explain-trace",
+        "bench",
+        "bench-net",
+        "completions",
+        "man",
+    ] {
         assert!(place.path("pages").join(format!("ocelli-{verb}.1")).is_file(), "{verb}");
     }
 }

@@ -6,9 +6,9 @@ use std::ops::Range;
 use ocelli_kernels::{Direction, Element, Kernels, Unary};
 
 use super::run::Run;
-use crate::ops::{ChannelCut, Epilogue, Forward, Inputs, Op, Operation, Section};
+use crate::Value;
+use crate::ops::{ChannelCut, Epilogue, Forward, Inputs, Op, Operation, Section, rows_of};
 use crate::plan::{Chain, Cut, Step};
-use crate::{Plan, Value};
 
 /// What is done to what an op leaves, in place of the nodes that follow: y = f(scale·x + shift + addend).
 struct Tail<'a, T: Element> {
@@ -57,7 +57,7 @@ impl<T: Element> Run<'_, T> {
     ) {
         match step.cut {
             Cut::Rows { rows, .. } => {
-                let own = Plan::share_of(part, step.parts, rows);
+                let own = rows_of(part, step.parts, rows);
                 samples.for_each(|sample| self.forward_rows(step, value, own.clone(), sample, worker));
             }
             Cut::Channels(cut) if !samples.is_empty() => {
@@ -198,7 +198,7 @@ impl<T: Element> Run<'_, T> {
         let pass = Forward {
             node,
             kernels: self.kernels,
-            mode: self.plan.options.mode,
+            mode: self.plan.mode_of(value),
             inputs: Inputs { overwritten: over, within, ..self.inputs(value, samples, true) },
             params: self.params(places),
             prepared,

@@ -3,6 +3,7 @@
 mod forward;
 mod profile;
 mod run;
+mod sweep;
 
 use std::sync::Arc;
 
@@ -50,6 +51,31 @@ pub struct Update<'a, T> {
     pub rate: f64,
 }
 
+/// A batch's place among several whose gradients are added up to those of one large batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Whether it is the first of them: the gradients of batches before it are forgotten.
+    pub first: bool,
+    /// Samples of all of them together, which a mean is taken over.
+    pub samples: usize,
+}
+
+/// What a pass over the plan is for.
+struct Pass<'a, 'u, T: Element> {
+    criterion: Option<&'a Criterion>,
+    random: RandomState,
+    update: Option<UpdateRun<'u, T>>,
+    goal: Goal,
+    /// Where the gradients are some of a larger batch's.
+    share: Option<Share>,
+}
+
+impl<'a, T: Element> Pass<'a, '_, T> {
+    fn new(criterion: Option<&'a Criterion>, random: RandomState, goal: Goal) -> Self {
+        Pass { criterion, random, update: None, goal, share: None }
+    }
+}
+
 /// Runs a [`Plan`]. It owns the memory that the plan needs (its workspace) and the gradients; parameters are the
 /// caller's, so that many executors can evaluate one network at once.
 pub struct Executor<T: Element> {
@@ -66,6 +92,8 @@ pub struct Executor<T: Element> {
     norms: Vec<f64>,
     /// Whether the next step notes these.
     notes_norms: bool,
+    /// What a sample of each class counts for; empty where all count the same.
+    class_weights: Vec<T>,
     /// Samples of the last batch.
     count: usize,
     /// Samples of the last batch whose costs were computed.
@@ -97,6 +125,7 @@ impl<T: Element> Executor<T> {
             gradients,
             norms: vec![0.0; plan.norms_len()],
             notes_norms: false,
+            class_weights: Vec::new(),
             count: 0,
             costed: 0,
             differentiated: None,
@@ -117,7 +146,7 @@ impl<T: Element> Executor<T> {
     /// If the batch does not fit the plan: more samples than planned for, or inputs of another length.
     pub fn forward(&mut self, params: &Params<T>, inputs: &[&[T]], count: usize) -> &[T] {
         let batch = Batch { inputs, targets: None, count };
-        self.run(Values::of(params), &batch, None, RandomState::default(), None, Goal::Forward);
+        self.run(Values::of(params), &batch, Pass::new(None, RandomState::default(), Goal::Forward));
         self.output()
     }
 
@@ -126,8 +155,8 @@ impl<T: Element> Executor<T> {
     /// # Panics
     /// As [`Executor::forward`], and if the batch has no targets.
     pub fn evaluate(&mut self, params: &Params<T>, batch: &Batch<'_, T>, criterion: &Criterion) -> f64 {
-        let values = Values::of(params);
-        self.run(values, batch, Some(criterion), RandomState::default(), None, Goal::Forward);
+        let pass = Pass::new(Some(criterion), RandomState::default(), Goal::Forward);
+        self.run(Values::of(params), batch, pass);
         self.cost(criterion)
     }
 
@@ -142,8 +171,7 @@ impl<T: Element> Executor<T> {
         criterion: &Criterion,
         random: RandomState,
     ) -> f64 {
-        let values = Values::of(params);
-        self.run(values, batch, Some(criterion), random, None, Goal::Gradients);
+        self.run(Values::of(params), batch, Pass::new(Some(criterion), random, Goal::Gradients));
         self.cost(criterion)
     }
 
@@ -167,12 +195,46 @@ impl<T: Element> Executor<T> {
         let values = Values::Updated(Shared::new(params.data_mut()));
         let run = Some(UpdateRun::new(&mut update));
         self.norms.fill(0.0);
-        self.run(values, batch, Some(criterion), random, run, Goal::Gradients);
+        self.run(values, batch, Pass { update: run, ..Pass::new(Some(criterion), random, Goal::Gradients) });
         self.notes_norms = false;
         if self.costs().iter().all(|cost| cost.is_finite()) {
             update.state.steps += 1;
         }
         self.cost(criterion)
+    }
+
+    /// The first half of a step of training, for one of the batches that make it: its gradients, scaled as those of
+    /// all of them together, are added to those of the batches before it, and its statistics are folded into the running ones.
+    /// [`Executor::apply`] is the other half. Returns the cost E of this batch by itself.
+    ///
+    /// One batch that is the whole step needs no more than a plan that keeps gradients. Where a sample's cost is not a finite
+    /// number, no running statistic is changed, and the gradients are of no use.
+    ///
+    /// # Panics
+    /// As [`Executor::differentiate`], and for a batch that is not the first if the plan was made without
+    /// [`PlanOptions::accumulate`](crate::PlanOptions).
+    pub fn accumulate(
+        &mut self,
+        params: &mut Params<T>,
+        batch: &Batch<'_, T>,
+        criterion: &Criterion,
+        share: Share,
+        random: RandomState,
+    ) -> f64 {
+        assert!(share.first || self.plan.options().accumulate, "a plan that adds gradients up");
+        let values = Values::Updated(Shared::new(params.data_mut()));
+        let pass = Pass::new(Some(criterion), random, Goal::Gradients);
+        self.run(values, batch, Pass { share: Some(share), ..pass });
+        self.cost(criterion)
+    }
+
+    /// Has a sample of class c count `weights[c]` times in the gradients from now on (one with values t as targets Σ t_c·w_c
+    /// times); an empty list has all count the same. Costs stay what they are, so that those of other data compare.
+    ///
+    /// # Panics
+    /// In a pass with other classes.
+    pub fn set_class_weights(&mut self, weights: Vec<T>) {
+        self.class_weights = weights;
     }
 
     /// The diagonal of the Gauss–Newton Hessian of the batch's cost E, propagated back as LeCun et al. 1998,
@@ -194,8 +256,7 @@ impl<T: Element> Executor<T> {
         if !self.plan.options().curvature {
             return Err(Error::Options("this plan was made without second derivatives".to_string()));
         }
-        let values = Values::of(params);
-        self.run(values, batch, Some(criterion), random, None, Goal::Curvature);
+        self.run(Values::of(params), batch, Pass::new(Some(criterion), random, Goal::Curvature));
         Ok(())
     }
 
@@ -288,15 +349,8 @@ impl<T: Element> Executor<T> {
         criterion.reduction.reduce(self.costs())
     }
 
-    fn run(
-        &mut self,
-        params: Values<'_, T>,
-        batch: &Batch<'_, T>,
-        criterion: Option<&Criterion>,
-        random: RandomState,
-        update: Option<UpdateRun<'_, T>>,
-        goal: Goal,
-    ) {
+    fn run(&mut self, params: Values<'_, T>, batch: &Batch<'_, T>, pass: Pass<'_, '_, T>) {
+        let Pass { criterion, random, update, goal, share } = pass;
         self.check(batch, goal);
         let kept = self.gradients.is_some() || update.is_some() || goal == Goal::Forward;
         assert!(kept, "a plan that keeps gradients");
@@ -309,7 +363,8 @@ impl<T: Element> Executor<T> {
             // Until the pass is through, what is packed is not whole.
             self.prepared = None;
         }
-        let scale = criterion.map_or(T::ONE, |c| c.reduction.scale(batch.count));
+        let samples = share.map_or(batch.count, |share| share.samples);
+        let scale = criterion.map_or(T::ONE, |c| c.reduction.scale(samples));
         let norms = if self.notes_norms && update.is_some() { &mut self.norms[..] } else { &mut [] };
         let run = Run {
             plan: &self.plan,
@@ -317,6 +372,8 @@ impl<T: Element> Executor<T> {
             batch,
             criterion,
             scale,
+            class_weights: &self.class_weights,
+            adds: share.is_some_and(|share| !share.first),
             random,
             goal,
             params,

@@ -11,7 +11,7 @@ use crate::ops::{
     Activated, BackwardInput, BackwardParams, Columns, Inputs, MAX_PARAMS, Operation, ParamViews, Prepare,
     RandomState, Reads, Statistics, UnitPass, Values,
 };
-use crate::optim::{self, Optimizer};
+use crate::optim::Optimizer;
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
 use crate::{Mode, Plan, Value};
 
@@ -30,10 +30,10 @@ pub(super) enum Goal {
 
 /// The update of a run.
 pub(super) struct UpdateRun<'a, T> {
-    optimizer: &'a Optimizer,
-    slots: [Shared<'a, T>; 2],
-    rate: f64,
-    step: u64,
+    pub(super) optimizer: &'a Optimizer,
+    pub(super) slots: [Shared<'a, T>; 2],
+    pub(super) rate: f64,
+    pub(super) step: u64,
 }
 
 impl<'a, T: Element> UpdateRun<'a, T> {
@@ -51,6 +51,10 @@ pub(super) struct Run<'a, T: Element> {
     pub(super) batch: &'a Batch<'a, T>,
     pub(super) criterion: Option<&'a Criterion>,
     pub(super) scale: T,
+    /// What a sample of each class counts for; empty where all count the same.
+    pub(super) class_weights: &'a [T],
+    /// Whether gradients are added to those that are there.
+    pub(super) adds: bool,
     pub(super) random: RandomState,
     pub(super) goal: Goal,
     pub(super) params: Values<'a, T>,
@@ -226,8 +230,12 @@ impl<'a, T: Element> Run<'a, T> {
                 done.expect("invariant: the loss was checked for second derivatives");
             }
             (_, gradient) => {
-                let (costs, gradient) = (self.costs.write(samples), gradient.map(|g| (g, self.scale)));
-                criterion.loss.evaluate(outputs, width, targets, costs, gradient);
+                let mut gradient = gradient;
+                let scaled = gradient.as_deref_mut().map(|g| (g, self.scale));
+                criterion.loss.evaluate(outputs, width, targets, self.costs.write(samples), scaled);
+                if let Some(gradient) = gradient.filter(|_| !self.class_weights.is_empty()) {
+                    targets.weigh(self.class_weights, width, gradient);
+                }
             }
         }
     }
@@ -406,7 +414,7 @@ impl<'a, T: Element> Run<'a, T> {
                 self.move_params(piece.range.clone(), piece.decays, gradient, part);
             }
         }
-        if part == 0 && finite && self.update.is_some() && self.plan.options.mode == Mode::Train {
+        if part == 0 && finite && self.plan.options.mode == Mode::Train {
             self.fold_statistics();
         }
     }
@@ -416,13 +424,7 @@ impl<'a, T: Element> Run<'a, T> {
     fn move_params(&self, range: Range<usize>, decay: bool, gradient: &[T], norm: usize) {
         let (Some(update), Values::Updated(params)) = (&self.update, &self.params) else { return };
         let params = params.write(range.clone());
-        let slots = update.slots.each_ref().map(|slot| match slot.len() {
-            0 => &mut [],
-            _ => slot.write(range.clone()),
-        });
-        let (rate, kernels) = (T::of(update.rate), self.kernels);
-        let how = optim::Update { rate, step: update.step, decay, kernels };
-        update.optimizer.update(how, params, gradient, slots);
+        update.apply(self.kernels, params, gradient, decay, &range);
         if self.norms.len() > 0 {
             let squares: f64 = gradient.iter().map(|g| g.f64() * g.f64()).sum();
             self.norms.write(norm..norm + 1)[0] += squares;
@@ -431,7 +433,7 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// Adds the partial gradients in the order of nodes and parts, whoever computed them.
     fn add_up(&self, piece: &Piece, gradients: &mut [T]) {
-        let mut first = true;
+        let mut first = !self.adds;
         for source in &piece.sources {
             for copy in 0..source.count {
                 let start = source.offset + copy * source.stride;
@@ -444,7 +446,8 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    /// Running statistics are parameters: a step of training folds the batch's into them.
+    /// Running statistics are parameters: a step of training folds the batch's into them. Other passes lend them to be read
+    /// alone.
     fn fold_statistics(&self) {
         let Values::Updated(params) = &self.params else { return };
         for (node, places) in self.plan.graph.nodes().iter().zip(&self.plan.nodes) {

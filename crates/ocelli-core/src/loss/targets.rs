@@ -24,6 +24,24 @@ impl<'a, T> Targets<'a, T> {
         }
     }
 
+    /// Multiplies each sample's gradient (samples×width) by the weight of its class: of values by their sum of weights.
+    pub(crate) fn weigh(self, weights: &[T], width: usize, gradient: &mut [T])
+    where
+        T: Element,
+    {
+        for (sample, gradient) in gradient.chunks_exact_mut(width).enumerate() {
+            let weight = match self.of(sample, width) {
+                Target::Class(class) => weights[class],
+                Target::Values([yes]) if weights.len() == 2 => weights[0] + *yes * (weights[1] - weights[0]),
+                Target::Values(values) => {
+                    assert_eq!(values.len(), weights.len(), "a weight for each class");
+                    values.iter().zip(weights).fold(T::ZERO, |sum, (&t, &w)| sum + t * w)
+                }
+            };
+            gradient.iter_mut().for_each(|g| *g *= weight);
+        }
+    }
+
     pub(super) fn of(self, sample: usize, width: usize) -> Target<'a, T> {
         match self {
             Targets::Classes(labels) => {

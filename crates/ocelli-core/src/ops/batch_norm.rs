@@ -20,8 +20,8 @@ use crate::{Mode, Role, Shape};
 /// with S = Σ over those N, ∂C/∂β = S g, ∂C/∂γ = S g·x̂ and ∂C/∂x = γ/√(σ² + ε)·(g − ∂C/∂β/N − x̂·∂C/∂γ/N). In
 /// evaluation they are the running statistics, y is one multiply-add, and ∂C/∂x = γ/√(σ² + ε)·g.
 ///
-/// Parameters, one of each per channel: "weight" γ (starts at 1), "bias" β (at 0), "running_mean" (at 0) and
-/// "running_var" (at 1). A step of training moves the running ones by `momentum` of the way to the batch's (of the
+/// Parameters, one of each per channel: "weight" γ (starts at 1 unless told otherwise), "bias" β (at 0), "running_mean"
+/// (at 0) and "running_var" (at 1). A step of training moves the running ones by `momentum` of the way to the batch's (of the
 /// variance, to the unbiased one), as PyTorch does. A batch with one value per channel (N = 1) has x̂ = 0, so y = β
 /// and the gradients of x and γ are 0; as it says nothing of the variance, only the running mean moves.
 ///
@@ -37,6 +37,9 @@ pub struct BatchNorm {
     /// ε > 0.
     #[serde(default = "small")]
     pub epsilon: f64,
+    /// What γ is at the start.
+    #[serde(default = "whole", skip_serializing_if = "is_whole")]
+    pub start: f64,
 }
 
 fn tenth() -> f64 {
@@ -47,19 +50,34 @@ fn small() -> f64 {
     1e-5
 }
 
+fn whole() -> f64 {
+    1.0
+}
+
+fn is_whole(start: &f64) -> bool {
+    *start == whole()
+}
+
 impl Default for BatchNorm {
     fn default() -> BatchNorm {
-        BatchNorm { momentum: tenth(), epsilon: small() }
+        BatchNorm { momentum: tenth(), epsilon: small(), start: whole() }
     }
 }
 
 impl BatchNorm {
+    /// With another γ at the start. With 0 the layer gives nothing at first: residual branches that end so begin as
+    /// the identity (Goyal et al. 2017, section 5.1).
+    pub fn start(self, start: f64) -> BatchNorm {
+        BatchNorm { start, ..self }
+    }
+
     fn check(&self) -> Result<(), SettingError> {
         let (momentum, epsilon) = (self.momentum, self.epsilon);
         let valid = (0.0..=1.0).contains(&momentum);
         require(valid, "batch_norm", "momentum", momentum, "a number from 0 to 1")?;
         let valid = epsilon > 0.0 && epsilon.is_finite();
-        require(valid, "batch_norm", "epsilon", epsilon, "a finite number above 0")
+        require(valid, "batch_norm", "epsilon", epsilon, "a finite number above 0")?;
+        require(self.start.is_finite(), "batch_norm", "start", self.start, "a finite number")
     }
 
     /// Calls `each` with every channel's number, μ and 1/√(σ² + ε): of the batch, or without statistics the running ones.
@@ -92,7 +110,7 @@ impl Operation for BatchNorm {
         let param = |name, role, value| per_channel(name, shape, role, Init::Constant { value });
         Ok(Signature {
             params: vec![
-                param("weight", Role::Scale, 1.0),
+                param("weight", Role::Scale, self.start),
                 param("bias", Role::Shift, 0.0),
                 param("running_mean", Role::RunningMean, 0.0),
                 param("running_var", Role::RunningVariance, 1.0),

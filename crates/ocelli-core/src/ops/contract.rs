@@ -107,6 +107,20 @@ impl ChannelCut {
     }
 }
 
+/// Rows of an image that are not separated: a tile of a convolution has two.
+const PAIR: usize = 2;
+
+/// The rows of part `part` of `parts`, none of which is empty where there are at most [`row_parts`].
+pub(crate) fn rows_of(part: usize, parts: usize, rows: usize) -> Range<usize> {
+    let bound = |part: usize| (part * row_parts(rows) / parts * PAIR).min(rows);
+    bound(part)..bound(part + 1)
+}
+
+/// The most parts that so many rows can be cut into.
+pub(crate) fn row_parts(rows: usize) -> usize {
+    rows.div_ceil(PAIR)
+}
+
 /// Along which axis the output of a sample can be cut, so that each part is computed by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Axis {

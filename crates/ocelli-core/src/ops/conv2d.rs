@@ -9,7 +9,7 @@ use super::defaults::{he, is_he, is_one, is_ones, is_true, is_zero, is_zeros, on
 use super::sides::{self, Sides};
 use super::{
     Apply, Axis, BackwardInput, BackwardParams, BlockGradients, ChannelCut, Curvature, Forward, Operation, Packing,
-    Preparation, Prepare, Reads, Section, Sectioned, Signature, Window, connections, only_image, squares,
+    Preparation, Prepare, Reads, Section, Sectioned, Signature, Window, connections, only_image, rows_of, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -469,7 +469,7 @@ impl Sectioned for Conv2d {
     fn section_scratch(&self, node: &Node, axis: Axis, parts: usize) -> usize {
         let conv = self.geometry_of(node, 1);
         let part = |part| match axis {
-            Axis::Rows { rows, .. } => conv.of_rows(part * rows / parts..(part + 1) * rows / parts).0,
+            Axis::Rows { rows, .. } => conv.of_rows(rows_of(part, parts, rows)).0,
             Axis::Channels { grain, .. } => {
                 conv.of_channels(ChannelCut { channels: conv.output[2], grain, parts }.part(part))
             }

@@ -8,9 +8,9 @@ use super::barriers::set_barriers;
 use super::cuts;
 use super::fuse::Fusion;
 use super::memory::place;
-use super::scope::{MAX_PARTS, parts, reaching, wanting_gradient};
+use super::scope::{MAX_PARTS, frozen, parts, reaching, wanting_gradient};
 use super::{Access, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
-use crate::ops::{Axis, MAX_PARAMS, Place, Relation};
+use crate::ops::{Axis, MAX_PARAMS, Place, Relation, rows_of};
 use crate::{Error, Graph, Value};
 
 /// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more
@@ -56,13 +56,17 @@ impl Builder {
                 "second derivatives are kept where gradients are: keep_gradients".into(),
             ));
         }
+        if options.accumulate && !options.keep_gradients {
+            return Err(Error::Options("gradients are added up where they are kept: keep_gradients".into()));
+        }
         if options.batch == 0 {
             return Err(Error::Options("a batch has at least one image; --batch 0 has none".to_string()));
         }
         let used = reaching(graph, output);
         let parts = parts(graph, &used, &options)?;
-        let fusion = Fusion::of(graph, &options, &used);
-        let wants_gradient = wanting_gradient(graph, &options);
+        let frozen = frozen(graph, &options)?;
+        let fusion = Fusion::of(graph, &options, &used, &frozen);
+        let wants_gradient = wanting_gradient(graph, &options, &frozen);
         let most = options.parts.unwrap_or(MAX_PARTS);
         let cut = |value| cuts::of_forward(graph, &options, value, parts, most);
         let cuts: Vec<(Cut, usize)> = graph.values().map(cut).collect();
@@ -71,6 +75,7 @@ impl Builder {
             graph: Arc::clone(graph),
             options,
             output,
+            frozen,
             parts,
             steps: Vec::new(),
             buffers: Vec::new(),
@@ -168,7 +173,7 @@ impl Builder {
         let graph = Arc::clone(&self.plan.graph);
         let node = graph.node(value);
         let signature = node.signature();
-        let training = self.plan.options.mode == Mode::Train;
+        let training = self.plan.mode_of(value) == Mode::Train;
         self.plan.scratch_len = self.plan.scratch_len.max(signature.scratch);
         if self.plan.options.curvature {
             let op = node.op().expect("forward is planned for ops");
@@ -193,7 +198,7 @@ impl Builder {
         };
         self.plan.buffers[output].kind = BufferKind::Output(value);
         self.plan.nodes[value.0].output = Some(output);
-        if self.plan.options.mode.has_backward() && signature.saved > 0 {
+        if self.plan.mode_of(value).has_backward() && signature.saved > 0 {
             self.plan.nodes[value.0].saved =
                 Some(self.per_sample(BufferKind::Saved(value), signature.saved)?);
         }
@@ -250,7 +255,10 @@ impl Builder {
         let normalises = chain.is_some_and(|chain| chain.norm.is_some());
         match cut {
             Cut::Samples if normalises => plan.chunk(value) * shape.len(),
-            Cut::Rows { rows, .. } if normalises => rows.div_ceil(parts) * (shape.len() / rows),
+            Cut::Rows { rows, .. } if normalises => {
+                let most = (0..parts).map(|part| rows_of(part, parts, rows).len()).max().unwrap_or(0);
+                most * (shape.len() / rows)
+            }
             // Once as the op leaves them, once normalised, and what is added to them.
             Cut::Channels(cut) => {
                 let adds = chain.is_some_and(|chain| chain.add.is_some());
@@ -402,7 +410,9 @@ impl Builder {
         }
         let copies = if by_units { 1 } else { parts };
         let applies = self.applies(value);
-        if !applies && (copies > 1 || !self.plan.options.keep_gradients || self.is_added_to(value)) {
+        let options = &self.plan.options;
+        let apart = copies > 1 || !options.keep_gradients || options.accumulate || self.is_added_to(value);
+        if !applies && apart {
             let buffer = self.repeated(BufferKind::ParamGradient(value), len, copies)?;
             self.plan.nodes[value.0].param_gradient = Some(buffer);
             accesses.push(Access { buffer, write: true, own_share: true });
@@ -511,7 +521,7 @@ impl Builder {
         let applied = self.plan.steps.iter().filter(|step| step.applies).filter_map(|step| step.work.value());
         let applied: Vec<usize> = applied.flat_map(|value| graph.node(value).params()).copied().collect();
         for (number, entry) in graph.layout().entries().iter().enumerate() {
-            if !entry.spec.role.trainable() || applied.contains(&number) {
+            if !self.plan.trains(number) || applied.contains(&number) {
                 continue;
             }
             let sources: Vec<Source> = graph.values().filter_map(|v| self.source(v, number)).collect();

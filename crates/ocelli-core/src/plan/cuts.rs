@@ -6,7 +6,7 @@
 //! are not worth a barrier stay whole. All of this follows from the graph, the batch and the options.
 
 use super::{Cut, Mode, PlanOptions};
-use crate::ops::{Axis, ChannelCut};
+use crate::ops::{Axis, ChannelCut, row_parts};
 use crate::{Graph, Value};
 
 /// Work that makes a part within a sample worth having, in multiply-adds.
@@ -49,11 +49,11 @@ pub(super) fn of_forward(
     };
     let channels = node.shape().channels();
     let parts = match (options.parts, axis) {
-        (Some(_), Axis::Rows { rows, .. }) => wanted.min(rows),
+        (Some(_), Axis::Rows { rows, .. }) => wanted.min(row_parts(rows)),
         (Some(_), Axis::Channels { grain, .. }) => wanted.min(channels / grain),
         (None, Axis::Rows { rows, .. }) => {
             let pixels = node.shape().len() / channels;
-            even(wanted.min(rows).min(pixels / PIXELS_PER_SECTION))
+            even(wanted.min(row_parts(rows)).min(pixels / PIXELS_PER_SECTION))
         }
         (None, Axis::Channels { grain, least }) => even(wanted.min(channels / (grain * least))),
     };

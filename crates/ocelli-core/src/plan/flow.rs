@@ -65,7 +65,7 @@ fn wanted(plan: &Plan) -> Vec<Terms> {
 /// What the pass of `value` to an input makes of the terms of its own gradient.
 fn passed(plan: &Plan, value: Value, index: usize, own: &Terms) -> Terms {
     let node = plan.graph.node(value);
-    let relations = node.op().map(|op| op.relations(node, plan.options.mode));
+    let relations = node.op().map(|op| op.relations(node, plan.mode_of(value)));
     match relations.map(|r| r.backward) {
         Some(Relation::Same) => own.clone(),
         _ => Terms::from([(Term::Of(value, index), 1)]),
@@ -179,7 +179,7 @@ impl Flow<'_> {
         while let Some(input) = self.plan.over(value) {
             let node = self.plan.graph.node(value);
             let op = node.op().expect("invariant: it has an input");
-            if op.relations(node, self.plan.options.mode).forward != Relation::Same {
+            if op.relations(node, self.plan.mode_of(value)).forward != Relation::Same {
                 break;
             }
             value = node.inputs()[input];

@@ -41,11 +41,13 @@ pub(super) struct Fusion {
     chain: Vec<Option<Chain>>,
     /// For each buffer of a gradient, the values whose gradient it holds until they have been passed.
     names: Vec<Vec<Value>>,
+    /// Which nodes stay as they are: they work as in evaluation, and have no backward pass.
+    frozen: Vec<bool>,
 }
 
 impl Fusion {
     /// Finds what can be fused of the nodes that are `used`.
-    pub(super) fn of(graph: &Graph, options: &PlanOptions, used: &[bool]) -> Fusion {
+    pub(super) fn of(graph: &Graph, options: &PlanOptions, used: &[bool], frozen: &[bool]) -> Fusion {
         let count = graph.nodes().len();
         let mut fusion = Fusion {
             enabled: options.fuse && !options.curvature,
@@ -55,6 +57,7 @@ impl Fusion {
             turn: graph.values().collect(),
             chain: vec![None; count],
             names: Vec::new(),
+            frozen: frozen.to_vec(),
         };
         if fusion.enabled {
             fusion.relate(graph, options, used);
@@ -68,8 +71,8 @@ impl Fusion {
         for value in graph.values().filter(|v| used[v.0]) {
             let node = graph.node(value);
             node.inputs().iter().for_each(|input| self.readers[input.0].push(value));
-            self.relations[value.0] =
-                node.op().map_or(Relations::default(), |op| op.relations(node, options.mode));
+            let mode = if self.frozen[value.0] { Mode::Evaluate } else { options.mode };
+            self.relations[value.0] = node.op().map_or(Relations::default(), |op| op.relations(node, mode));
         }
     }
 
@@ -125,8 +128,9 @@ impl Fusion {
             let signature = node.signature();
             [signature.input_reads, signature.param_reads]
         });
-        let in_backward = options.mode.has_backward()
-            && (of_producer.iter().any(|reads| reads.output) || of_reader.iter().any(|reads| reads.input));
+        let goes_back = |v: Value| options.mode.has_backward() && !self.frozen[v.0];
+        let in_backward = goes_back(x) && of_producer.iter().any(|reads| reads.output)
+            || goes_back(value) && of_reader.iter().any(|reads| reads.input);
         let elsewhere = |r: &Value| *r != value && !same[x.0].contains(r);
         producer.op().is_some() && !in_backward && !self.readers[x.0].iter().any(elsewhere)
     }
@@ -163,10 +167,11 @@ impl Fusion {
         }
     }
 
-    /// The one node that writes over `x`.
+    /// The one node that writes over `x`, if both are frozen or neither: a chain has a backward pass or none.
     fn written_over_by(&self, graph: &Graph, x: Value) -> Option<Value> {
         let over = |r: &&Value| self.over[r.0].is_some_and(|i| graph.node(**r).inputs()[i] == x);
-        self.readers[x.0].iter().find(over).copied().filter(|&r| !self.is_same(r))
+        let joins = |r: &Value| !self.is_same(*r) && self.frozen[r.0] == self.frozen[x.0];
+        self.readers[x.0].iter().find(over).copied().filter(joins)
     }
 
     /// The input in whose memory the output of `value` lies, if it does not lie apart.

@@ -29,7 +29,7 @@ use ocelli_kernels::{Direction, Precision};
 pub use view::StepView;
 
 use crate::ops::{ChannelCut, MAX_PARAMS, Packing, Place};
-use crate::{Error, Graph, Value};
+use crate::{Error, Graph, Node, Value};
 
 /// What a plan is for. It belongs to the plan: ops have no mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,13 @@ pub struct PlanOptions {
     /// ([`Executor::step`](crate::Executor::step)): parameters are moved as soon as their gradient is known where that
     /// can be, no gradient is kept, and none needs memory of its own. The results are the same bits.
     pub keep_gradients: bool,
+    /// Whether gradients are added to those of earlier batches if asked to ([`Executor::accumulate`](crate::Executor::accumulate)).
+    /// It needs `keep_gradients`.
+    pub accumulate: bool,
+    /// In training, the last layer that stays as it is, with all that it is computed from: these work as in evaluation
+    /// (dropout passes on, batch normalisation uses the running statistics), their parameters are not moved and no gradient
+    /// is computed for them.
+    pub frozen: Option<Value>,
     /// Whether second derivatives will be propagated too ([`Executor::curvature`](crate::Executor::curvature)).
     pub curvature: bool,
     /// Whether values that no later step declared to read, and in passes with gradients the scratch memory before
@@ -95,6 +102,8 @@ impl PlanOptions {
             fuse: true,
             input_gradients: false,
             keep_gradients: true,
+            accumulate: false,
+            frozen: None,
             curvature: false,
             poison: false,
             precision: Precision::F32,
@@ -300,6 +309,8 @@ pub struct Plan {
     pub(crate) graph: Arc<Graph>,
     pub(crate) options: PlanOptions,
     pub(crate) output: Value,
+    /// Which nodes stay as they are, by their number.
+    pub(crate) frozen: Vec<bool>,
     pub(crate) parts: usize,
     pub(crate) steps: Vec<Step>,
     pub(crate) buffers: Vec<Buffer>,
@@ -337,6 +348,18 @@ impl Plan {
     /// The network's output.
     pub fn output(&self) -> Value {
         self.output
+    }
+
+    /// Whether the parameter of this number in the layout is moved by training: its role is, and no layer that has it is
+    /// frozen.
+    pub fn trains(&self, entry: usize) -> bool {
+        let frozen = |node: &Node| self.frozen[node.index()] && node.params().contains(&entry);
+        self.graph.layout().entries()[entry].spec.role.trainable() && !self.graph.nodes().iter().any(frozen)
+    }
+
+    /// The mode in which a node works: frozen ones as in evaluation.
+    pub(crate) fn mode_of(&self, value: Value) -> Mode {
+        if self.frozen[value.0] { Mode::Evaluate } else { self.options.mode }
     }
 
     /// Into how many parts a batch, or what is computed of it, is cut: the most threads that can work at once.

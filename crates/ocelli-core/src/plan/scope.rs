@@ -1,7 +1,7 @@
 //! What of a graph is planned, and into how many parts a batch is cut.
 
-use super::PlanOptions;
-use crate::{Error, Graph, Value};
+use super::{Mode, PlanOptions};
+use crate::{Error, Graph, Node, Value};
 
 /// A batch is cut into at most this many parts. More would let more threads work at once, but make each matrix
 /// product thinner and each layer's partial gradients more.
@@ -37,10 +37,10 @@ pub(super) fn reaching(graph: &Graph, output: Value) -> Vec<bool> {
     used
 }
 
-/// Which values depend on something whose gradient is wanted.
-pub(super) fn wanting_gradient(graph: &Graph, options: &PlanOptions) -> Vec<bool> {
+/// Which values depend on something whose gradient is wanted. Of what is `frozen` none is.
+pub(super) fn wanting_gradient(graph: &Graph, options: &PlanOptions, frozen: &[bool]) -> Vec<bool> {
     let mut wants = vec![false; graph.nodes().len()];
-    for value in graph.values() {
+    for value in graph.values().filter(|v| !frozen[v.0]) {
         let node = graph.node(value);
         wants[value.0] = match node.op() {
             None => options.input_gradients,
@@ -48,4 +48,29 @@ pub(super) fn wanting_gradient(graph: &Graph, options: &PlanOptions) -> Vec<bool
         };
     }
     wants
+}
+
+/// Which nodes stay as they are: the frozen layer, and what it is computed from.
+pub(super) fn frozen(graph: &Graph, options: &PlanOptions) -> Result<Vec<bool>, Error> {
+    let Some(last) = options.frozen.filter(|_| options.mode == Mode::Train) else {
+        return Ok(vec![false; graph.nodes().len()]);
+    };
+    if options.input_gradients {
+        return Err(Error::Options(
+            "nothing is passed back through frozen layers: no input_gradients".into(),
+        ));
+    }
+    let frozen = reaching(graph, last);
+    for node in graph.nodes().iter().filter(|node| !frozen[node.index()]) {
+        let shares = |other: &&Node| frozen[other.index()] && other.params() == node.params();
+        if let Some(other) = graph.nodes().iter().find(shares).filter(|_| !node.params().is_empty()) {
+            return Err(Error::Options(format!(
+                "layer '{}' has the parameters of '{}', which is frozen with '{}'; freeze both or neither",
+                node.name(),
+                other.name(),
+                graph.node(last).name()
+            )));
+        }
+    }
+    Ok(frozen)
 }

@@ -26,7 +26,7 @@ use ocelli_kernels::Direction;
 
 use super::{BufferKind, Cut, Mode, Plan, Step, Work};
 use crate::Value;
-use crate::ops::{Place, Reads};
+use crate::ops::{Place, Reads, row_parts};
 
 /// Checks a plan independently of how it was built.
 ///
@@ -79,7 +79,7 @@ fn cuts_are_sound(plan: &Plan) {
             (Work::Forward(value), Cut::Rows { rows, .. }) => {
                 let image = plan.graph.node(value).shape().image();
                 let divides = image.is_some_and(|[_, height, _]| height == rows);
-                divides && evaluates && (1..=rows).contains(&step.parts)
+                divides && evaluates && (1..=row_parts(rows)).contains(&step.parts)
             }
             (Work::Forward(value), Cut::Channels(cut)) => {
                 let parts: Vec<Range<usize>> = (0..cut.parts).map(|part| cut.part(part)).collect();
@@ -405,7 +405,8 @@ fn moved_parameters_are_apart(plan: &Plan) {
 
 /// The ranges of the trained parameters.
 fn trained(plan: &Plan) -> impl Iterator<Item = &Range<usize>> {
-    plan.graph.layout().entries().iter().filter(|e| e.spec.role.trainable()).map(|e| &e.range)
+    let entries = plan.graph.layout().entries().iter().enumerate();
+    entries.filter(|(number, _)| plan.trains(*number)).map(|(_, entry)| &entry.range)
 }
 
 fn meet(a: &Range<usize>, b: &Range<usize>) -> bool {

@@ -1,6 +1,7 @@
 //! Elastic distortion: pixels move by a smooth random field.
 
 use ocelli_kernels::random::Stream;
+use ocelli_kernels::{Vectorised, vectorised};
 use serde::{Deserialize, Serialize};
 
 use crate::DataError;
@@ -73,8 +74,13 @@ impl Field {
                     *value = self.alpha * ((f32::from(half) + 0.5) / 32768.0 - 1.0);
                 }
             }
-            smooth_rows(&mut self.noise, width, &self.kernel, &mut self.row);
-            smooth_columns(&self.noise, width, &self.kernel, out);
+            vectorised(Smooth {
+                image: &mut self.noise,
+                width,
+                kernel: &self.kernel,
+                row: &mut self.row,
+                out,
+            });
         }
     }
 
@@ -93,6 +99,27 @@ fn gaussian(sigma: f64) -> Vec<f32> {
     half.iter().map(|v| (v / sum) as f32).collect()
 }
 
+/// Smoothing an image along rows, in place, and then along columns.
+struct Smooth<'a> {
+    image: &'a mut [f32],
+    width: usize,
+    kernel: &'a [f32],
+    row: &'a mut Vec<f32>,
+    out: &'a mut Vec<f32>,
+}
+
+impl Vectorised for Smooth<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Smooth { image, width, kernel, row, out } = self;
+        smooth_rows(image, width, kernel, row);
+        smooth_columns(image, width, kernel, out);
+    }
+}
+
+#[inline(always)]
 fn smooth_rows(image: &mut [f32], width: usize, kernel: &[f32], framed: &mut Vec<f32>) {
     let radius = kernel.len() - 1;
     framed.clear();
@@ -111,6 +138,7 @@ fn smooth_rows(image: &mut [f32], width: usize, kernel: &[f32], framed: &mut Vec
     }
 }
 
+#[inline(always)]
 fn smooth_columns(image: &[f32], width: usize, kernel: &[f32], out: &mut Vec<f32>) {
     out.clear();
     out.resize(image.len(), 0.0);

@@ -1,25 +1,49 @@
 //! Varying training images at random, one file per kind of variation.
 //!
-//! Everything that moves pixels is composed into one map from output to source and resampled once, so
-//! an image is blurred once however many variations are on.
+//! What is varied, in this order: which part of the picture is taken and whether it is mirrored ([`Crop`], [`Augment::flip`]),
+//! movements (shift, rotation, …, [`Elastic`], those of a [`Policy`]), tones (the rest of a policy), colours ([`Jitter`],
+//! [`ColourShift`]), and a hole ([`Erase`]); whole batches may then be mixed ([`Mix`]).
+//!
+//! Everything that moves pixels is composed into one map from output to source. Without movements that is a crop, which is
+//! resized with antialiasing, mirrored and normalised in one pass; with movements the picture is resampled once, after being
+//! scaled down where it is much larger than the output.
 
 mod affine;
+mod apply;
+mod crop;
 mod elastic;
+mod erase;
+mod jitter;
+mod mix;
+mod pca;
+mod policy;
+mod tone;
 mod warp;
 
 use ocelli_kernels::random::Key;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use apply::Augmenter;
+pub use crop::Crop;
 pub use elastic::Elastic;
+pub use erase::Erase;
+pub use jitter::Jitter;
+pub use mix::Mix;
+pub(crate) use mix::{Images, Mixer};
+pub use pca::{ColourAxes, ColourShift};
+pub use policy::Policy;
 
-use crate::{DataError, Picture, purpose};
-use affine::Affine;
+use crate::{DataError, purpose};
 
-/// How strongly training images are varied. Each image, each epoch, draws its own amounts, uniformly
-/// from minus to plus the strength; a strength of 0 leaves that out.
+/// How strongly training images are varied. Each image, each epoch, draws its own amounts. The strengths of movements are drawn
+/// uniformly from minus to plus the strength; a strength of 0 leaves that out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
+    /// Which part of the picture is taken.
+    pub crop: Crop,
+    /// The share of images that are mirrored, left to right.
+    pub flip: f32,
     /// Translation along each axis, in pixels.
     pub shift: f32,
     /// Rotation about the centre, in degrees.
@@ -33,12 +57,32 @@ pub struct Augment {
     pub shear: f32,
     /// Elastic distortion.
     pub elastic: Option<Elastic>,
+    /// Movements and tones drawn from a list.
+    pub policy: Option<Policy>,
+    /// Brightness, contrast, saturation and hue.
+    pub jitter: Jitter,
+    /// Shifts along the directions in which the colours of the data vary; images in grey have none.
+    pub colour: Option<ColourShift>,
+    /// A rectangle that is blanked.
+    pub erase: Option<Erase>,
 }
 
 impl Augment {
     /// No variation at all.
-    pub const NONE: Augment =
-        Augment { shift: 0.0, rotation: 0.0, scale: 0.0, squeeze: 0.0, shear: 0.0, elastic: None };
+    pub const NONE: Augment = Augment {
+        crop: Crop::Fit,
+        flip: 0.0,
+        shift: 0.0,
+        rotation: 0.0,
+        scale: 0.0,
+        squeeze: 0.0,
+        shear: 0.0,
+        elastic: None,
+        policy: None,
+        jitter: Jitter::NONE,
+        colour: None,
+        erase: None,
+    };
 
     /// Whether the strengths make sense.
     ///
@@ -46,6 +90,7 @@ impl Augment {
     /// [`DataError::Setting`] that names the strength.
     pub fn check(&self) -> Result<(), DataError> {
         let limits = [
+            ("flip", self.flip, 1.0),
             ("shift", self.shift, 1e4),
             ("rotation", self.rotation, 180.0),
             ("scale", self.scale, 0.9),
@@ -53,12 +98,36 @@ impl Augment {
             ("shear", self.shear, 10.0),
         ];
         for (name, strength, most) in limits {
-            if !(0.0..=most).contains(&strength) {
-                let rule = format!("it goes from 0 to {most}");
-                return Err(DataError::setting(format!("augment.{name}"), strength, rule));
-            }
+            check_strength(name, strength, most)?;
         }
-        self.elastic.as_ref().map_or(Ok(()), Elastic::check)
+        self.crop.check()?;
+        self.jitter.check()?;
+        self.elastic.as_ref().map_or(Ok(()), Elastic::check)?;
+        self.policy.as_ref().map_or(Ok(()), Policy::check)?;
+        self.colour.as_ref().map_or(Ok(()), ColourShift::check)?;
+        self.erase.as_ref().map_or(Ok(()), Erase::check)
+    }
+}
+
+/// Whether `strength` is a number from 0 to `most`.
+fn check_strength(name: &str, strength: f32, most: f32) -> Result<(), DataError> {
+    match (0.0..=most).contains(&strength) {
+        true => Ok(()),
+        false => {
+            let rule = format!("it goes from 0 to {most}");
+            Err(DataError::setting(format!("augment.{name}"), strength, rule))
+        }
+    }
+}
+
+/// Whether a pair of bounds goes up and stays above `least` and at `most`.
+fn check_bounds(name: &str, [low, high]: [f32; 2], least: f32, most: f32) -> Result<(), DataError> {
+    match low > least && low <= high && high <= most {
+        true => Ok(()),
+        false => {
+            let rule = format!("its bounds go up, from above {least} to at most {most}");
+            Err(DataError::setting(format!("augment.{name}"), format!("{low} to {high}"), rule))
+        }
     }
 }
 
@@ -73,34 +142,12 @@ pub fn key(seed: u64, epoch: u64, sample: u32) -> Key {
     Key::new(seed, &[purpose::AUGMENT, epoch, u64::from(sample)])
 }
 
-/// Carries out an [`Augment`] with memory that is kept from image to image. One for each thread.
-#[derive(Clone, Debug)]
-pub struct Augmenter {
-    augment: Augment,
-    elastic: Option<elastic::Field>,
-    framed: warp::Framed,
-}
-
-impl Augmenter {
-    /// For strengths that [`Augment::check`] accepts.
-    pub fn new(augment: &Augment) -> Augmenter {
-        let elastic = augment.elastic.as_ref().map(elastic::Field::new);
-        Augmenter { augment: augment.clone(), elastic, framed: warp::Framed::default() }
-    }
-
-    /// Writes `picture` (H·W·C), varied as `key` says, to `out` with `pad` pixels more on each side.
-    /// Values stay from 0 to 255; what comes from outside the picture is `background`. Panics where
-    /// `out` has another length than (H + 2·pad)·(W + 2·pad)·C.
-    pub fn apply(&mut self, picture: &Picture, pad: usize, background: u8, key: Key, out: &mut [f32]) {
-        let (height, width) = (picture.height + 2 * pad, picture.width + 2 * pad);
-        assert_eq!(out.len(), height * width * picture.channels, "the length of an augmented image");
-        let mut stream = key.stream();
-        let affine = Affine::draw(&self.augment, &mut stream);
-        if let Some(field) = &mut self.elastic {
-            field.draw(height, width, &mut stream);
-        }
-        self.framed.fill(picture, background);
-        let map = warp::Map { affine, displacement: self.elastic.as_ref(), height, width };
-        map.resample(&self.framed, out);
-    }
+/// What an image's key is derived for, so that turning one kind of variation on changes no other. Movements use the key itself.
+mod part {
+    pub(super) const CROP: u64 = 1;
+    pub(super) const FLIP: u64 = 2;
+    pub(super) const POLICY: u64 = 3;
+    pub(super) const JITTER: u64 = 4;
+    pub(super) const COLOUR: u64 = 5;
+    pub(super) const ERASE: u64 = 6;
 }

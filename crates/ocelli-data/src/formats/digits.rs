@@ -13,7 +13,7 @@ pub(super) const FORMAT: Format = Format {
     name: "digits",
     holds: "\"digits\" (built in: 1,797 handwritten digits of 8×8)",
     recognises: |spec| spec == Path::new("digits"),
-    open: |_| open(),
+    open: |_, _| open(),
 };
 
 const IMAGES: &[u8] = include_bytes!("../../assets/digits-images-idx3-ubyte.gz");
@@ -30,5 +30,12 @@ fn open() -> Result<Parts, DataError> {
     let labels = idx::labels(&idx::parse("digits", LABELS)?)?;
     let all = idx::join(images, labels, 10)?;
     // A fifth: a tenth would be 18 images of a class, too few to tell networks apart.
-    Ok(Parts { name: "digits".to_owned(), train: Arc::new(all), test: None, held_out: 0.2 })
+    Ok(Parts {
+        name: "digits".to_owned(),
+        train: Arc::new(all),
+        val: None,
+        test: None,
+        held_out: 0.2,
+        notes: Vec::new(),
+    })
 }

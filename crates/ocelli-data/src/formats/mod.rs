@@ -1,16 +1,24 @@
 //! The kinds of data set that can be opened: one file each, and one row of [`FORMATS`].
 
+mod archives;
+mod cifar;
+mod class_list;
 mod digits;
 pub mod idx;
+mod image_folder;
+mod labels;
+mod layout;
+mod table;
+mod webdataset;
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+pub use archives::is_archive;
+pub(crate) use table::find_listed;
 
-use crate::split::hold_out;
-use crate::{DataError, Dataset, Picture, check_trainable, class_counts, match_classes};
+use crate::files::is_picture;
+use crate::{DataError, Dataset};
 
 /// A kind of data set.
 pub struct Format {
@@ -20,12 +28,50 @@ pub struct Format {
     pub holds: &'static str,
     /// Whether a path, which need not exist, is one. Looks at names and first bytes alone.
     pub recognises: fn(&Path) -> bool,
-    /// Opens what `recognises` took.
-    pub open: fn(&Path) -> Result<Parts, DataError>,
+    /// Opens what `recognises` took. Tables of files also take the folder or archive that these are in.
+    pub open: fn(&Path, Option<&Path>) -> Result<Parts, DataError>,
 }
 
 /// Every format; the first that recognises a path opens it.
-pub const FORMATS: &[Format] = &[digits::FORMAT, idx::FORMAT];
+pub const FORMATS: &[Format] = &[
+    digits::FORMAT,
+    idx::FORMAT,
+    cifar::FORMAT,
+    image_folder::FORMAT,
+    archives::FORMAT,
+    table::LIST,
+    table::CSV,
+];
+
+/// What the images of a split are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    Train,
+    Val,
+    Test,
+}
+
+impl Role {
+    const ALL: [Role; 3] = [Role::Train, Role::Val, Role::Test];
+
+    /// What a folder or archive of this name holds, if it is called like a split.
+    fn of(name: &[u8]) -> Option<Role> {
+        match name.to_ascii_lowercase().as_slice() {
+            b"train" | b"training" => Some(Role::Train),
+            b"val" | b"valid" | b"validation" | b"dev" => Some(Role::Val),
+            b"test" | b"testing" => Some(Role::Test),
+            _ => None,
+        }
+    }
+}
+
+/// What to call the data at `path`: the name of the folder, or of the file without its ending.
+fn title(path: &Path) -> String {
+    let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = absolute.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = if absolute.is_dir() { name } else { name.split('.').next().unwrap_or("").to_owned() };
+    if name.is_empty() { "pictures".to_owned() } else { name }
+}
 
 /// A data set as it was published: with its own test split or without.
 #[derive(Clone)]
@@ -34,174 +80,28 @@ pub struct Parts {
     pub name: String,
     /// The training images, or all images.
     pub train: Arc<dyn Dataset>,
-    /// The test or validation split that it comes with.
+    /// The validation split that it comes with.
+    pub val: Option<Arc<dyn Dataset>>,
+    /// The test split that it comes with.
     pub test: Option<Arc<dyn Dataset>>,
     /// The share to hold out where it has none.
     pub held_out: f64,
+    /// What else lies there and is not used, in words.
+    pub notes: Vec<String>,
 }
 
 impl Parts {
-    /// What a finished network is measured on: the test split, or else all images.
+    /// What a finished network is measured on: the test split, or else the validation split, or else all images.
     pub fn for_evaluation(&self) -> Arc<dyn Dataset> {
-        self.test.clone().unwrap_or_else(|| self.train.clone())
+        self.test.as_ref().or(self.val.as_ref()).unwrap_or(&self.train).clone()
     }
 }
 
-/// Images to train on and others to validate on. Both have the same classes.
-#[derive(Clone)]
-pub struct Splits {
-    /// What to call the data set.
-    pub name: String,
-    /// The images that are trained on.
-    pub train: Arc<dyn Dataset>,
-    /// The images that are never trained on.
-    pub val: Arc<dyn Dataset>,
-    /// Where `val` comes from.
-    pub val_is: Validation,
-}
-
-impl Splits {
-    /// Whether a classifier can learn from these images and be measured on them.
-    ///
-    /// # Errors
-    /// [`DataError::Malformed`] where [`check_trainable`] refuses the training images, none are left to validate on, or
-    /// images to validate on have a class that no training image has.
-    pub fn check(&self) -> Result<(), DataError> {
-        check_trainable(&*self.train)?;
-        if self.val.is_empty() {
-            return Err(DataError::malformed(
-                self.name.as_str(),
-                "images to validate on",
-                "none: every class keeps an image to train on, and none has a second one",
-                "add images, or give others with --val",
-            ));
-        }
-        let (train, val) = (class_counts(&*self.train), class_counts(&*self.val));
-        match (0..train.len()).find(|&class| train[class] == 0 && val[class] > 0) {
-            None => Ok(()),
-            Some(class) => Err(DataError::malformed(
-                self.name.as_str(),
-                format!("training images of class \"{}\"", self.train.classes()[class]),
-                format!("none, but {} of it to validate on", val[class]),
-                "add training images of this class, or take it out of the validation images",
-            )),
-        }
-    }
-}
-
-/// Where validation images come from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Validation {
-    /// The data set's own test or validation split.
-    Test,
-    /// Another data set, given beside it.
-    Given(PathBuf),
-    /// Training images held out, the same share of every class.
-    HeldOut {
-        /// The share, of 1.
-        share: f64,
-        /// What chose them.
-        seed: u64,
-    },
-}
-
-impl fmt::Display for Validation {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Validation::Test => write!(f, "its own test split"),
-            Validation::Given(path) => write!(f, "{}", path.display()),
-            Validation::HeldOut { share, seed } => {
-                let share = share * 100.0;
-                write!(f, "{share:.0} % of every class held out, at least one image of two, seed {seed}")
-            }
-        }
-    }
-}
-
-/// How to open a data set for training.
-#[derive(Clone, Debug, Default)]
-pub struct OpenOptions {
-    /// Chooses the images to hold out where there is no other split.
-    pub seed: u64,
-    /// Another data set to validate on. Its test split is taken where it has one.
-    pub val: Option<PathBuf>,
-}
-
-/// Opens `spec`, the name of a built-in data set or a path, for training: finds or makes the
-/// validation images. A folder that is called like a built-in data set is meant by `./digits`.
-///
-/// # Errors
-/// [`DataError`] of kind usage where there is no such data set or `options.val` is the same one, of kind bad data where
-/// its contents are wrong or `options.val` has classes that it lacks, and of kind I/O or memory.
-pub fn open(spec: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, DataError> {
-    let Parts { name, train, test, held_out } = open_parts(spec.as_ref())?;
-    if let Some(path) = &options.val {
-        if same_source(spec.as_ref(), path) {
-            return Err(trained_on(path));
-        }
-        let val = match_classes(open_parts(path)?.for_evaluation(), train.classes())?;
-        if same_images(&*train, &*val)? {
-            return Err(trained_on(path));
-        }
-        return Ok(Splits { name, train, val, val_is: Validation::Given(path.clone()) });
-    }
-    if let Some(val) = test {
-        let val = match_classes(val, train.classes())?;
-        return Ok(Splits { name, train, val, val_is: Validation::Test });
-    }
-    let (kept, held) = hold_out(&train, held_out, options.seed);
-    Ok(Splits {
-        name,
-        train: Arc::new(kept),
-        val: Arc::new(held),
-        val_is: Validation::HeldOut { share: held_out, seed: options.seed },
-    })
-}
-
-/// Opens `spec`, the name of a built-in data set or a path, as it was published.
-///
-/// # Errors
-/// As [`open`].
-pub fn open_parts(spec: impl AsRef<Path>) -> Result<Parts, DataError> {
-    let spec = spec.as_ref();
+/// Opens `spec`, the name of a built-in data set or a path, as it was published; see [`open_parts_in`](crate::open_parts_in).
+pub(crate) fn open_any(spec: &Path, root: Option<&Path>) -> Result<Parts, DataError> {
     match FORMATS.iter().find(|format| (format.recognises)(spec)) {
-        Some(format) => (format.open)(spec),
+        Some(format) => (format.open)(spec, root),
         None => Err(refusal(spec)),
-    }
-}
-
-/// Whether two names mean the same data: built-in names, or paths.
-fn same_source(a: &Path, b: &Path) -> bool {
-    a == b || matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// How many images two sets are compared by, beside all their labels.
-const COMPARED: usize = 64;
-
-/// Whether two sets hold the same images in the same order, by their labels and some of the images.
-fn same_images(a: &dyn Dataset, b: &dyn Dataset) -> Result<bool, DataError> {
-    if a.len() != b.len() || (0..a.len()).any(|i| a.label(i) != b.label(i)) {
-        return Ok(false);
-    }
-    let (mut of_a, mut of_b) = (Picture::default(), Picture::default());
-    for i in (0..a.len()).step_by(a.len().div_ceil(COMPARED).max(1)) {
-        a.read(i, &mut of_a)?;
-        b.read(i, &mut of_b)?;
-        if of_a != of_b {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-fn trained_on(path: &Path) -> DataError {
-    DataError::Ambiguous {
-        path: path.to_owned(),
-        problem:
-            "its images are those that are trained on, so validating on them would tell nothing about others"
-                .to_owned(),
-        advice: "leave --val out to validate on the data's own test split or on held-out images".to_owned(),
     }
 }
 
@@ -229,6 +129,15 @@ fn contents(folder: &Path) -> std::io::Result<String> {
         .map(|entry| Ok(entry?.file_name().to_string_lossy().escape_debug().to_string()))
         .collect::<std::io::Result<Vec<String>>>()?;
     names.sort();
+    let pictures = names.iter().filter(|name| is_picture(name.as_bytes())).count();
+    if pictures > 0 {
+        let found = match pictures {
+            1 => "1 picture that lies".to_owned(),
+            n => format!("{n} pictures that lie"),
+        };
+        let advice = "put those of each class into a folder that is called like it";
+        return Ok(format!("the folder holds {found} in no folder of a class; {advice}"));
+    }
     let more = names.len().saturating_sub(SHOWN);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     names.truncate(SHOWN);

@@ -22,7 +22,7 @@ use std::ops::Range;
 use crate::blocking::Correlation;
 use crate::blocking::matrix::{self, Terms};
 use crate::simd::correlation::{Job, Weights};
-use crate::simd::{Avx512, Products, Simd};
+use crate::simd::{Avx512, Products};
 use crate::{Conv2d, Direction, Gemm, Write};
 
 mod correlation;
@@ -59,7 +59,7 @@ impl<const P: usize> Products for Matrix<P> {
             if matrix::is_worth_it(gemm, P) {
                 gemm::run::<P>(gemm, a, b, c, scratch);
             } else {
-                (Avx512::PRODUCT)(gemm, a, b, c, scratch);
+                <Avx512 as Products>::gemm(gemm, a, b, c, scratch);
             }
         }
     }
@@ -79,7 +79,7 @@ impl<const P: usize> Products for Matrix<P> {
                 let column_bytes = conv.packed_column(direction, shape) * 4;
                 correlation::pack::<P>(weights, &Terms::of(shape), column, columns, to.cast(), column_bytes);
             } else {
-                (Avx512::PACK)(weights, shape, column, columns, to);
+                Avx512::pack(conv, direction, weights, shape, column, columns, to);
             }
         }
     }
@@ -90,7 +90,7 @@ impl<const P: usize> Products for Matrix<P> {
             if conv.is_for_matrix(direction, P) {
                 correlation::run::<P>(job, scratch);
             } else {
-                (Avx512::CORRELATE)(job, scratch);
+                Avx512::correlate(conv, direction, job, scratch);
             }
         }
     }
@@ -110,7 +110,7 @@ impl<const P: usize> Products for Matrix<P> {
             if conv.is_for_matrix_weights(P) {
                 weights::run::<P>(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
-                (Avx512::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
+                <Avx512 as Products>::weights(conv, samples, x, dy, dw, outputs, write, scratch);
             }
         }
     }

@@ -296,6 +296,8 @@ impl Conv2d {
                 return false;
             }
             let [a, b] = shape.matrix_costs(parts);
+            let filtered = parts > 1 && self.is_for_winograd(direction);
+            let b = if filtered { shape.winograd_cost(VECTOR_RATE) } else { b };
             (matrix, vector) = (matrix + a, vector + b);
         }
         matrix < vector
@@ -317,7 +319,10 @@ impl Conv2d {
         let passes = all.div_ceil(WEIGHT_ROWS) as f64;
         let packing = passes * cycles.packing * terms as f64 + cycles.turning * all as f64;
         let gathering = if Terms::of(&shape).gathered { cycles.gathering * terms as f64 } else { 0.0 };
-        let vector = terms as f64 * all.next_multiple_of(SIDE) as f64 / VECTOR_RATE;
+        let vector = match parts > 1 && self.is_for_winograd_weights() {
+            true => shape.winograd_sums_cost(VECTOR_RATE),
+            false => terms as f64 * all.next_multiple_of(SIDE) as f64 / VECTOR_RATE,
+        };
         tiles * cycles.tiles + packing + gathering < vector
     }
 }

@@ -1,7 +1,7 @@
 //! Kernels that treat every element alike.
 
 use super::math::Math;
-use super::write_all;
+use super::{multiply_add, write_all};
 use crate::unary::{TANH_HEIGHT, TANH_SLOPE};
 use crate::{Element, Unary, Write};
 
@@ -122,6 +122,13 @@ pub(crate) fn add<T: Element>(a: &[T], b: &[T], y: &mut [T]) {
 pub(crate) fn accumulate<T: Element>(x: &[T], y: &mut [T]) {
     debug_assert_eq!(x.len(), y.len(), "accumulate: y is as long as x");
     y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
+}
+
+/// y += share·(x − y). Where y is x it stays so, which a sum of two products would not grant.
+#[inline(always)]
+pub(crate) fn approach<T: Element, const FMA: bool>(share: T, x: &[T], y: &mut [T]) {
+    debug_assert_eq!(x.len(), y.len(), "approach: y is as long as x");
+    y.iter_mut().zip(x).for_each(|(y, &x)| *y = multiply_add::<T, FMA>(share, x - *y, *y));
 }
 
 /// y = α·x, or added.

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, large};
+use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, filtered, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -58,6 +58,7 @@ impl Simd for Avx2 {
     const PACK: Pack = pack;
     const CORRELATE: Correlate = correlate;
     const WEIGHTS: SumWeights = sum_weights;
+    filtered!(Avx2, "avx2,fma");
 
     #[inline(always)]
     unsafe fn zero() -> __m256 {
@@ -125,6 +126,11 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn add(a: __m256, b: __m256) -> __m256 {
         unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn subtract(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
     }
 
     #[inline(always)]

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, large};
+use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, filtered, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -53,6 +53,7 @@ impl Simd for Avx512 {
     const PACK: Pack = pack;
     const CORRELATE: Correlate = correlate;
     const WEIGHTS: SumWeights = sum_weights;
+    filtered!(Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 
     #[inline(always)]
     unsafe fn zero() -> __m512 {
@@ -102,6 +103,11 @@ impl Simd for Avx512 {
     #[inline(always)]
     unsafe fn add(a: __m512, b: __m512) -> __m512 {
         unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn subtract(a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_sub_ps(a, b) }
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::correlation::{Job, Weights};
 use super::dots::Dots;
 use super::tile::{self, Tile};
-use super::{Avx512, Correlate, Pack, Product, Products, Rows, Simd, SumWeights, large};
+use super::{Avx512, Correlate, Filtered, Pack, Product, Products, Rows, Simd, SumWeights, large};
 use crate::blocking::{Correlation, pairs};
 use crate::{Conv2d, Direction, Gemm, Isa, Write};
 
@@ -66,6 +66,7 @@ impl Simd for Pairs {
     const PACK: Pack = pack;
     const CORRELATE: Correlate = correlate;
     const WEIGHTS: SumWeights = sum_weights;
+    const FILTERED: Filtered = Avx512::FILTERED;
 
     #[inline(always)]
     unsafe fn along(from: *const f32, terms: usize) -> __m512 {
@@ -133,6 +134,11 @@ impl Simd for Pairs {
     }
 
     #[inline(always)]
+    unsafe fn subtract(a: __m512, b: __m512) -> __m512 {
+        unsafe { Avx512::subtract(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn multiply(a: __m512, b: __m512) -> __m512 {
         unsafe { Avx512::multiply(a, b) }
     }
@@ -174,7 +180,8 @@ impl Simd for Pairs {
     }
 }
 
-/// Products of numbers rounded to bf16, where they are worth it (`blocking/pairs.rs`); the others are those of [`Avx512`].
+/// Products of numbers rounded to bf16, where they are worth it (`blocking/pairs.rs`); the others are those of [`Avx512`]. Winograd's
+/// filtering, which takes fewer products still and rounds none, goes first.
 pub(crate) struct Bf16;
 
 // SAFETY (all of them): the caller's promise.
@@ -204,7 +211,9 @@ impl Products for Bf16 {
         to: *mut f32,
     ) {
         unsafe {
-            if conv.is_for_pairs(direction) {
+            if conv.is_for_winograd(direction) {
+                (Avx512::FILTERED.pack)(weights, shape, column, columns, to);
+            } else if conv.is_for_pairs(direction) {
                 (Pairs::PACK)(weights, shape, column, columns, to);
             } else {
                 (Avx512::PACK)(weights, shape, column, columns, to);
@@ -215,7 +224,9 @@ impl Products for Bf16 {
     #[inline(always)]
     unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
         unsafe {
-            if conv.is_for_pairs(direction) {
+            if conv.is_for_winograd(direction) {
+                (Avx512::FILTERED.correlate)(job, scratch);
+            } else if conv.is_for_pairs(direction) {
                 (Pairs::CORRELATE)(job, scratch);
             } else {
                 (Avx512::CORRELATE)(job, scratch);
@@ -235,7 +246,9 @@ impl Products for Bf16 {
         scratch: *mut f32,
     ) {
         unsafe {
-            if conv.is_for_pairs_weights() {
+            if conv.is_for_winograd_weights() {
+                (Avx512::FILTERED.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
+            } else if conv.is_for_pairs_weights() {
                 (Pairs::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
                 (Avx512::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);

@@ -59,7 +59,9 @@ fn check_packed(kernel: &str, conv: &Conv2d, direction: Direction, len: usize) {
 fn forward_weights(conv: &Conv2d, group: usize, w: &[f32]) -> Weights {
     let terms = conv.filter_len();
     let at = w.as_ptr().wrapping_add(group * conv.group_outputs() * terms);
-    Weights { at, runs: [1, 1], run: [0, 0], depth: terms, strides: [1, terms] }
+    let inputs = conv.group_inputs();
+    let run = [(conv.kernel[1] * inputs) as isize, inputs as isize];
+    Weights { at, runs: [1, 1], run, depth: terms, strides: [1, terms] }
 }
 
 /// A group's weights for the input's gradient at the pixels of one phase of the strides.
@@ -172,8 +174,8 @@ pub(crate) fn backward_input<U: Products>(
         // SAFETY: the checks above; a sample's input is its row of C.
         return unsafe { U::gemm(&gemm, dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr(), scratch.as_mut_ptr()) };
     }
-    if write == Write::Set && (conv.is_narrow() || conv.stride != [1, 1]) {
-        // Scattered terms are added, and phases of the stride may have no taps.
+    if write == Write::Set && (conv.is_narrow() || conv.passes_over_pixels()) {
+        // Scattered terms are added, and no correlation writes where no tap ever is.
         dx.fill(0.0);
     }
     if conv.is_narrow() {

@@ -16,8 +16,9 @@ use crate::blocking::{Correlation, LANES};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Weights {
     pub(crate) at: *const f32,
-    /// Runs along rows and columns of taps.
+    /// Runs along rows and columns of taps: one each where the terms of all taps follow each other.
     pub(crate) runs: [usize; 2],
+    /// From one tap's weights to the next's.
     pub(crate) run: [isize; 2],
     /// Terms of a run.
     pub(crate) depth: usize,

@@ -39,6 +39,8 @@ mod unpool;
 pub(crate) mod weights;
 mod widen;
 pub(crate) mod window;
+mod winograd;
+mod winograd_weights;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx2::Avx2;
@@ -83,6 +85,8 @@ pub(crate) trait Simd: Copy + 'static {
     const PACK: Pack;
     const CORRELATE: Correlate;
     const WEIGHTS: SumWeights;
+    /// The same by Winograd's filtering, for convolutions that it is for.
+    const FILTERED: Filtered;
 
     unsafe fn zero() -> Self::Vector;
     /// One number in all lanes, read where products take it from.
@@ -101,6 +105,7 @@ pub(crate) trait Simd: Copy + 'static {
     /// other; 0 for the rest.
     unsafe fn across(from: *const f32, step: usize, terms: usize, lanes: usize) -> Self::Vector;
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    unsafe fn subtract(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// a·b + c: products of words, where they hold several terms.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
@@ -129,6 +134,60 @@ pub(crate) type Correlate = unsafe fn(&Job, *mut f32);
 /// [`weights::run`].
 pub(crate) type SumWeights =
     unsafe fn(&Conv2d, usize, *const f32, *const f32, *mut f32, Range<usize>, Write, *mut f32);
+
+/// A convolution's functions by Winograd's filtering: [`winograd::pack`], [`winograd::run`] and [`winograd_weights::run`].
+pub(crate) struct Filtered {
+    pub(crate) pack: Pack,
+    pub(crate) correlate: Correlate,
+    pub(crate) weights: SumWeights,
+}
+
+/// [`Filtered`] of an instruction set, compiled with its features.
+macro_rules! filtered {
+    ($numbers:ty, $features:literal) => {
+        const FILTERED: crate::simd::Filtered = {
+            #[target_feature(enable = $features)]
+            unsafe fn pack(
+                weights: &crate::simd::correlation::Weights,
+                shape: &crate::blocking::Correlation,
+                column: usize,
+                columns: usize,
+                to: *mut f32,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { crate::simd::winograd::pack::<$numbers>(weights, shape, column, columns, to) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn correlate(job: &crate::simd::correlation::Job, scratch: *mut f32) {
+                // SAFETY: the caller's promise.
+                unsafe { crate::simd::winograd::run::<$numbers>(job, scratch) }
+            }
+
+            #[target_feature(enable = $features)]
+            unsafe fn weights(
+                conv: &crate::Conv2d,
+                samples: usize,
+                x: *const f32,
+                dy: *const f32,
+                dw: *mut f32,
+                outputs: std::ops::Range<usize>,
+                write: crate::Write,
+                scratch: *mut f32,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    crate::simd::winograd_weights::run::<$numbers>(
+                        conv, samples, x, dy, dw, outputs, write, scratch,
+                    )
+                }
+            }
+
+            crate::simd::Filtered { pack, correlate, weights }
+        };
+    };
+}
+use filtered;
 
 /// The four large functions of an instruction set, compiled with its features: `$unit` for words, `$numbers` for numbers.
 macro_rules! large {
@@ -239,20 +298,32 @@ impl<S: Simd> Products for S {
 
     #[inline(always)]
     unsafe fn pack(
-        _conv: &Conv2d,
-        _direction: Direction,
+        conv: &Conv2d,
+        direction: Direction,
         weights: &Weights,
         shape: &Correlation,
         column: usize,
         columns: usize,
         to: *mut f32,
     ) {
-        unsafe { (S::PACK)(weights, shape, column, columns, to) }
+        unsafe {
+            if conv.is_for_winograd(direction) {
+                (S::FILTERED.pack)(weights, shape, column, columns, to);
+            } else {
+                (S::PACK)(weights, shape, column, columns, to);
+            }
+        }
     }
 
     #[inline(always)]
-    unsafe fn correlate(_conv: &Conv2d, _direction: Direction, job: &Job, scratch: *mut f32) {
-        unsafe { (S::CORRELATE)(job, scratch) }
+    unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
+        unsafe {
+            if conv.is_for_winograd(direction) {
+                (S::FILTERED.correlate)(job, scratch);
+            } else {
+                (S::CORRELATE)(job, scratch);
+            }
+        }
     }
 
     #[inline(always)]
@@ -266,6 +337,12 @@ impl<S: Simd> Products for S {
         write: Write,
         scratch: *mut f32,
     ) {
-        unsafe { (S::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch) }
+        unsafe {
+            if conv.is_for_winograd_weights() {
+                (S::FILTERED.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
+            } else {
+                (S::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
+            }
+        }
     }
 }

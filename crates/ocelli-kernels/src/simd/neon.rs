@@ -4,7 +4,7 @@ use std::arch::aarch64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, large};
+use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, filtered, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -52,6 +52,7 @@ impl Simd for Neon {
     const PACK: Pack = pack;
     const CORRELATE: Correlate = correlate;
     const WEIGHTS: SumWeights = sum_weights;
+    filtered!(Neon, "neon");
 
     #[inline(always)]
     unsafe fn zero() -> float32x4_t {
@@ -131,6 +132,11 @@ impl Simd for Neon {
     #[inline(always)]
     unsafe fn add(a: float32x4_t, b: float32x4_t) -> float32x4_t {
         unsafe { vaddq_f32(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn subtract(a: float32x4_t, b: float32x4_t) -> float32x4_t {
+        unsafe { vsubq_f32(a, b) }
     }
 
     #[inline(always)]

@@ -142,7 +142,15 @@ fn random_arithmetic<T: Element>(draw: &mut Draw) {
         y.copy_from_slice(&before);
         (kernels.scale)(alpha, &a, &mut y, write);
         assert_sums(&y, &with(&|i| alpha.f64() * a[i].f64()), &context);
+        y.copy_from_slice(&b);
+        (kernels.approach)(alpha, &a, &mut y);
+        let mut want: Vec<Sum> = sums(&b, Write::Add);
+        let terms = want.iter_mut().zip(pairs());
+        terms.for_each(|(sum, (a, b))| [a, -b].into_iter().for_each(|x| sum.add(alpha.f64() * x)));
+        assert_sums(&y, &want, &context);
         y.copy_from_slice(&a);
+        (kernels.approach)(alpha, &a, &mut y);
+        assert_eq!(y, a, "what is there stays, {}", context());
         (kernels.scale_in_place)(alpha, &mut y);
         let scaled: Vec<T> = a.iter().map(|&a| alpha * a).collect();
         assert_eq!(y, scaled, "{}", context());

@@ -12,3 +12,4 @@ mod pool;
 mod response;
 mod rounded;
 mod support;
+mod winograd;

@@ -6,7 +6,7 @@ use ocelli_core::{Error, Graph, Optimizer};
 
 use super::Wanted;
 use super::torchvision::{plain, plain_linear, sequential};
-use crate::recipe::Recipe;
+use crate::{Augmentation, Recipe};
 
 /// The net of 2012 in one tower, without response normalisation: convolutions 11×11-64 of stride 4, 5×5-192, and
 /// 3×3 with 384, 256 and 256 maps, overlapping maxima after the first, second and last, an average to 6×6, and linear
@@ -56,6 +56,7 @@ pub(super) fn recipe() -> Recipe {
         batch: 64,
         rate: 0.01,
         optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true, weight_decay: 5e-4 },
+        augmentation: Augmentation::Auto,
         schedule: Schedule::from(Curve::Cosine { to: 0.0 }).warmed_up(1.0),
         ..Recipe::default()
     }

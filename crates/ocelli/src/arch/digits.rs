@@ -5,7 +5,7 @@ use ocelli_core::schedule::Curve;
 use ocelli_core::{Error, Graph, Loss, Optimizer, Value};
 
 use super::Wanted;
-use crate::recipe::{Augmentation, Recipe};
+use crate::{Augmentation, Recipe};
 
 /// Two pairs of 3×3 convolutions with batch normalisation and ReLU, 24 and 48 maps, a maximum over 2×2 after
 /// each pair, and a linear layer.

@@ -3,18 +3,24 @@
 //! A network is a function that adds nodes to a graph; its recipe is how it is best trained.
 
 mod alexnet;
+mod alexnet2012;
+mod automatic;
 mod cifar4;
 mod digits;
+mod dragonfly;
 mod lenet;
 mod lenet5;
 mod mlp;
 mod mnist;
 mod mobilenet;
+mod refnet1;
 mod resnet;
+mod resnet9;
 mod torchvision;
 mod vgg;
 
-use ocelli_core::{Graph, Shape};
+pub use automatic::automatic;
+use ocelli_core::{Graph, Op, Shape, Value};
 
 use crate::Error;
 use crate::recipe::Recipe;
@@ -43,6 +49,8 @@ impl Wanted {
     }
 }
 
+type Build = fn(&Wanted) -> Result<Graph, ocelli_core::Error>;
+
 /// A network by name.
 pub struct Architecture {
     /// Its name.
@@ -55,114 +63,210 @@ pub struct Architecture {
     pub fixed_input: bool,
     /// Whether it takes other widths of its hidden layers.
     pub takes_widths: bool,
-    build: fn(&Wanted) -> Result<Graph, ocelli_core::Error>,
+    build: Build,
     recipe: fn() -> Recipe,
 }
 
 /// Every network that has a name.
 pub const ARCHITECTURES: &[Architecture] = &[
-    Architecture {
-        name: "perceptron",
-        about: "one linear layer and softmax: the linear classifier",
-        input: [1, 28, 28],
-        fixed_input: false,
-        takes_widths: false,
-        build: mlp::perceptron,
-        recipe: mlp::perceptron_recipe,
-    },
-    Architecture {
-        name: "mlp",
-        about: "fully connected layers with ReLU, two hidden ones of 512 unless told otherwise",
-        input: [1, 28, 28],
-        fixed_input: false,
-        takes_widths: true,
-        build: mlp::mlp,
-        recipe: mlp::mlp_recipe,
-    },
-    Architecture {
-        name: "lenet",
-        about: "LeNet as today's tutorials have it: 6 and 16 maps, tanh, average pooling, 120-84",
-        input: [1, 28, 28],
-        fixed_input: false,
-        takes_widths: false,
-        build: lenet::build,
-        recipe: lenet::recipe,
-    },
-    Architecture {
-        name: "lenet5",
-        about: "LeNet-5 exactly as published in 1998, with its own way of learning",
-        input: [1, 32, 32],
-        fixed_input: true,
-        takes_widths: false,
-        build: lenet5::build,
-        recipe: lenet5::recipe,
-    },
-    Architecture {
-        name: "digits",
-        about: "a small convolutional network for the embedded 8×8 digits",
-        input: [1, 8, 8],
-        fixed_input: false,
-        takes_widths: false,
-        build: digits::build,
-        recipe: digits::recipe,
-    },
-    Architecture {
-        name: "mnist",
-        about: "a small modern convolutional network for 28×28 grey pictures",
-        input: [1, 28, 28],
-        fixed_input: false,
-        takes_widths: false,
-        build: mnist::build,
-        recipe: mnist::recipe,
-    },
-    Architecture {
-        name: "cifar4",
-        about: "the small convolutional network of 2012 for 32×32 colour pictures",
-        input: [3, 32, 32],
-        fixed_input: false,
-        takes_widths: false,
-        build: cifar4::build,
-        recipe: cifar4::recipe,
-    },
-    Architecture {
-        name: "alexnet",
-        about: "AlexNet in one tower: five convolutions, three linear layers, dropout",
-        input: [3, 224, 224],
-        fixed_input: false,
-        takes_widths: false,
-        build: alexnet::build,
-        recipe: alexnet::recipe,
-    },
-    Architecture {
-        name: "vgg11",
-        about: "VGG of eleven layers: 3×3 convolutions alone, three linear layers, dropout",
-        input: [3, 224, 224],
-        fixed_input: false,
-        takes_widths: false,
-        build: vgg::build,
-        recipe: vgg::recipe,
-    },
-    Architecture {
-        name: "resnet18",
-        about: "ResNet of 18 layers: residual blocks with batch normalisation",
-        input: [3, 224, 224],
-        fixed_input: false,
-        takes_widths: false,
-        build: resnet::build,
-        recipe: resnet::recipe,
-    },
-    Architecture {
-        name: "mobilenet-v2",
-        about: "MobileNetV2: inverted residuals, few parameters and operations",
-        input: [3, 224, 224],
-        fixed_input: false,
-        takes_widths: false,
-        build: mobilenet::build,
-        recipe: mobilenet::recipe,
-    },
+    Architecture::new(
+        "perceptron",
+        "one linear layer and softmax: the linear classifier",
+        [1, 28, 28],
+        mlp::perceptron,
+        mlp::perceptron_recipe,
+    ),
+    Architecture::new(
+        "mlp",
+        "fully connected layers with ReLU, two hidden ones of 512 unless told otherwise",
+        [1, 28, 28],
+        mlp::mlp,
+        mlp::mlp_recipe,
+    )
+    .with_widths(),
+    Architecture::new(
+        "lenet",
+        "LeNet as today's tutorials have it: 6 and 16 maps, tanh, average pooling, 120-84",
+        [1, 28, 28],
+        lenet::build,
+        lenet::recipe,
+    ),
+    Architecture::new(
+        "lenet5",
+        "LeNet-5 exactly as published in 1998, with its own way of learning",
+        [1, 32, 32],
+        lenet5::build,
+        lenet5::recipe,
+    )
+    .of_fixed_size(),
+    Architecture::new(
+        "digits",
+        "a small convolutional network for the embedded 8×8 digits",
+        [1, 8, 8],
+        digits::build,
+        digits::recipe,
+    ),
+    Architecture::new(
+        "mnist",
+        "a small modern convolutional network for 28×28 grey pictures",
+        [1, 28, 28],
+        mnist::build,
+        mnist::recipe,
+    ),
+    Architecture::new(
+        "cifar4",
+        "the small convolutional network of 2012 for 32×32 colour pictures",
+        [3, 32, 32],
+        cifar4::build,
+        cifar4::recipe,
+    ),
+    Architecture::new(
+        "resnet9",
+        "a residual network for 32×32 colour pictures that learns in few epochs",
+        [3, 32, 32],
+        resnet9::build,
+        resnet9::recipe,
+    ),
+    Architecture::new(
+        "dragonfly",
+        "our own for photographs of 64 to 160 pixels, shaped for processors",
+        [3, 128, 128],
+        |wanted| dragonfly::build(wanted, &dragonfly::FULL),
+        dragonfly::recipe,
+    ),
+    Architecture::new(
+        "dragonfly-s",
+        "the same at under half of its cost: for few photographs, or little time",
+        [3, 128, 128],
+        |wanted| dragonfly::build(wanted, &dragonfly::SMALL),
+        dragonfly::recipe,
+    ),
+    Architecture::new(
+        "refnet1",
+        "the reference network of the MiniPlaces challenge: three convolutions, LRN, dropout",
+        [3, 128, 128],
+        refnet1::build,
+        refnet1::recipe,
+    ),
+    Architecture::new(
+        "alexnet-2012",
+        "AlexNet exactly as published: two groups, LRN, its own start and recipe",
+        [3, 224, 224],
+        alexnet2012::build,
+        alexnet2012::recipe,
+    ),
+    Architecture::new(
+        "alexnet",
+        "AlexNet in one tower: five convolutions, three linear layers, dropout",
+        [3, 224, 224],
+        alexnet::build,
+        alexnet::recipe,
+    ),
+    Architecture::new(
+        "vgg11",
+        "VGG of eleven layers: 3×3 convolutions alone, three linear layers, dropout",
+        [3, 224, 224],
+        |wanted| vgg::build(wanted, &vgg::A, false),
+        vgg::recipe,
+    ),
+    Architecture::new(
+        "vgg13",
+        "VGG of thirteen layers",
+        [3, 224, 224],
+        |wanted| vgg::build(wanted, &vgg::B, false),
+        vgg::recipe,
+    ),
+    Architecture::new(
+        "vgg16",
+        "VGG of sixteen layers",
+        [3, 224, 224],
+        |wanted| vgg::build(wanted, &vgg::D, false),
+        vgg::recipe,
+    ),
+    Architecture::new(
+        "vgg19",
+        "VGG of nineteen layers",
+        [3, 224, 224],
+        |wanted| vgg::build(wanted, &vgg::E, false),
+        vgg::recipe,
+    ),
+    Architecture::new(
+        "vgg11-bn",
+        "vgg11 with batch normalisation after each convolution",
+        [3, 224, 224],
+        |wanted| vgg::build(wanted, &vgg::A, true),
+        vgg::recipe,
+    ),
+    Architecture::new(
+        "vgg13-bn",
+        "vgg13 with batch normalisation after each convolution",
+        [3, 224, 224],
+        |wanted| vgg::build(wanted, &vgg::B, true),
+        vgg::recipe,
+    ),
+    Architecture::new(
+        "vgg16-bn",
+        "vgg16 with batch normalisation after each convolution",
+        [3, 224, 224],
+        |wanted| vgg::build(wanted, &vgg::D, true),
+        vgg::recipe,
+    ),
+    Architecture::new(
+        "vgg19-bn",
+        "vgg19 with batch normalisation after each convolution",
+        [3, 224, 224],
+        |wanted| vgg::build(wanted, &vgg::E, true),
+        vgg::recipe,
+    ),
+    Architecture::new(
+        "resnet18",
+        "ResNet of 18 layers: residual blocks with batch normalisation",
+        [3, 224, 224],
+        |wanted| resnet::build(wanted, [2, 2, 2, 2], resnet::basic),
+        resnet::recipe,
+    ),
+    Architecture::new(
+        "resnet34",
+        "ResNet of 34 layers: twice as deep",
+        [3, 224, 224],
+        |wanted| resnet::build(wanted, [3, 4, 6, 3], resnet::basic),
+        resnet::recipe,
+    ),
+    Architecture::new(
+        "resnet50",
+        "ResNet of 50 layers: blocks of 1×1, 3×3 and 1×1 convolutions",
+        [3, 224, 224],
+        |wanted| resnet::build(wanted, [3, 4, 6, 3], resnet::bottleneck),
+        resnet::recipe,
+    ),
+    Architecture::new(
+        "mobilenet-v2",
+        "MobileNetV2: inverted residuals, few parameters and operations",
+        [3, 224, 224],
+        mobilenet::build,
+        mobilenet::recipe,
+    ),
 ];
 
 impl Architecture {
+    const fn new(
+        name: &'static str,
+        about: &'static str,
+        input: [usize; 3],
+        build: Build,
+        recipe: fn() -> Recipe,
+    ) -> Architecture {
+        Architecture { name, about, input, fixed_input: false, takes_widths: false, build, recipe }
+    }
+
+    const fn of_fixed_size(self) -> Architecture {
+        Architecture { fixed_input: true, ..self }
+    }
+
+    const fn with_widths(self) -> Architecture {
+        Architecture { takes_widths: true, ..self }
+    }
+
     /// The network of that name.
     ///
     /// # Errors
@@ -193,4 +297,13 @@ impl Architecture {
     pub fn recipe(&self) -> Recipe {
         (self.recipe)()
     }
+}
+
+/// Adds layers one after another, each with its name.
+fn chain<const N: usize>(
+    graph: &mut Graph,
+    layers: [(&str, Op); N],
+    x: Value,
+) -> Result<Value, ocelli_core::Error> {
+    layers.into_iter().try_fold(x, |x, (name, layer)| graph.add(name, layer, [x]))
 }

@@ -109,7 +109,7 @@ struct Layer {
 
 /// Layers of the networks that are measured in docs/performance.md: name, samples of a part, side and channels of the
 /// input, channels of the output, kernel, stride, padding, groups.
-const LAYERS: [(&str, [usize; 8]); 22] = [
+const LAYERS: [(&str, [usize; 8]); 26] = [
     ("lenet conv1", [8, 28, 1, 6, 5, 1, 2, 1]),
     ("lenet conv2", [8, 14, 6, 16, 5, 1, 0, 1]),
     ("cifar4 conv1", [16, 32, 3, 32, 5, 1, 2, 1]),
@@ -127,6 +127,10 @@ const LAYERS: [(&str, [usize; 8]); 22] = [
     ("vgg11 conv2", [2, 64, 64, 128, 3, 1, 1, 1]),
     ("vgg11 conv4", [2, 32, 256, 256, 3, 1, 1, 1]),
     ("vgg11 conv6", [2, 16, 512, 512, 3, 1, 1, 1]),
+    ("alexnet-2012 conv2", [4, 27, 96, 256, 5, 1, 2, 2]),
+    ("dragonfly stem", [8, 64, 32, 64, 3, 2, 1, 1]),
+    ("dragonfly stage1.0", [8, 32, 128, 128, 3, 2, 1, 4]),
+    ("dragonfly stage2", [8, 8, 256, 256, 3, 1, 1, 8]),
     ("mobilenet-v2 conv1", [4, 128, 3, 32, 3, 2, 1, 1]),
     ("mobilenet-v2 expand", [4, 32, 24, 144, 1, 1, 0, 1]),
     ("mobilenet-v2 last", [4, 4, 320, 1280, 1, 1, 0, 1]),
@@ -331,6 +335,10 @@ impl List {
             self.add("accumulate", len.to_string(), 0, 2 * len, move |kernels| {
                 let (x, mut y) = (values(len), values(len));
                 move || (kernels.accumulate)(&x, &mut y)
+            });
+            self.add("approach", len.to_string(), 0, 3 * len, move |kernels| {
+                let (x, mut y) = (values(len), values(len));
+                move || (kernels.approach)(0.5, &x, &mut y)
             });
             self.add("scale", len.to_string(), 0, 2 * len, move |kernels| {
                 let (x, mut y) = (values(len), values(len));

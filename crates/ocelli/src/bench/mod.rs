@@ -1,9 +1,10 @@
-//! Measuring this machine: its ceilings ([`peak`]), every kernel against them ([`kernels`]), networks ([`net`]), and where
-//! their time goes ([`steps`]).
+//! Measuring this machine: its ceilings ([`peak`]), every kernel against them ([`kernels`]), networks ([`net`]), where
+//! their time goes ([`steps`]), and how images reach them ([`data`]).
 //!
 //! A figure is the median over repeats, after one repeat that does not count. Times depend on what else runs, so nothing
 //! in the engine is chosen by them.
 
+pub mod data;
 pub mod kernels;
 pub mod net;
 pub mod peak;

@@ -28,6 +28,8 @@ pub struct Checkpoint<P = Params<f32>, S = OptimizerState<f32>> {
     pub params: P,
     /// What the optimiser remembers.
     pub state: S,
+    /// The moving average of the parameters, if the run has one.
+    pub average: Option<P>,
     /// Where the run stands: epoch, batch, the sampler's and the schedule's state, metrics so far.
     pub progress: Value,
     /// The run's configuration.
@@ -96,10 +98,10 @@ impl<P: Borrow<Params<f32>>, S: Borrow<OptimizerState<f32>>> Checkpoint<P, S> {
     }
 
     fn parts(&self) -> Vec<Part<'_>> {
-        let slots = self.state.borrow().slots();
-        let arenas = std::iter::once(self.params.borrow()).chain(slots).map(Params::data);
-        let names = arena_names(&self.optimizer);
-        assert_eq!(names.len(), 1 + slots.len(), "the slots are those of the optimiser");
+        let (slots, average) = (self.state.borrow().slots(), self.average.as_ref().map(Borrow::borrow));
+        let arenas = std::iter::once(self.params.borrow()).chain(slots).chain(average).map(Params::data);
+        let names = arena_names(&self.optimizer, average.is_some());
+        assert_eq!(names.len(), arenas.clone().count(), "the slots are those of the optimiser");
         let len = self.network.graph.layout().arena_len();
         assert!(arenas.clone().all(|arena| arena.len() == len), "the parameters are those of the network");
         let part =
@@ -145,17 +147,19 @@ impl Checkpoint {
         let optimizer: Optimizer = file.json(OPTIMIZER)?;
         optimizer.check().map_err(|e| file.bad(e.to_string()))?;
         let layout = network.graph.layout();
-        let names = arena_names(&optimizer);
+        let names = arena_names(&optimizer, file.has_tensor(AVERAGE));
         let wanted = names.iter().map(|name| (name.clone(), vec![layout.arena_len()]));
         file.check_tensors(&wanted.collect::<Vec<_>>())?;
         let mut params = Params::zeroed(layout)?;
         let mut state = OptimizerState::new(&optimizer, layout)?;
         state.steps = file.json(STEPS)?;
-        for (name, arena) in names.iter().zip(std::iter::once(&mut params).chain(state.slots_mut())) {
+        let mut average = file.has_tensor(AVERAGE).then(|| Params::zeroed(layout)).transpose()?;
+        let arenas = std::iter::once(&mut params).chain(state.slots_mut()).chain(average.as_mut());
+        for (name, arena) in names.iter().zip(arenas) {
             file.read_tensor(name, arena.data_mut());
         }
         let (progress, config) = (file.json(PROGRESS)?, file.json(CONFIG)?);
-        Ok(Checkpoint { network, optimizer, params, state, progress, config })
+        Ok(Checkpoint { network, optimizer, params, state, average, progress, config })
     }
 }
 
@@ -172,10 +176,14 @@ const STEPS: &str = "ocelli.steps";
 const PROGRESS: &str = "ocelli.progress";
 const CONFIG: &str = "ocelli.config";
 
-/// The tensors of a checkpoint: the parameters, then the optimiser's slots.
-fn arena_names(optimizer: &Optimizer) -> Vec<String> {
+/// The tensor of averaged parameters, in the checkpoints of runs that average.
+const AVERAGE: &str = "average";
+
+/// The tensors of a checkpoint: the parameters, then the optimiser's slots, then the average.
+fn arena_names(optimizer: &Optimizer, averages: bool) -> Vec<String> {
     let slots = optimizer.slot_names().iter().map(|slot| format!("slot.{slot}"));
-    std::iter::once("params".to_string()).chain(slots).collect()
+    let average = averages.then(|| AVERAGE.to_string());
+    std::iter::once("params".to_string()).chain(slots).chain(average).collect()
 }
 
 fn rename<D: Disk>(disk: &D, from: &Path, to: &Path, folder: &Path) -> Result<(), IoError> {
@@ -225,24 +233,27 @@ mod tests {
         Network { name: "small".to_string(), graph: Arc::new(graph) }
     }
 
-    /// The checkpoint after so many steps: every number in it tells the step.
+    /// The checkpoint after so many steps, with an average where they are odd: every number in it tells the step.
     fn checkpoint(steps: u64) -> Checkpoint {
         let network = network();
         let optimizer = Optimizer::Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.1 };
         let mut params = Params::initialised(network.graph.layout(), steps).unwrap();
         let mut state = OptimizerState::new(&optimizer, network.graph.layout()).unwrap();
         state.steps = steps;
-        for (i, arena) in std::iter::once(&mut params).chain(state.slots_mut()).enumerate() {
+        let mut average = (steps % 2 == 1).then(|| Params::zeroed(network.graph.layout()).unwrap());
+        let arenas = std::iter::once(&mut params).chain(state.slots_mut()).chain(average.as_mut());
+        for (i, arena) in arenas.enumerate() {
             for (value, bits) in arena.data_mut()[i..].iter_mut().zip(ODD) {
                 *value = f32::from_bits(bits);
             }
         }
         let progress = json!({ "epoch": steps, "best": 0.1 + 0.2, "loss": 1.0 / 3.0, "seed": u64::MAX });
-        Checkpoint { network, optimizer, params, state, progress, config: json!({ "net": "small" }) }
+        Checkpoint { network, optimizer, params, state, average, progress, config: json!({ "net": "small" }) }
     }
 
     fn bits(checkpoint: &Checkpoint) -> Vec<Vec<u32>> {
-        let arenas = std::iter::once(&checkpoint.params).chain(checkpoint.state.slots());
+        let slots = checkpoint.state.slots();
+        let arenas = std::iter::once(&checkpoint.params).chain(slots).chain(&checkpoint.average);
         arenas.map(|arena| arena.data().iter().map(|v| v.to_bits()).collect()).collect()
     }
 
@@ -369,6 +380,7 @@ mod tests {
             optimizer: owned.optimizer.clone(),
             params: &owned.params,
             state: &owned.state,
+            average: owned.average.as_ref(),
             progress: owned.progress.clone(),
             config: owned.config.clone(),
         };

@@ -110,6 +110,11 @@ impl Container {
         serde_json::from_str(self.text(key)?).map_err(|e| self.bad(format!("'{key}' cannot be read: {e}")))
     }
 
+    /// Whether there is a tensor of this name.
+    pub(super) fn has_tensor(&self, name: &str) -> bool {
+        self.header.info(name).is_some()
+    }
+
     /// The names and shapes of the tensors must be these.
     pub(super) fn check_tensors(&self, wanted: &[(String, Vec<usize>)]) -> Result<(), IoError> {
         let mut extra = self.header.tensors();

@@ -82,7 +82,7 @@ pub(super) fn line_chart(page: &mut Page, chart: &Chart<'_>) {
         text(title),
         text(&description(chart)),
     );
-    let across = Across { scale: Scale::epochs(chart.epochs.iter().copied(), 6) };
+    let across = Across { scale: Scale::tight(chart.epochs.iter().copied(), 6) };
     axes(page, chart, &across);
     best_line(page, chart, &across);
     for series in &chart.series {

@@ -3,17 +3,22 @@
 use std::cmp::Reverse;
 
 use super::html::{Page, scroll_box, tall_box, text};
+use super::mistakes::strip;
 use super::number::{NOTHING, count, or_nothing, percent};
-use super::{Report, heatmap};
+use super::{Confusion, Report, class_name, heatmap, order};
 
 /// Entries in the list of the most frequent confusions.
 const PAIRS: usize = 10;
+/// From so many classes on, those that are confused stand together; fewer keep their own order, which readers know.
+const ORDERED: usize = 21;
 
 /// The counts with their sums.
 pub(super) struct Matrix<'a> {
     pub(super) counts: &'a [u32],
     /// Number of classes.
     pub(super) n: usize,
+    /// Which class stands in which row and column.
+    pub(super) order: Vec<usize>,
     /// Images of each true class.
     rows: Vec<u64>,
     /// Images predicted as each class.
@@ -32,7 +37,11 @@ impl<'a> Matrix<'a> {
             rows[i / n] += u64::from(images);
             columns[i % n] += u64::from(images);
         }
-        Some(Self { counts, n, rows, columns })
+        let mut matrix = Self { counts, n, order: (0..n).collect(), rows, columns };
+        if n >= ORDERED {
+            matrix.order = order::by_similarity(n, |a, b| matrix.share(a, b) + matrix.share(b, a));
+        }
+        Some(matrix)
     }
 
     /// Images of a true class with that prediction.
@@ -91,11 +100,40 @@ pub(super) fn confusion(page: &mut Page, report: &Report) {
         page,
         "<p>Rows are true classes, columns the predicted ones. <span class=\"swatch hit\"></span> right and \
          <span class=\"swatch miss\"></span> wrong answers, the darker the larger their share of the row; \
-         an empty cell is zero.</p>\n<div class=\"beside\">"
+         an empty cell is zero.{}</p>\n<div class=\"beside\">",
+        if matrix.n >= ORDERED { " Classes that are taken for each other stand side by side." } else { "" },
     );
     scroll_box(page, "Confusion matrix", |page| heatmap::heatmap(page, &report.classes, &matrix));
     pairs(page, report, &matrix);
     writeln!(page, "</div>");
+    examples(page, report, &matrix);
+}
+
+/// Pictures of the most frequent confusions.
+fn examples(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
+    if report.confusions.is_empty() {
+        return;
+    }
+    writeln!(page, "<h3 class=\"above\">Confusions in pictures</h3>\n<ul class=\"families\">");
+    for Confusion { truth, predicted, images, examples } in &report.confusions {
+        let (name, taken) = (class_name(report, *truth), class_name(report, *predicted));
+        // How often the one is taken for the other says more beside how often the other way round.
+        let back =
+            [*truth, *predicted].iter().all(|&class| class < matrix.n).then(|| matrix.at(*predicted, *truth));
+        write!(
+            page,
+            "<li><h4><b>{}</b> taken for <b>{}</b> <small>{}{}</small></h4>",
+            text(&name),
+            text(&taken),
+            count(*images),
+            back.filter(|&back| back > 0)
+                .map(|back| format!(", and back {}", count(back)))
+                .unwrap_or_default(),
+        );
+        strip(page, report, examples, false);
+        writeln!(page, "</li>");
+    }
+    writeln!(page, "</ul>");
 }
 
 /// The figures of every class.
@@ -106,24 +144,32 @@ pub(super) fn classes(page: &mut Page, report: &Report) {
     };
     writeln!(
         page,
-        "<p>Recall is the share of a class’s images that were recognised, which is its top-1 accuracy; precision is the \
-         share of right ones among the images predicted as it; F1 is their harmonic mean.</p>"
+        "<p>Recall is the share of a class’s images that were recognised, which is its top-1 accuracy; {}precision is the \
+         share of right ones among the images predicted as it; F1 is the harmonic mean of recall and precision.</p>",
+        if has_top5(report) { "top-5 counts those with it among the five most probable; " } else { "" },
     );
     tall_box(page, "Classes", |page| {
         writeln!(
             page,
             "<table class=\"numbers sortable\"><thead><tr><th scope=\"col\">Class</th><th scope=\"col\">Images</th>\
-             <th scope=\"col\">Recall (top-1)</th><th scope=\"col\">Precision</th><th scope=\"col\">F1</th>\
-             <th scope=\"col\" class=\"words\">Most confused with</th></tr></thead><tbody>"
+             <th scope=\"col\">Recall (top-1)</th>{}<th scope=\"col\">Precision</th><th scope=\"col\">F1</th>\
+             <th scope=\"col\" class=\"words\">Most confused with</th></tr></thead><tbody>",
+            if has_top5(report) { "<th scope=\"col\">Top-5</th>" } else { "" },
         );
         for class in 0..matrix.n {
-            class_row(page, &report.classes, &matrix, class);
+            class_row(page, report, &matrix, class);
         }
         write!(page, "</tbody></table>");
     });
 }
 
-fn class_row(page: &mut Page, names: &[String], matrix: &Matrix<'_>, class: usize) {
+/// Whether there is a top-5 accuracy for each class.
+fn has_top5(report: &Report) -> bool {
+    report.class_top5.len() == report.classes.len() && !report.class_top5.is_empty()
+}
+
+fn class_row(page: &mut Page, report: &Report, matrix: &Matrix<'_>, class: usize) {
+    let names = &report.classes;
     let (images, recall) = (matrix.rows[class], matrix.recall(class));
     write!(
         page,
@@ -132,7 +178,11 @@ fn class_row(page: &mut Page, names: &[String], matrix: &Matrix<'_>, class: usiz
         count(images),
     );
     let bar = format!(" class=\"bar\" style=\"--share:{:.4}\"", recall.unwrap_or(0.0));
-    let shares = [(bar.as_str(), recall), ("", matrix.precision(class)), ("", matrix.f1(class))];
+    let mut shares = vec![(bar.as_str(), recall)];
+    if has_top5(report) {
+        shares.push(("", report.class_top5[class]));
+    }
+    shares.extend([("", matrix.precision(class)), ("", matrix.f1(class))]);
     for (attributes, share) in shares {
         let shown = or_nothing(share, |v| percent(v, 1));
         // Classes without a figure are sorted below those with 0%.
@@ -152,7 +202,7 @@ fn class_row(page: &mut Page, names: &[String], matrix: &Matrix<'_>, class: usiz
 fn pairs(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
     let mut pairs: Vec<_> = matrix.entries().filter(|(truth, predicted, _)| truth != predicted).collect();
     if pairs.is_empty() {
-        writeln!(page, "<p>No held-out image was taken for another class.</p>");
+        writeln!(page, "<p>None of the {} was taken for another class.</p>", report.occasion.images());
         return;
     }
     let (wrong, all) = (pairs.iter().map(|pair| pair.2).sum(), matrix.rows.iter().sum());
@@ -161,9 +211,10 @@ fn pairs(page: &mut Page, report: &Report, matrix: &Matrix<'_>) {
     writeln!(
         page,
         "<div class=\"pairs\"><h3>Most frequent confusions</h3>\n\
-         <p>{} of {} held-out images were taken for another class.</p>",
+         <p>{} of {} {} were taken for another class.</p>",
         count(wrong),
         count(all),
+        report.occasion.images(),
     );
     scroll_box(page, "Most frequent confusions", |page| {
         writeln!(

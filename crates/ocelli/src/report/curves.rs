@@ -2,9 +2,9 @@
 
 use super::chart::{Chart, Goal, Series, Show, ShowTick, epoch, line_chart};
 use super::html::{Page, tall_box, text};
-use super::number::{count, or_nothing, percent, significant};
+use super::number::{count, or_nothing, percent, percent_tick, significant, tick};
 use super::scale::{Scale, drawable, thin};
-use super::{EpochRow, Report};
+use super::{EpochRow, PaceRow, Report};
 
 /// Rows of the table of epochs; more are thinned.
 const ROWS: usize = 1000;
@@ -87,6 +87,7 @@ pub(super) fn curves(page: &mut Page, report: &Report) {
         line_chart(page, &chart);
     }
     gradient_norm(page, report);
+    pace(page, report);
     writeln!(page, "</div>");
     table(page, &rows, report.best_epoch);
 }
@@ -121,31 +122,64 @@ fn gradient_norm(page: &mut Page, report: &Report) {
     line_chart(page, &chart);
 }
 
+/// How fast training went, and how much of the time it waited for images.
+fn pace(page: &mut Page, report: &Report) {
+    let rows: Vec<&PaceRow> = report.pace.iter().filter(|row| drawable(row.epoch)).collect();
+    let epochs: Vec<f64> = rows.iter().map(|row| row.epoch).collect();
+    for Pace { id, title, unit, column, show, show_tick } in PACES {
+        let values: Vec<_> = rows.iter().map(|row| column(row)).collect();
+        if values.iter().all(Option::is_none) {
+            continue;
+        }
+        let scale = from_zero(&values.iter().flatten().copied().collect::<Vec<_>>());
+        let series = vec![Series { name: title, class: "train", values }];
+        let (best, goal) = (None, Goal::Neither);
+        line_chart(
+            page,
+            &Chart { id, title, unit, epochs: &epochs, series, best, scale, goal, show, show_tick },
+        );
+    }
+}
+
+/// A chart of how fast training went.
+struct Pace {
+    id: &'static str,
+    title: &'static str,
+    unit: &'static str,
+    column: fn(&PaceRow) -> Option<f64>,
+    show: Show,
+    show_tick: ShowTick,
+}
+
+const PACES: [Pace; 2] = [
+    Pace {
+        id: "speed",
+        title: "Speed",
+        unit: "training images per second",
+        column: |row| row.images_per_second,
+        show: |v| significant(v, 4),
+        show_tick: tick,
+    },
+    Pace {
+        id: "waiting",
+        title: "Waiting",
+        unit: "share of the time without images",
+        column: |row| row.waiting,
+        show: |v| percent(v, 2),
+        show_tick: percent_tick,
+    },
+];
+
+/// An axis that begins at zero, for quantities whose ratios matter.
+fn from_zero(values: &[f64]) -> Scale {
+    Scale::linear(values.iter().copied().chain([0.0]), 5)
+}
+
 /// An axis for fractions of 1, which never shows more than 100%.
 fn accuracy_scale(values: &[f64]) -> Scale {
     let mut scale = Scale::linear(values.iter().copied(), 5);
     scale.cut(0.0, 1.0);
     scale
-}
-
-/// As many decimals as it takes to tell ticks apart.
-fn tick(value: f64, step: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
-    }
-    if value.abs() < 1e-3 || value.abs() >= 1e5 {
-        return format!("{value:.0e}");
-    }
-    // The ticks of a logarithmic axis are their own steps.
-    let step = step.min(value.abs());
-    let decimals = (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
-    let text = format!("{value:.decimals$}");
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-fn percent_tick(value: f64, step: f64) -> String {
-    let decimals = (-((step * 100.0).log10() + 1e-9).floor()).clamp(0.0, 4.0) as usize;
-    percent(value, decimals)
 }
 
 /// Columns of the table of epochs: heading, value, how it is written.
@@ -186,19 +220,4 @@ fn table(page: &mut Page, rows: &[&EpochRow], best_epoch: Option<f64>) {
         writeln!(page, "<p class=\"note\">{kept} of {all} rows are shown.</p>");
     }
     writeln!(page, "</details>");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ticks_show_the_digits_that_differ() {
-        assert_eq!([0.0, 0.5, 1.0].map(|v| tick(v, 0.5)), ["0", "0.5", "1"]);
-        assert_eq!([0.001, 0.1, 10.0].map(|v| tick(v, 0.009)), ["0.001", "0.1", "10"]);
-        assert_eq!(tick(0.0001, 0.0009), "1e-4");
-        assert_eq!(tick(20.0, 10.0), "20");
-        assert_eq!([0.95, 1.0].map(|v| percent_tick(v, 0.05)), ["95%", "100%"]);
-        assert_eq!(percent_tick(0.985, 0.005), "98.5%");
-    }
 }

@@ -8,8 +8,10 @@ use super::picture::data_uri;
 
 /// Up to so many classes the matrix is a table with a count in every cell.
 const TABLE: usize = 20;
+/// Up to so many it is a drawing with names beside it.
+const NAMED: usize = 40;
 /// Up to so many it is a drawing with one shape per count; beyond, a picture.
-const DRAWING: usize = 100;
+const DRAWING: usize = 120;
 /// From this strength of colour on, text on it takes the colour of the page.
 const STRONG: f64 = 0.73;
 /// Width of a letter in em; over a word it is rarely more.
@@ -19,7 +21,8 @@ const LETTER: f64 = 0.6;
 pub(super) fn heatmap(page: &mut Page, names: &[String], matrix: &Matrix<'_>) {
     match matrix.n {
         n if n <= TABLE => table(page, names, matrix),
-        n if n <= DRAWING => Drawing::new(names, matrix).write(page),
+        n if n <= NAMED => Drawing::new(names, matrix).write(page),
+        n if n <= DRAWING => dense(page, names, matrix),
         _ => picture(page, matrix),
     }
 }
@@ -113,9 +116,9 @@ impl<'a> Drawing<'a> {
     /// Rows are named to their left, columns above, reading upwards.
     fn write_names(&self, page: &mut Page) {
         let end = self.margin - 5.0;
-        for (class, name) in self.names.iter().enumerate() {
-            let along = self.margin + (class as f64 + 0.5) * self.cell;
-            let name = shortened(name, end, self.font);
+        for (place, &class) in self.matrix.order.iter().enumerate() {
+            let along = self.margin + (place as f64 + 0.5) * self.cell;
+            let name = shortened(&self.names[class], end, self.font);
             for (x, y, turn, anchor) in [(end, along, "", "end"), (along, end, " rotate(-90)", "start")] {
                 writeln!(
                     page,
@@ -130,14 +133,15 @@ impl<'a> Drawing<'a> {
         let &Self { cell, font, margin, matrix, .. } = self;
         let digits = matrix.counts.iter().max().map_or(0, |most| most.to_string().len());
         let counts_fit = (digits + 1) as f64 * LETTER * font <= cell;
+        let place = places(matrix);
         for (truth, predicted, images) in matrix.entries() {
-            let (x, y) = (margin + predicted as f64 * cell, margin + truth as f64 * cell);
+            let (x, y) = (margin + place[predicted] as f64 * cell, margin + place[truth] as f64 * cell);
             write!(
                 page,
                 "<g class=\"{}\"><title>{}: {}</title><rect x=\"{x}\" y=\"{y}\" width=\"{cell}\" height=\"{cell}\" \
                  fill-opacity=\"{:.2}\"/>",
                 kind(matrix, truth, predicted),
-                text(&self.answer(truth, predicted)),
+                text(&answer(self.names, truth, predicted)),
                 count(images),
                 opacity(matrix.strength(truth, predicted)),
             );
@@ -151,11 +155,44 @@ impl<'a> Drawing<'a> {
             writeln!(page, "</g>");
         }
     }
+}
 
-    fn answer(&self, truth: usize, predicted: usize) -> String {
-        let (name, taken) = (&self.names[truth], &self.names[predicted]);
-        if truth == predicted { format!("{name} recognised") } else { format!("{name} taken for {taken}") }
+/// In which row and column each class stands.
+fn places(matrix: &Matrix<'_>) -> Vec<usize> {
+    let mut places = vec![0; matrix.n];
+    matrix.order.iter().enumerate().for_each(|(place, &class)| places[class] = place);
+    places
+}
+
+fn answer(names: &[String], truth: usize, predicted: usize) -> String {
+    let (name, taken) = (&names[truth], &names[predicted]);
+    if truth == predicted { format!("{name} recognised") } else { format!("{name} taken for {taken}") }
+}
+
+/// A drawing that is as wide as there is room, one unit a class. What a cell stands for is told by the pointer, for names
+/// beside it would be too small to read.
+fn dense(page: &mut Page, names: &[String], matrix: &Matrix<'_>) {
+    let (n, place) = (matrix.n, places(matrix));
+    writeln!(
+        page,
+        "<svg class=\"matrix dense\" viewBox=\"0 0 {n} {n}\" role=\"img\" aria-labelledby=\"matrix-t matrix-d\">\n\
+         <title id=\"matrix-t\">Confusion matrix of {n} classes</title>\n\
+         <desc id=\"matrix-d\">The tables that follow give the most frequent confusions and the figures of every class.</desc>\n\
+         <rect class=\"frame\" width=\"{n}\" height=\"{n}\"/>",
+    );
+    for (truth, predicted, images) in matrix.entries() {
+        writeln!(
+            page,
+            "<g class=\"{}\"><title>{}: {}</title><rect x=\"{}\" y=\"{}\" width=\"1\" height=\"1\" fill-opacity=\"{:.2}\"/></g>",
+            if truth == predicted { "hit" } else { "miss" },
+            text(&answer(names, truth, predicted)),
+            count(images),
+            place[predicted],
+            place[truth],
+            opacity(matrix.strength(truth, predicted)),
+        );
     }
+    write!(page, "</svg>");
 }
 
 /// One pixel per cell, transparent where it is zero, so that it suits light and dark pages.
@@ -164,10 +201,11 @@ fn picture(page: &mut Page, matrix: &Matrix<'_>) {
     const HIT: [u8; 3] = [0x3b, 0x82, 0xc4];
     const MISS: [u8; 3] = [0xd9, 0x6b, 0x1f];
     let mut pixels = vec![0; matrix.counts.len() * 4];
+    let place = places(matrix);
     for (truth, predicted, _) in matrix.entries() {
         let [red, green, blue] = if truth == predicted { HIT } else { MISS };
         let alpha = (255.0 * opacity(matrix.strength(truth, predicted))).round() as u8;
-        let at = (truth * matrix.n + predicted) * 4;
+        let at = (place[truth] * matrix.n + place[predicted]) * 4;
         pixels[at..at + 4].copy_from_slice(&[red, green, blue, alpha]);
     }
     let n = matrix.n;

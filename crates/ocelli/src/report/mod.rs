@@ -1,4 +1,4 @@
-//! The report of a training run: one HTML file that needs nothing else, neither network nor scripts.
+//! The report of a training run or an evaluation: one HTML file that needs nothing else, neither network nor scripts.
 //!
 //! Fill a [`Report`] and write the text that [`render`] returns to `report.html`:
 //!
@@ -13,28 +13,34 @@
 //! The page follows the reader's choice of light or dark, fits a phone, prints, and can be read by ear; its one script
 //! sorts a table and may be switched off.
 
+mod calibration;
 mod chart;
 mod confusion;
 mod content;
 mod curves;
 mod filters;
 mod heatmap;
-mod html;
+mod leaderboard;
 mod mistakes;
 mod network;
-mod number;
-mod picture;
-mod scale;
+mod order;
+mod rates;
+mod samples;
 mod summary;
 
 pub use content::{
-    Environment, EpochRow, Filters, HealthRow, LayerHealth, LayerRow, Mistake, Picture, Report, Summary,
+    CalibrationBin, Confusion, Environment, EpochRow, Filters, Guess, HealthRow, LayerHealth, LayerRow,
+    Mistake, Occasion, PaceRow, Picture, Report, Sample, Summary,
 };
+pub use leaderboard::render_leaderboard;
+pub use rates::render_rates;
 
+use crate::figure::{html, number, picture, scale};
 use html::{Page, text};
 use sha2::{Digest, Sha256};
 
-const STYLE: &str = include_str!("style.css");
+/// The style of every page.
+pub(crate) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("sort.js");
 
 /// The report as the text of one HTML file.
@@ -44,7 +50,7 @@ const SCRIPT: &str = include_str!("sort.js");
 /// rather than refused, for a report is written when the training is over and must not fail.
 pub fn render(report: &Report) -> String {
     let mut page = Page::default();
-    head(&mut page, report);
+    head(&mut page, &report.run, report.occasion.title());
     write!(page, "<body>\n<main>\n");
     summary::header(&mut page, report);
     let sections = || SECTIONS.iter().filter(|section| (section.present)(report));
@@ -58,12 +64,7 @@ pub fn render(report: &Report) -> String {
         write(&mut page, report);
         writeln!(page, "</section>");
     }
-    write!(
-        page,
-        "</main>\n<footer><p>Written by Ocelli {}.</p></footer>\n",
-        text(&report.environment.version)
-    );
-    write!(page, "<script>{SCRIPT}</script>\n</body>\n</html>\n");
+    foot(&mut page, &report.environment.version);
     page.finish()
 }
 
@@ -76,13 +77,14 @@ struct Section {
 }
 
 /// The page in its order.
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 11] = [
     Section {
         id: "curves",
         title: "Learning curves",
         present: |r| !r.curves.is_empty(),
         write: curves::curves,
     },
+    Section { id: "samples", title: "Guesses", present: |r| !r.samples.is_empty(), write: samples::samples },
     Section {
         id: "confusion",
         title: "Confusion",
@@ -96,6 +98,12 @@ const SECTIONS: [Section; 9] = [
         write: confusion::classes,
     },
     Section { id: "mistakes", title: "Worst mistakes", present: |_| true, write: mistakes::mistakes },
+    Section {
+        id: "calibration",
+        title: "Calibration",
+        present: |r| r.calibration.iter().any(|bin| bin.images > 0),
+        write: calibration::calibration,
+    },
     Section {
         id: "filters",
         title: "First-layer filters",
@@ -119,7 +127,7 @@ const SECTIONS: [Section; 9] = [
 ];
 
 /// Everything before the body. The policy lets nothing be fetched, and no script run but the one that is hashed here.
-fn head(page: &mut Page, report: &Report) {
+fn head(page: &mut Page, name: &str, kind: &str) {
     let hash = picture::base64(&Sha256::digest(SCRIPT));
     write!(
         page,
@@ -128,7 +136,36 @@ fn head(page: &mut Page, report: &Report) {
          style-src 'unsafe-inline'; script-src 'sha256-{hash}'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{} – Ocelli training report</title>\n<style>\n{STYLE}</style>\n</head>\n",
-        text(&report.run),
+         <title>{} – Ocelli {kind}</title>\n<style>\n{STYLE}</style>\n</head>\n",
+        text(name),
     );
+}
+
+/// Everything after the sections.
+fn foot(page: &mut Page, version: &str) {
+    write!(page, "</main>\n<footer><p>Written by Ocelli {}.</p></footer>\n", text(version));
+    write!(page, "<script>{SCRIPT}</script>\n</body>\n</html>\n");
+}
+
+impl Occasion {
+    /// What the page is.
+    fn title(self) -> &'static str {
+        match self {
+            Occasion::Training => "training report",
+            Occasion::Evaluation => "evaluation",
+        }
+    }
+
+    /// What the images that were measured are called.
+    fn images(self) -> &'static str {
+        match self {
+            Occasion::Training => "held-out images",
+            Occasion::Evaluation => "images",
+        }
+    }
+}
+
+/// The class's name, or its number where it has none.
+fn class_name(report: &Report, index: usize) -> String {
+    report.classes.get(index).cloned().unwrap_or_else(|| format!("class {index}"))
 }

@@ -1,18 +1,18 @@
 //! The top of the page and its end: tiles, how to reproduce the run, the resolved configuration.
 
 use super::html::{Page, scroll_box, text};
-use super::{Report, number};
+use super::{Occasion, Report, number};
 
 /// Digits of the weights' checksum in its tile.
 const SHORT_SHA: usize = 12;
 
 /// Title, what and when, and the tiles.
 pub(super) fn header(page: &mut Page, report: &Report) {
+    writeln!(page, "<header>");
+    eyebrow(page, report.occasion.title());
     write!(
         page,
-        "<header>\n<p class=\"eyebrow\"><svg viewBox=\"0 0 20 18\" aria-hidden=\"true\"><circle cx=\"10\" cy=\"4\" r=\"3.4\"/>\
-         <circle cx=\"4\" cy=\"13.5\" r=\"3.4\"/><circle cx=\"16\" cy=\"13.5\" r=\"3.4\"/></svg>Ocelli training report</p>\n\
-         <h1>{}</h1>\n<p class=\"lead\">Network <b>{}</b> on <b>{}</b>{}</p>\n",
+        "<h1>{}</h1>\n<p class=\"lead\">Network <b>{}</b> on <b>{}</b>{}</p>\n",
         text(&report.run),
         text(&report.net),
         text(&report.data),
@@ -20,6 +20,15 @@ pub(super) fn header(page: &mut Page, report: &Report) {
     );
     tiles(page, report);
     writeln!(page, "</header>");
+}
+
+/// The line above the title: what kind of page this is.
+pub(super) fn eyebrow(page: &mut Page, kind: &str) {
+    writeln!(
+        page,
+        "<p class=\"eyebrow\"><svg viewBox=\"0 0 20 18\" aria-hidden=\"true\"><circle cx=\"10\" cy=\"4\" r=\"3.4\"/>\
+         <circle cx=\"4\" cy=\"13.5\" r=\"3.4\"/><circle cx=\"16\" cy=\"13.5\" r=\"3.4\"/></svg>Ocelli {kind}</p>"
+    );
 }
 
 /// `, started …` where the time is known.
@@ -38,6 +47,8 @@ impl std::fmt::Display for Started<'_> {
 
 fn tiles(page: &mut Page, report: &Report) {
     let summary = &report.summary;
+    let images: u64 = report.confusion.iter().map(|&count| u64::from(count)).sum();
+    let measured = report.occasion.images();
     writeln!(page, "<dl class=\"tiles\">");
     let mut tile = |name: &str, value: String, title: &str| {
         writeln!(page, "<div title=\"{}\"><dt>{name}</dt><dd>{}</dd></div>", text(title), text(&value));
@@ -45,7 +56,7 @@ fn tiles(page: &mut Page, report: &Report) {
     tile(
         "Top-1",
         number::or_nothing(summary.top1, |v| number::percent(v, 2)),
-        "share of held-out images recognised",
+        &format!("share of the {measured} that were recognised"),
     );
     if let Some(top5) = summary.top5 {
         tile("Top-5", number::percent(top5, 2), "share with the true class among the five most probable");
@@ -53,11 +64,17 @@ fn tiles(page: &mut Page, report: &Report) {
     tile(
         "Loss",
         number::or_nothing(summary.loss, |v| number::significant(v, 4)),
-        "mean over the held-out images",
+        &format!("mean over the {measured}"),
     );
+    if let Some(error) = summary.calibration_error {
+        tile("Calibration error", number::percent(error, 2), "how far probabilities are from what they say");
+    }
+    if report.occasion == Occasion::Evaluation {
+        tile("Images", number::count(images), "images measured");
+    }
     tile("Parameters", number::si(summary.parameters), &number::count(summary.parameters));
-    tile("Time", number::duration(report.seconds), "wall clock, the whole run");
-    tile("Images/s", rate(summary.images_per_second), "training throughput");
+    tile("Time", number::duration(report.seconds), "wall clock");
+    tile("Images/s", rate(summary.images_per_second), "throughput");
     let sha: String = summary.weights_sha256.chars().take(SHORT_SHA).collect();
     if !sha.is_empty() {
         writeln!(
@@ -67,9 +84,19 @@ fn tiles(page: &mut Page, report: &Report) {
             text(&sha),
         );
     }
-    let held_out =
-        "Top-1, top-5 and loss are those of the held-out images with the model after the last epoch";
-    write!(page, "</dl>\n<p class=\"note\">{held_out}");
+    writeln!(page, "</dl>");
+    if report.occasion == Occasion::Training {
+        which_model(page, report);
+    }
+}
+
+/// Whose figures the tiles show.
+fn which_model(page: &mut Page, report: &Report) {
+    write!(
+        page,
+        "<p class=\"note\">Top-1, top-5, loss and calibration error are those of the held-out images with the model after the \
+         last epoch"
+    );
     if let Some(best) = report.best_epoch {
         let best = super::chart::epoch(best);
         write!(page, "; the best epoch by held-out top-1, {best}, is kept beside it as best.safetensors");
@@ -89,11 +116,11 @@ fn rate(value: f64) -> String {
 pub(super) fn reproduce(page: &mut Page, report: &Report) {
     let environment = &report.environment;
     code(page, "Command", &report.command);
-    writeln!(
-        page,
-        "<p>The same version, instruction set, data and seed give the same weights, bit for bit, whatever the number of \
-         threads.</p>\n<dl class=\"facts\">"
-    );
+    let same = match report.occasion {
+        Occasion::Training => "The same version, instruction set, data and seed give the same weights",
+        Occasion::Evaluation => "The same version, instruction set, model and data give the same figures",
+    };
+    writeln!(page, "<p>{same}, bit for bit, whatever the number of threads.</p>\n<dl class=\"facts\">");
     let threads = environment.threads.to_string();
     let facts = [
         ("Ocelli", environment.version.as_str()),

@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use ocelli_data::{Augment, Dataset, Elastic, Normalise, Preprocess};
+use ocelli_data::{
+    Augment, ColourAxes, Dataset, Fit, MOST_UNREADABLE, Mix, Normalise, OpenOptions, Preprocess,
+};
 use serde::{Deserialize, Serialize};
 
+use super::event::EpochRecord;
+use super::length::Pace;
+use super::start_from::Source;
 use crate::fit::check_fit;
 use crate::io::{ErrorKind, Network};
-use crate::recipe::{Augmentation, Pixels, Recipe};
+use crate::recipe::{Pixels, Recipe};
 use crate::{Engine, Error};
 
 /// The resolved configuration of a run: with the data, the seed and the instruction set it decides every bit.
@@ -28,6 +33,12 @@ pub struct RunConfig {
     /// Where the other data are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_path: Option<PathBuf>,
+    /// The folder or archive that paths in lists and CSV are relative to, in place of their own folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<PathBuf>,
+    /// The share of pictures that may be unreadable.
+    #[serde(default = "most_unreadable")]
+    pub most_unreadable: f64,
     /// The network's name.
     pub net: String,
     /// What everything random follows from.
@@ -40,10 +51,19 @@ pub struct RunConfig {
     /// The commands that made the run, in their order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<String>,
+    /// How many steps there are to be, from which step on: the decisions of a run that this one repeats.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pace: Vec<Pace>,
+    /// The model whose parameters it begins with; those that the seed draws where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Source>,
     /// How it is trained.
     pub recipe: Recipe,
     /// What is done to every picture.
     pub preprocess: Preprocess,
+    /// The directions in which the training set's colours vary, where they are shifted along them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub colour_axes: Option<ColourAxes>,
     /// The network, as a network file.
     pub network: String,
 }
@@ -77,6 +97,30 @@ impl RunConfig {
         self.val_path.as_deref().or(self.val.as_deref().map(Path::new))
     }
 
+    /// Notes how the data were opened.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a root that is not there.
+    pub fn set_source(&mut self, options: &OpenOptions) -> Result<(), Error> {
+        let absolute = |root: &PathBuf| {
+            root.canonicalize().map_err(|e| Error::Usage(format!("{}: cannot open: {e}", root.display())))
+        };
+        self.root = options.root.as_ref().map(absolute).transpose()?;
+        self.most_unreadable = options.most_unreadable;
+        Ok(())
+    }
+
+    /// How to open the data again.
+    pub fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            seed: self.seed,
+            val: self.val_spec().map(Path::to_path_buf),
+            root: self.root.clone(),
+            most_unreadable: self.most_unreadable,
+            size: None,
+        }
+    }
+
     /// The network, checked to fit pictures, loss and classes.
     ///
     /// # Errors
@@ -88,7 +132,42 @@ impl RunConfig {
             _ => Error::Bad(e.to_string()),
         })?;
         check_fit(&network, &self.preprocess, &self.recipe.loss, classes)?;
+        self.check_mix(&network, classes)?;
         Ok(network)
+    }
+
+    /// The configuration of a run that does again what this one did, bit for bit, without a clock where it had one:
+    /// `records` are its lines of `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// A run without records: nothing of it is known.
+    pub fn repeated(&self, records: &[EpochRecord]) -> Result<RunConfig, Error> {
+        let mut config = self.clone();
+        config.pace = records.iter().flat_map(|record| record.pace.clone()).collect();
+        let Some(last) = config.pace.last().copied() else {
+            return Err(Error::Usage(
+                "the run to repeat has no epoch in its metrics.jsonl yet; let it come to the end of one"
+                    .to_string(),
+            ));
+        };
+        if config.recipe.time_budget.take().is_some() {
+            config.recipe.steps = Some(last.steps);
+        }
+        config.release = env!("CARGO_PKG_VERSION").to_string();
+        Ok(config)
+    }
+
+    /// Targets that are shares have one for each class, and so must outputs.
+    fn check_mix(&self, network: &Network, classes: usize) -> Result<(), Error> {
+        let width = network.graph.node(network.graph.output()?).shape().len();
+        match self.mix().is_on() && width != classes {
+            true => Err(Error::Usage(format!(
+                "mixup and CutMix need an output for each of the {classes} classes, and network '{}' has {width}; give \
+                 --mixup 0 --cutmix 0, or a network with more outputs",
+                network.name
+            ))),
+            false => Ok(()),
+        }
     }
 
     /// Whether this run computes what `other` does, but for how long it goes on, and for who asked for it.
@@ -121,18 +200,18 @@ impl RunConfig {
 
     /// The variation of training images.
     pub fn augment(&self) -> Augment {
-        // Strengths are for pictures of 28 pixels, the size of MNIST's.
-        let side = self.preprocess.size[0].min(self.preprocess.size[1]) as f32 / 28.0;
-        let light = Augment { shift: 2.0 * side, rotation: 10.0, scale: 0.1, shear: 0.1, ..Augment::NONE };
-        match self.recipe.augmentation {
-            Augmentation::None => Augment::NONE,
-            Augmentation::Light => light,
-            Augmentation::Distort => Augment { rotation: 0.0, squeeze: 0.1, shear: 0.2, ..light },
-            Augmentation::Elastic => {
-                Augment { elastic: Some(Elastic { alpha: 34.0 * side, sigma: 4.0 * side }), ..light }
-            }
-        }
+        let Recipe { augmentation, overrides, .. } = &self.recipe;
+        augmentation.augment(overrides, self.preprocess.size, self.colour_axes)
     }
+
+    /// How the images of a batch are mixed.
+    pub fn mix(&self) -> Mix {
+        self.recipe.augmentation.mix(&self.recipe.overrides)
+    }
+}
+
+fn most_unreadable() -> f64 {
+    MOST_UNREADABLE
 }
 
 /// What is done to every picture, for a network whose input is `input` (C×H×W; `None`: whatever the data have).
@@ -149,7 +228,14 @@ pub fn preprocess_for(
         Pixels::Lenet5 => {
             let [channels, height, width] = train.image_shape();
             let normalise = Normalise::Range { low: -0.1, high: 1.175 };
-            Preprocess { channels, size: [height, width], pad: 0, background: 0, normalise }
+            Preprocess {
+                channels,
+                size: [height, width],
+                fit: Fit::Stretch,
+                pad: 0,
+                background: 0,
+                normalise,
+            }
         }
     };
     let Some([channels, height, width]) = input else { return Ok(preprocess) };

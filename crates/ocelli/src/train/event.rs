@@ -1,7 +1,8 @@
 //! What happens during training, as it happens.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::length::Pace;
 use crate::report::{EpochRow, HealthRow};
 
 /// Something that whoever started the training may want to know. One line of JSON each with `--json-lines`.
@@ -22,8 +23,9 @@ pub enum Event {
         val_images: usize,
         /// Where the held-out images come from.
         val_is: String,
-        /// Epochs in all.
-        epochs: u64,
+        /// Epochs in all, as far as is known by now.
+        #[serde(serialize_with = "whole_if_it_is")]
+        epochs: f64,
         /// Epochs done before.
         epochs_done: f64,
     },
@@ -31,8 +33,9 @@ pub enum Event {
     Progress {
         /// Epochs done, with the fraction of this one.
         epoch: f64,
-        /// Epochs in all.
-        epochs: u64,
+        /// Epochs in all, as far as is known by now.
+        #[serde(serialize_with = "whole_if_it_is")]
+        epochs: f64,
         /// Steps done in all.
         step: u64,
         /// Mean loss of this epoch so far.
@@ -63,6 +66,15 @@ pub struct EpochRecord {
     pub seconds: f64,
     /// Training images per second in this epoch.
     pub images_per_second: f64,
+    /// The share of the epoch's steps that was spent waiting for images, as a fraction of 1.
+    #[serde(default)]
+    pub waiting: f64,
+    /// Rows of the pictures, where they grow in the course of training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<usize>,
+    /// What was decided on the number of steps since the last record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pace: Vec<Pace>,
     /// How the layers fare.
     pub health: Vec<LayerFigures>,
 }
@@ -75,4 +87,14 @@ pub struct LayerFigures {
     /// The figures.
     #[serde(flatten)]
     pub health: HealthRow,
+}
+
+/// Writes a number of epochs: most are whole, and are written as such.
+pub(super) fn whole_if_it_is<S: Serializer>(epochs: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match *epochs {
+        whole if whole.fract() == 0.0 && (0.0..1e15).contains(&whole) => {
+            serializer.serialize_u64(whole as u64)
+        }
+        part => serializer.serialize_f64(part),
+    }
 }

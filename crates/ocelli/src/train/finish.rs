@@ -1,14 +1,15 @@
 //! The end of a run: the model file, the report, and the figures.
 
-use ocelli_core::{Node, Op};
+use ocelli_core::Params;
 use serde::Serialize;
 
+use super::event::{EpochRecord, whole_if_it_is};
+use super::progress::Recorded;
 use super::trainer::Trainer;
-use crate::describe::{Subject, describe};
 use crate::eval::{self, Evaluation};
-use crate::io::weights_sha256;
-use crate::report::{self, Environment, Filters, LayerHealth, LayerRow, Picture, Report, Summary};
-use crate::{Error, SCHEMA};
+use crate::io::{ModelFile, weights_sha256};
+use crate::report::{self, Environment, LayerHealth, PaceRow, Report, Summary};
+use crate::{Error, SCHEMA, portrait};
 
 /// What a finished run says of itself.
 #[derive(Clone, Debug, Serialize)]
@@ -23,8 +24,14 @@ pub struct Outcome {
     pub net: String,
     /// Numbers that training set.
     pub parameters: usize,
-    /// Passes over the training images.
-    pub epochs: u64,
+    /// Passes over the training images; a run that was cut to steps or time may end within one.
+    #[serde(serialize_with = "whole_if_it_is")]
+    pub epochs: f64,
+    /// Steps: updates of the parameters.
+    pub steps: u64,
+    /// The epoch after which the model was taken, where a run stops when it gets no better.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_epoch: Option<f64>,
     /// The seed.
     pub seed: u64,
     /// Figures on the training images, taken during the last epoch.
@@ -35,6 +42,8 @@ pub struct Outcome {
     pub seconds: f64,
     /// Training images per second, over all epochs.
     pub images_per_second: f64,
+    /// The share of the steps' time that was spent waiting for images, as a fraction of 1.
+    pub waiting: f64,
     /// The most memory that the process had resident.
     pub peak_memory_bytes: Option<u64>,
     /// SHA-256 of all parameters.
@@ -59,30 +68,47 @@ impl Trainer {
     /// # Errors
     /// A disk that cannot be written.
     pub fn finish(&mut self) -> Result<Outcome, Error> {
+        if self.config.recipe.patience.is_some() {
+            return self.finish_with_the_best();
+        }
         let evaluation = match self.evaluation.take() {
             Some(evaluation) => evaluation,
-            None => self.evaluator.run(&self.params, &self.splits.val)?,
+            None => self.evaluator.run(self.learner.weights(), &self.splits.val)?,
         };
         self.model_file().save(&self.folder.model())?;
-        let outcome = self.outcome(&evaluation);
-        let report = self.report(&outcome, &evaluation)?;
+        self.conclude(self.learner.weights(), &evaluation)
+    }
+
+    /// The model of a run that stops when it gets no better is that of its best epoch.
+    fn finish_with_the_best(&mut self) -> Result<Outcome, Error> {
+        let best = ModelFile::load(&self.folder.best())?;
+        best.save(&self.folder.model())?;
+        let evaluation = self.evaluator.run(&best.params, &self.splits.val)?;
+        self.conclude(&best.params, &evaluation)
+    }
+
+    /// The figures and the report of the model with these weights.
+    fn conclude(&self, weights: &Params<f32>, evaluation: &Evaluation) -> Result<Outcome, Error> {
+        let outcome = self.outcome(weights, evaluation);
+        let report = self.report(&outcome, weights, evaluation)?;
         self.folder.write(&self.folder.report(), &report::render(&report))?;
         Ok(outcome)
     }
 
-    fn outcome(&self, evaluation: &Evaluation) -> Outcome {
+    fn outcome(&self, weights: &Params<f32>, evaluation: &Evaluation) -> Outcome {
         let progress = &self.progress;
         let last = progress.records.last().map(|r| &r.row);
-        let images = progress.records.len() as f64 * self.splits.train.len() as f64;
-        let training: f64 =
-            progress.records.iter().map(|r| self.splits.train.len() as f64 / r.images_per_second).sum();
+        let Recorded { images, seconds: training, waited } = progress.recorded;
+        let patient = self.config.recipe.patience.is_some();
         Outcome {
             schema: SCHEMA,
             run: self.folder.path().display().to_string(),
             model: self.folder.model().display().to_string(),
             net: self.config.net.clone(),
             parameters: self.network.graph.layout().trainable(),
-            epochs: progress.epoch,
+            epochs: self.position(),
+            steps: progress.step,
+            best_epoch: progress.best.filter(|_| patient).map(|best| best.epoch),
             seed: self.config.seed,
             train: Figures {
                 loss: last.and_then(|r| r.train_loss).unwrap_or(f64::NAN),
@@ -91,31 +117,20 @@ impl Trainer {
             },
             val: Figures { loss: evaluation.loss, top1: evaluation.top1, top5: Some(evaluation.top5) },
             seconds: progress.seconds,
-            images_per_second: images / training.max(1e-9),
+            images_per_second: images as f64 / training.max(1e-9),
+            waiting: waited / training.max(1e-9),
             peak_memory_bytes: crate::machine::peak_memory_bytes(),
-            weights_sha256: weights_sha256(&self.params),
+            weights_sha256: weights_sha256(weights),
         }
     }
 
-    fn report(&self, outcome: &Outcome, evaluation: &Evaluation) -> Result<Report, Error> {
-        let classes = self.splits.train.classes();
-        let subject = Subject {
-            net: &self.config.net,
-            graph: &self.network.graph,
-            batch: self.config.recipe.batch.min(self.splits.train.len()),
-            optimizer: &self.config.recipe.optimizer,
-            threads: self.engine.threads(),
-            data_bytes: 0,
-        };
-        let layers = describe(&subject)?.layers.into_iter().map(|layer| LayerRow {
-            name: layer.name,
-            op: layer.op,
-            output: layer.output,
-            parameters: layer.parameters as u64,
-            flops: layer.flops,
-            receptive_field: layer.receptive_field.map(|[height, width]| height.max(width)),
-        });
-        Ok(Report {
+    fn report(
+        &self,
+        outcome: &Outcome,
+        weights: &Params<f32>,
+        evaluation: &Evaluation,
+    ) -> Result<Report, Error> {
+        let mut report = Report {
             run: self.folder.path().file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             net: self.config.net.clone(),
             data: self.splits.name.clone(),
@@ -128,54 +143,22 @@ impl Trainer {
                 threads: self.engine.threads(),
             },
             summary: Summary {
-                top1: Some(evaluation.top1),
-                top5: (classes.len() > 5).then_some(evaluation.top5),
-                loss: Some(evaluation.loss),
                 parameters: outcome.parameters as u64,
                 images_per_second: outcome.images_per_second,
                 weights_sha256: outcome.weights_sha256.clone(),
+                ..Summary::default()
             },
             curves: self.progress.records.iter().map(|r| r.row.clone()).collect(),
+            pace: self.progress.records.iter().map(pace).collect(),
             best_epoch: self.progress.best.map(|best| best.epoch),
-            classes: classes.to_vec(),
-            confusion: evaluation.confusion.clone(),
-            filters: self.filters(),
-            mistakes: evaluation.mistakes.iter().map(|m| self.mistake(m)).collect::<Result<_, _>>()?,
-            layers: layers.collect(),
+            filters: portrait::filters(&self.network.graph, weights),
+            layers: portrait::layers(&self.config.net, &self.network.graph)?,
             health: self.health_by_layer(),
             config_toml: self.config.to_toml(),
-        })
-    }
-
-    /// The filters of the first convolution that reads the input itself.
-    fn filters(&self) -> Option<Filters> {
-        let graph = &self.network.graph;
-        let reads_input = |n: &Node| n.inputs().iter().all(|v| graph.node(*v).op().is_none());
-        let is_first = |n: &&Node| matches!(n.op(), Some(Op::Conv2d(_))) && reads_input(n);
-        let node = graph.nodes().iter().find(is_first)?;
-        let entry = &graph.layout().entries()[*node.params().first()?];
-        let [count, channels, height, width] = *entry.spec.shape.sizes() else { return None };
-        let values = self.params.data()[entry.range.clone()].to_vec();
-        Some(Filters { layer: node.name().to_string(), count, height, width, channels, values })
-    }
-
-    fn mistake(&self, mistake: &eval::Mistake) -> Result<report::Mistake, Error> {
-        let (val, image) = (&self.splits.val, mistake.image as usize);
-        let mut picture = ocelli_data::Picture::default();
-        val.read(image, &mut picture)?;
-        Ok(report::Mistake {
-            picture: Picture {
-                width: picture.width,
-                height: picture.height,
-                channels: picture.channels,
-                pixels: picture.pixels,
-            },
-            name: val.name_of(image),
-            truth: mistake.truth as usize,
-            predicted: mistake.predicted as usize,
-            probability: mistake.probability,
-            loss: mistake.loss,
-        })
+            ..Report::default()
+        };
+        eval::illustrate(&mut report, evaluation, &*self.splits.val, self.engine.threads());
+        Ok(report)
     }
 
     fn health_by_layer(&self) -> Vec<LayerHealth> {
@@ -188,5 +171,13 @@ impl Trainer {
             }
         }
         layers
+    }
+}
+
+fn pace(record: &EpochRecord) -> PaceRow {
+    PaceRow {
+        epoch: record.row.epoch,
+        images_per_second: Some(record.images_per_second),
+        waiting: Some(record.waiting),
     }
 }

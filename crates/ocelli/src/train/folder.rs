@@ -132,6 +132,21 @@ impl RunFolder {
         RunConfig::from_toml(&text, &path.display().to_string())
     }
 
+    /// The lines of `metrics.jsonl`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a line that is none.
+    pub fn load_metrics(&self) -> Result<Vec<EpochRecord>, Error> {
+        let path = self.metrics();
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| Error::Io(format!("cannot read {}: {e}", path.display())))?;
+        let record = |(number, line): (usize, &str)| {
+            serde_json::from_str(line)
+                .map_err(|e| Error::Bad(format!("{}, line {}: {e}", path.display(), number + 1)))
+        };
+        text.lines().enumerate().map(record).collect()
+    }
+
     /// Appends an epoch to `metrics.jsonl`.
     pub(super) fn append_metrics(&self, record: &EpochRecord) -> Result<(), Error> {
         let path = self.metrics();

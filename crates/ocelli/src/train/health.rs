@@ -115,8 +115,7 @@ fn flat_ends(op: Option<&Op>) -> Option<fn(f32) -> bool> {
 
 /// Euclidean norm over the trained parameters of a layer.
 fn gradient_norm(training: &Executor<f32>, params: &[usize]) -> Option<f64> {
-    let entries = training.plan().graph().layout().entries();
-    let trained = params.iter().any(|&p| entries[p].spec.role.trainable());
+    let trained = params.iter().any(|&p| training.plan().trains(p));
     trained.then(|| training.gradient_norm(params))
 }
 

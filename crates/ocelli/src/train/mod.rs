@@ -1,30 +1,36 @@
 //! Training: from data and a recipe to a saved, measured network.
 
+mod budget;
+mod clock;
 mod config;
+mod curvature;
 mod event;
+mod find_rate;
 mod finish;
 mod folder;
 mod health;
+mod images;
+mod learner;
+mod length;
+mod loading;
+mod options;
+mod progress;
 mod resolve;
+mod save;
+mod sizes;
+mod start;
+mod start_from;
 mod trainer;
-
-use ocelli_core::PlanOptions;
-use ocelli_kernels::Precision;
 
 pub use config::{RunConfig, preprocess_for};
 pub use event::{EpochRecord, Event, LayerFigures};
+pub use find_rate::{RatePoint, RateSweep, find_rate};
 pub use finish::{Figures, Outcome};
 pub use folder::RunFolder;
+pub use images::data_digest;
+pub use length::Pace;
+pub(crate) use loading::Loading;
+pub(crate) use options::{curvature_options, health_options, recipe_options, step_options};
 pub use resolve::NetSpec;
-pub use trainer::{Control, Trainer, data_digest};
-pub(crate) use trainer::{PREFETCH, curvature_options};
-
-/// The plan with which steps of training are done: nothing but their outcome is wanted.
-pub(crate) fn step_options(batch: usize, precision: Precision) -> PlanOptions {
-    PlanOptions { keep_gradients: false, precision, ..PlanOptions::train(batch) }
-}
-
-/// The plan with which the health of the layers is measured.
-pub(crate) fn health_options() -> PlanOptions {
-    health::Health::options()
-}
+pub use start_from::{Pretrained, Source};
+pub use trainer::{Control, Trainer};

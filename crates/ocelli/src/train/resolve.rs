@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ocelli_core::Shape;
-use ocelli_data::Splits;
+use ocelli_data::{ColourAxes, Dataset, Preprocess, Splits};
 
 use super::config::{RunConfig, preprocess_for};
-use crate::arch::{Architecture, Wanted};
+use crate::arch::{Architecture, Wanted, automatic};
 use crate::fit::check_fit;
 use crate::io::Network;
 use crate::{Error, Recipe};
@@ -38,9 +38,9 @@ impl NetSpec {
         }
     }
 
-    /// The network for images of this shape, where nothing else is asked for.
-    pub fn default_for([_, height, width]: [usize; 3]) -> NetSpec {
-        let name = if height.min(width) >= 20 { "mnist" } else { "digits" };
+    /// The network for these images to train on, where nothing else is asked for ([`automatic`]).
+    pub fn automatic(train: &dyn Dataset) -> NetSpec {
+        let name = automatic(train.image_shape(), train.len()).name;
         NetSpec::Named { name: name.to_string(), widths: Vec::new() }
     }
 
@@ -81,12 +81,13 @@ impl RunConfig {
         data: &str,
         val: Option<&str>,
         net: &NetSpec,
-        recipe: Recipe,
+        mut recipe: Recipe,
         seed: u64,
         splits: &Splits,
     ) -> Result<RunConfig, Error> {
         recipe.check()?;
         let train = &*splits.train;
+        recipe.augmentation = recipe.augmentation.resolve(train.image_shape());
         // LeNet-5 takes its own size whatever the data have; other named networks take the data's.
         let fixed = match net {
             NetSpec::Named { name, .. } => {
@@ -95,9 +96,29 @@ impl RunConfig {
             }
             NetSpec::File(_) => image_input(&net.build(train.image_shape(), train.classes().len())?)?,
         };
-        let preprocess = preprocess_for(train, recipe.pixels, fixed)?;
+        let mut preprocess = preprocess_for(train, recipe.pixels, fixed)?;
+        preprocess.fit = recipe.augmentation.fit(&recipe.overrides);
         let network = net.build(preprocess.input_shape(), train.classes().len())?;
         check_fit(&network, &preprocess, &recipe.loss, train.classes().len())?;
+        let colour_axes = colour_axes(&recipe, &preprocess, train)?;
+        let config = RunConfig::assemble(data, val, &network, preprocess, recipe, seed)?;
+        Ok(RunConfig { colour_axes, ..config })
+    }
+
+    /// A configuration of parts that fit together.
+    ///
+    /// # Errors
+    /// Data at a path that cannot be noted.
+    pub(super) fn assemble(
+        data: &str,
+        val: Option<&str>,
+        network: &Network,
+        preprocess: Preprocess,
+        recipe: Recipe,
+        seed: u64,
+    ) -> Result<RunConfig, Error> {
+        let sizes = recipe.sizes_to(preprocess.size[0]);
+        let recipe = Recipe { sizes, grow_from: None, ..recipe };
         let absolute = |name: &str| -> Result<Option<PathBuf>, Error> {
             match Path::new(name).canonicalize() {
                 _ if name == BUILT_IN => Ok(None),
@@ -115,15 +136,33 @@ impl RunConfig {
             isa: String::new(),
             commands: Vec::new(),
             version: RunConfig::VERSION,
+            root: None,
+            most_unreadable: ocelli_data::MOST_UNREADABLE,
             data: data.to_string(),
             val: val.map(str::to_string),
             net: network.name.clone(),
             seed,
+            pace: Vec::new(),
+            from: None,
             recipe,
             preprocess,
+            colour_axes: None,
             network: network.to_toml(),
         })
     }
+}
+
+/// The directions in which the colours of these images vary, where the recipe shifts colours along them.
+///
+/// # Errors
+/// An image that cannot be read.
+pub(super) fn colour_axes(
+    recipe: &Recipe,
+    preprocess: &Preprocess,
+    train: &dyn Dataset,
+) -> Result<Option<ColourAxes>, Error> {
+    let shifts = recipe.augmentation.shifts_colours() && preprocess.channels == 3;
+    Ok(shifts.then(|| ColourAxes::of(train)).transpose()?)
 }
 
 /// C×H×W of the one image that a network from a file takes.

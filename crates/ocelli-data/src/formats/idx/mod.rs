@@ -29,7 +29,7 @@ pub(super) const FORMAT: Format = Format {
 /// The most classes that labels may name.
 const MOST_CLASSES: u32 = 65_535;
 
-fn open(path: &Path) -> Result<Parts, DataError> {
+fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
     let found = find::find(path)?;
     let load = |pair: &Pair| Ok::<_, DataError>((read(&pair.images)?, labels(&read(&pair.labels)?)?));
     let train = load(&found.train)?;
@@ -43,7 +43,7 @@ fn open(path: &Path) -> Result<Parts, DataError> {
         check_same_shape(path, &train, test)?;
     }
     let test = test.map(|test| Arc::new(test) as Arc<dyn Dataset>);
-    Ok(Parts { name: found.name, train: Arc::new(train), test, held_out: 0.1 })
+    Ok(Parts { name: found.name, train: Arc::new(train), val: None, test, held_out: 0.1, notes: Vec::new() })
 }
 
 /// The labels in an IDX file.

@@ -1,0 +1,55 @@
+//! `--show-batch`: what training would see.
+
+use std::path::Path;
+
+use ocelli::train::RunConfig;
+use ocelli::{SCHEMA, ShownBatch, ShownImage};
+use ocelli_data::Splits;
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::output::{print, print_json};
+use crate::text::counted;
+
+/// `--show-batch --json`.
+#[derive(Serialize)]
+struct Shown<'a> {
+    schema: u32,
+    picture: String,
+    augmentation: &'static str,
+    images: &'a [ShownImage],
+}
+
+/// Writes the first batch of a run as a picture.
+///
+/// # Errors
+/// A file that is not called as a PNG file, or cannot be written, and images that cannot be read.
+pub(super) fn show(file: &Path, config: &RunConfig, splits: &Splits, json: bool) -> Result<(), Failure> {
+    check_name(file)?;
+    let batch = ShownBatch::first(config, splits)?;
+    batch.write_png(file)?;
+    let (picture, images) = (file.display().to_string(), &batch.images);
+    let augmentation = config.recipe.augmentation.name();
+    match json {
+        true => print_json(&Shown { schema: SCHEMA, picture, augmentation, images }),
+        false => print(&format!(
+            "{picture}: {} of the first batch, augmentation {augmentation}",
+            counted(images.len(), "image")
+        )),
+    }
+}
+
+/// Whether a file can be the picture.
+///
+/// # Errors
+/// A name that does not end in `.png`.
+pub(super) fn check_name(file: &Path) -> Result<(), Failure> {
+    let is_png = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
+    match is_png {
+        true => Ok(()),
+        false => Err(Failure::usage(format!(
+            "--show-batch {}: it writes a PNG file; give a name that ends in .png",
+            file.display()
+        ))),
+    }
+}

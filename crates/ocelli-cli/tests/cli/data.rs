@@ -1,0 +1,145 @@
+//! Pictures in folders, lists and archives: what is trained on, what is told, what is refused.
+
+use crate::support::{Place, keys};
+
+/// A picture of 8×8 in which column `k` is lit, with noise that tells it from others.
+fn column(k: usize, noise: usize) -> Vec<u8> {
+    let pixel = |i: usize| if i % 8 == k { 255 } else { ((i + 1) * (noise + 3) % 251) as u8 };
+    [b"P5 8 8 255\n".to_vec(), (0..64).map(pixel).collect()].concat()
+}
+
+/// Forty pictures of two classes below `folder`.
+fn write_pictures(place: &Place, folder: &str) {
+    for i in 0..40 {
+        let class = ["left", "right"][i % 2];
+        place.write(&format!("{folder}/{class}/{i:02}.pgm"), column(i % 2 * 7, i));
+    }
+}
+
+const TRAIN: &str = "--net perceptron --epochs 2 --batch 8";
+
+#[test]
+fn a_folder_of_pictures_is_trained_on_measured_and_told_of() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    place.write("pictures/notes.txt", "taken in May");
+    let done = place.ok(&format!("train pictures {TRAIN} --out run"));
+    for said in [
+        "pictures: 40 grey images of 8×8, 2 classes",
+        "36 to train on, 4 to validate on (2 of each class held out, seed 0)",
+        "1 entry is no picture in a class folder and not read: notes.txt",
+        "cache   40 pictures decoded, ",
+    ] {
+        assert!(done.stderr.contains(said), "no '{said}' in\n{}", done.stderr);
+    }
+    let evaluation = place.json("eval run pictures --json");
+    assert_eq!(evaluation["images"], 4);
+    let predicted = place.ok("predict run pictures/right/01.pgm").stdout;
+    assert!(predicted.contains("right"), "{predicted}");
+}
+
+#[test]
+fn memory_for_decoded_pictures_changes_no_bit() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    let weights = |more: &str| {
+        place.json(&format!("train pictures {TRAIN} {more} --json -q"))["weights_sha256"].clone()
+    };
+    let all = weights("");
+    assert_eq!(
+        [weights("--cache off"), weights("--cache 1KiB"), weights("--threads 1")],
+        [all.clone(), all.clone(), all]
+    );
+}
+
+#[test]
+fn a_run_goes_on_with_the_list_and_root_that_it_was_begun_with() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    let lines: Vec<String> =
+        (0..40).map(|i| format!("{}/{i:02}.pgm {}", ["left", "right"][i % 2], i % 2)).collect();
+    place.write("lists/all.txt", lines.join("\n"));
+    place.refused(
+        &format!("train lists/all.txt {TRAIN}"),
+        3,
+        &["all.txt: expected paths of files that exist", "--root"],
+    );
+    place.refused("train lists/all.txt --root nowhere", 2, &["--root nowhere: no such folder or archive"]);
+    let two = place.json(&format!("train lists/all.txt --root pictures {TRAIN} --out a --json -q"));
+    place.ok(&format!("train lists/all.txt --root pictures {TRAIN} --epochs 1 --out b -q")
+        .replace("--epochs 2 ", ""));
+    place.refused("train --resume b --root pictures", 2, &["--root cannot be given"]);
+    let resumed = place.json("train --resume b --epochs 2 --json -q");
+    assert_eq!(resumed["weights_sha256"], two["weights_sha256"]);
+}
+
+#[test]
+fn unreadable_pictures_are_left_out_up_to_a_share() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    for name in ["left/00", "left/02", "right/01", "right/03"] {
+        place.write(&format!("pictures/{name}.pgm"), "no picture");
+    }
+    let expected =
+        ["at most 5 % of pictures that cannot be read, found 4 of 40", "left/00.pgm: ", "--most-unreadable"];
+    place.refused(&format!("train pictures {TRAIN}"), 3, &expected);
+    let done = place.ok(&format!("train pictures {TRAIN} --most-unreadable 0.1"));
+    let warned =
+        "warning: 4 pictures to train on cannot be read and are left out, such as pictures/left/00.pgm: ";
+    assert!(done.stderr.contains(warned), "{}", done.stderr);
+    let shown = place.ok("data pictures").stdout;
+    assert!(shown.contains("4 pictures cannot be read:\n  pictures/left/00.pgm: "), "{shown}");
+}
+
+#[test]
+fn data_checks_every_picture_if_asked_to() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    let done = place.ok("data pictures --check");
+    assert!(done.stdout.ends_with("every picture can be decoded\n"), "{}", done.stdout);
+    // The header is whole; pixels are missing.
+    place.write("pictures/left/00.pgm", &column(0, 0)[..40]);
+    let done = place.run("data pictures --check");
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(
+        done.stdout.contains("1 picture cannot be read:\n  pictures/left/00.pgm: it ends too early"),
+        "{}",
+        done.stdout
+    );
+    let report = place.json("data pictures --json");
+    assert_eq!((&report["schema"], &report["name"]), (&1.into(), &"pictures".into()));
+    assert!(keys(&report).contains(&"found") && report.get("damaged").is_none(), "{report}");
+}
+
+#[test]
+fn a_dry_run_says_what_was_found() {
+    let place = Place::new();
+    write_pictures(&place, "set/train");
+    place.write("set/val/left/1.pgm", column(0, 0));
+    place.write("set/val/right/2.pgm", column(7, 999));
+    let dry = place.json(&format!("train set {TRAIN} --dry-run --json"));
+    let found = &dry["data"]["found"];
+    assert_eq!((&found["in_both"]["count"], &found["train"]["images"]), (&1.into(), &40.into()));
+    assert_eq!(found["train"]["sizes"]["median"], serde_json::json!([8, 8]));
+    let done = place.ok(&format!("train set {TRAIN} --size 16x12 --dry-run"));
+    assert!(done.stderr.contains("1 image to validate on is a copy of a training image"), "{}", done.stderr);
+    assert!(done.stdout.contains("16×12"), "{}", done.stdout);
+    place.write("set/val/middle/3.pgm", column(3, 5));
+    place.refused("train set", 3, &["set/val/middle/3.pgm", "one of the 2 classes of the training images"]);
+}
+
+#[test]
+fn a_folder_of_anything_else_is_refused_with_what_it_holds() {
+    let place = Place::new();
+    place.write("empty/readme.md", "nothing here");
+    place.refused(
+        "train empty",
+        3,
+        &["holds no known data; it has readme.md", "a folder of pictures for each class"],
+    );
+    place.write("flat/1.pgm", column(1, 1));
+    place.refused("train flat", 3, &["1 picture that lies in no folder of a class"]);
+    place.write("one/only/1.pgm", column(1, 1));
+    place.write("one/only/2.pgm", column(2, 1));
+    place.refused("train one", 3, &["one class, \"only\": nothing to tell apart"]);
+}

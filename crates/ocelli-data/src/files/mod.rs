@@ -1,0 +1,13 @@
+//! Files by number, in folders and in archives, and the data sets that are made of them.
+
+mod dataset;
+mod names;
+mod store;
+mod tar;
+mod unpack;
+mod walk;
+mod xz;
+
+pub(crate) use dataset::FileDataset;
+pub(crate) use names::{Names, Others, is_picture, path_of, split_first, split_last};
+pub(crate) use store::{Files, MOST_FILE_BYTES};

@@ -1,0 +1,303 @@
+//! Where the bytes of files are, and reading them from several threads at once.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::{Path, PathBuf};
+
+use super::names::{Names, Others, path_of};
+use super::tar::{Span, index};
+use super::unpack::{Packing, unpack};
+use super::walk::walk;
+use super::xz::ReadAt;
+use crate::DataError;
+
+/// The most bytes of one picture file.
+pub(crate) const MOST_FILE_BYTES: u64 = 1 << 29;
+
+/// Files by number: their names, and how to read them.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// What they are called: paths below a folder or within an archive.
+    pub(crate) names: Names,
+    /// What else there is.
+    pub(crate) others: Others,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(PathBuf),
+    Archives { archives: Vec<Archive>, members: Vec<Member> },
+}
+
+/// An archive that is open, or unpacked into memory.
+#[derive(Debug)]
+struct Archive {
+    path: PathBuf,
+    bytes: Bytes,
+}
+
+#[derive(Debug)]
+enum Bytes {
+    File(FileAt),
+    Memory(Vec<u8>),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    archive: u32,
+    span: Span,
+}
+
+impl Files {
+    /// The pictures below a folder.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] for folders that cannot be listed, [`DataError::Malformed`] for links in circles.
+    pub(crate) fn in_folder(root: &Path) -> Result<Files, DataError> {
+        let mut others = Others::default();
+        let names = walk(root, &mut others)?;
+        Ok(Files { names, others, place: Place::Folder(root.to_owned()) })
+    }
+
+    /// The files `names` below a folder, whether they exist or not.
+    pub(crate) fn listed(root: &Path, names: Names) -> Files {
+        Files { names, others: Others::default(), place: Place::Folder(root.to_owned()) }
+    }
+
+    /// The files in archives, one after another, whose names `wanted` takes. Plain tar archives are read in place; what
+    /// is compressed is unpacked into memory.
+    ///
+    /// # Errors
+    /// [`DataError::Malformed`] for what is no tar archive, is damaged or cut off; [`DataError::Memory`] for what is too
+    /// large unpacked; [`DataError::Io`].
+    pub(crate) fn in_archives(paths: &[PathBuf], wanted: impl Fn(&[u8]) -> bool) -> Result<Files, DataError> {
+        let mut files = Files {
+            names: Names::default(),
+            others: Others::default(),
+            place: Place::Archives { archives: Vec::new(), members: Vec::new() },
+        };
+        for path in paths {
+            files.add(path, &wanted)?;
+        }
+        files.names.shrink();
+        Ok(files)
+    }
+
+    fn add(&mut self, path: &Path, wanted: impl Fn(&[u8]) -> bool) -> Result<(), DataError> {
+        let Place::Archives { archives, members } = &mut self.place else {
+            unreachable!("made by in_archives")
+        };
+        let archive = Archive::open(path)?;
+        let number = archives.len() as u32;
+        let (names, shown) = (&mut self.names, path.display().to_string());
+        let mut unwanted = Others::default();
+        let mut each = |name: &[u8], span: Span| {
+            match wanted(name) {
+                true => {
+                    names.push(name)?;
+                    members.push(Member { archive: number, span });
+                }
+                false => unwanted.add(name),
+            }
+            Ok(())
+        };
+        match &archive.bytes {
+            Bytes::Memory(bytes) => {
+                index(&shown, io::Cursor::new(bytes), bytes.len() as u64, &mut self.others, &mut each)?;
+            }
+            Bytes::File(file) => {
+                let input = io::BufReader::new(file.reader(path)?);
+                index(&shown, input, file.length(), &mut self.others, &mut each)?;
+            }
+        }
+        self.others.join(unwanted);
+        archives.push(archive);
+        Ok(())
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Bytes of memory that hold names and unpacked archives.
+    pub(crate) fn memory(&self) -> u64 {
+        let archives = match &self.place {
+            Place::Folder(_) => 0,
+            Place::Archives { archives, members } => {
+                let held = |archive: &Archive| match &archive.bytes {
+                    Bytes::File(_) => 0,
+                    Bytes::Memory(bytes) => bytes.len() as u64,
+                };
+                archives.iter().map(held).sum::<u64>() + (size_of::<Member>() * members.len()) as u64
+            }
+        };
+        self.names.memory() + archives
+    }
+
+    /// What file `i` is called in messages.
+    pub(crate) fn title(&self, i: usize) -> String {
+        match &self.place {
+            Place::Folder(root) => root.join(path_of(self.names.get(i))).display().to_string(),
+            Place::Archives { archives, members } => {
+                let archive = archives[members[i].archive as usize].path.display();
+                format!("{archive}:{}", self.names.text(i))
+            }
+        }
+    }
+
+    /// Calls `use_it` with the bytes of file `i`.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] where it cannot be read, [`DataError::PictureSize`] for more than 512 MiB.
+    pub(crate) fn with_bytes<R>(&self, i: usize, use_it: impl FnOnce(&[u8]) -> R) -> Result<R, DataError> {
+        self.with_ends(i, u64::MAX, |bytes, _| use_it(bytes))
+    }
+
+    /// Calls `use_it` with the first bytes of file `i`, at most `most`, and with its [`Ends`].
+    ///
+    /// # Errors
+    /// As [`Files::with_bytes`].
+    pub(crate) fn with_ends<R>(
+        &self,
+        i: usize,
+        most: u64,
+        use_it: impl FnOnce(&[u8], &Ends) -> R,
+    ) -> Result<R, DataError> {
+        let failed = |e| DataError::io(self.title(i), "read", e);
+        match &self.place {
+            Place::Folder(root) => {
+                let file = FileAt::open(&root.join(path_of(self.names.get(i)))).map_err(failed)?;
+                let whole = Span { offset: 0, length: file.length() };
+                self.with_part(i, &file, whole, most, use_it)
+            }
+            Place::Archives { archives, members } => {
+                let Member { archive, span } = members[i];
+                match &archives[archive as usize].bytes {
+                    Bytes::File(file) => self.with_part(i, file, span, most, use_it),
+                    Bytes::Memory(bytes) => {
+                        let bytes = &bytes[span.offset as usize..][..span.length as usize];
+                        let ends = Ends::of(span.length, &bytes[bytes.len().saturating_sub(TAIL)..]);
+                        Ok(use_it(&bytes[..bytes.len().min(most as usize)], &ends))
+                    }
+                }
+            }
+        }
+    }
+
+    fn with_part<R>(
+        &self,
+        i: usize,
+        file: &FileAt,
+        span: Span,
+        most: u64,
+        use_it: impl FnOnce(&[u8], &Ends) -> R,
+    ) -> Result<R, DataError> {
+        let failed = |e| DataError::io(self.title(i), "read", e);
+        let wanted = span.length.min(most);
+        if wanted > MOST_FILE_BYTES {
+            let problem = format!("the file has {wanted} bytes, more than the {MOST_FILE_BYTES} allowed");
+            return Err(DataError::PictureSize { picture: self.title(i), problem });
+        }
+        // Every thread keeps the memory of the largest file that it read.
+        thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+        let mut buffer = BUFFER.take();
+        buffer.resize(wanted as usize, 0);
+        let mut tail = [0; TAIL];
+        let used = tail.len().min(span.length as usize);
+        let read = file
+            .read(span.offset, &mut buffer)
+            .and_then(|()| file.read(span.offset + span.length - used as u64, &mut tail[..used]));
+        let result = read.map(|()| use_it(&buffer, &Ends::of(span.length, &tail[..used])));
+        BUFFER.set(buffer);
+        result.map_err(failed)
+    }
+}
+
+/// How many last bytes [`Ends`] has.
+const TAIL: usize = 32;
+
+/// What is known of a file of which not all was read.
+pub(crate) struct Ends {
+    /// Its bytes in all.
+    pub(crate) length: u64,
+    tail: [u8; TAIL],
+    tail_length: usize,
+}
+
+impl Ends {
+    fn of(length: u64, last: &[u8]) -> Ends {
+        let mut tail = [0; TAIL];
+        tail[..last.len()].copy_from_slice(last);
+        Ends { length, tail, tail_length: last.len() }
+    }
+
+    /// The last bytes.
+    pub(crate) fn tail(&self) -> &[u8] {
+        &self.tail[..self.tail_length]
+    }
+}
+
+impl Archive {
+    fn open(path: &Path) -> Result<Archive, DataError> {
+        let file = FileAt::open(path).map_err(|e| DataError::io(path, "open", e))?;
+        let mut first = [0; 6];
+        let known = first.len().min(file.length() as usize);
+        file.read(0, &mut first[..known]).map_err(|e| DataError::io(path, "read", e))?;
+        let bytes = match Packing::of(&first[..known]) {
+            Some(packing) => Bytes::Memory(unpack(path, &file, packing)?),
+            None => Bytes::File(file),
+        };
+        Ok(Archive { path: path.to_owned(), bytes })
+    }
+}
+
+/// A file that is read at any place by any thread.
+#[derive(Debug)]
+pub(super) struct FileAt {
+    file: File,
+    length: u64,
+}
+
+impl FileAt {
+    /// Opens a regular file.
+    pub(super) fn open(path: &Path) -> io::Result<FileAt> {
+        // Asked first: opening a pipe would wait for its other end.
+        let metadata = std::fs::metadata(path)?;
+        match metadata.is_file() {
+            true => Ok(FileAt { file: File::open(path)?, length: metadata.len() }),
+            false if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
+        }
+    }
+
+    /// Its bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// From the start on; the position is this reader's alone.
+    pub(super) fn reader(&self, path: &Path) -> Result<impl Read + Seek, DataError> {
+        File::open(path).map_err(|e| DataError::io(path, "open", e))
+    }
+}
+
+impl ReadAt for FileAt {
+    #[cfg(unix)]
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, bytes, offset)
+    }
+
+    #[cfg(windows)]
+    fn read(&self, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match std::os::windows::fs::FileExt::seek_read(&self.file, bytes, offset)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => (offset, bytes) = (offset + n as u64, &mut bytes[n..]),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,342 @@
+//! A look at every image before training: which cannot be read, how large they are, which are copies.
+//!
+//! Which images belong to a set is decided here, once and by the files alone, so that it is the same whenever the set is
+//! opened: pictures whose header cannot be read, or whose end is missing, are left out. Damage in the middle of a file shows
+//! only when it is decoded, which would take too long for all. Such a picture is replaced when it is read by the next one of
+//! its class that can be read, so a run neither ends by it nor depends on who read it first ([`Screened`]).
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use crate::dataset::{Look, training_shape};
+use crate::{DataError, Dataset, ErrorKind, Picture, Subset, parallel};
+
+/// The share of images that may be unreadable unless something else is said.
+pub const MOST_UNREADABLE: f64 = 0.05;
+
+/// How many things of a kind are noted by name.
+const NAMED: usize = 1000;
+
+/// How many of them an error shows.
+const SHOWN: usize = 3;
+
+/// Things that were found: how many, and the first few by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// How many there are.
+    pub count: usize,
+    /// The first thousand.
+    pub first: Vec<String>,
+}
+
+impl Named {
+    /// Adds one; `name` is asked for only if it is one of the first.
+    pub(crate) fn add(&mut self, name: impl FnOnce() -> String) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(name());
+        }
+    }
+}
+
+/// Sizes of images, height and width in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sizes {
+    /// The one with the fewest pixels.
+    pub smallest: [usize; 2],
+    /// The one in the middle by number of pixels.
+    pub median: [usize; 2],
+    /// The one with the most pixels.
+    pub largest: [usize; 2],
+}
+
+/// What a look at every image of a set gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Findings {
+    /// The images that can be read.
+    pub images: usize,
+    /// Those that cannot be read and are left out, each with the reason.
+    pub unreadable: Named,
+    /// The sizes of the others.
+    pub sizes: Option<Sizes>,
+    /// Bytes of all of them decoded.
+    pub decoded_bytes: u64,
+    /// Copies of images that come before them in the set.
+    pub copies: Named,
+    /// Copies among them whose class is another one.
+    pub contradictions: Named,
+}
+
+/// A set after the look.
+pub(crate) struct Looked {
+    pub(crate) set: Arc<dyn Dataset>,
+    pub(crate) looks: Vec<Look>,
+    pub(crate) findings: Findings,
+}
+
+/// Looks at every image of `set` and leaves out what cannot be read.
+///
+/// # Errors
+/// [`DataError::Malformed`] where that is more than the share `most` of them.
+pub(crate) fn look_at_all(name: &str, set: Arc<dyn Dataset>, most: f64) -> Result<Looked, DataError> {
+    let results = parallel::map(set.len(), || (), |(), i| set.look(i));
+    let mut findings = Findings::default();
+    let (mut kept, mut looks) = (Vec::new(), Vec::with_capacity(set.len()));
+    for (i, result) in (0..).zip(results) {
+        match result {
+            Ok(look) => {
+                kept.push(i);
+                looks.push(look);
+            }
+            Err(error) => findings.unreadable.add(|| error.to_string()),
+        }
+    }
+    if exceeds(findings.unreadable.count, set.len(), most) {
+        return Err(too_many(name, &findings.unreadable, set.len(), most));
+    }
+    findings.measure(&looks);
+    let set = if kept.len() < set.len() { Arc::new(Subset::new(set, kept)) as Arc<dyn Dataset> } else { set };
+    Ok(Looked { set, looks, findings })
+}
+
+/// `set` without the images that [`open`](crate::open()) leaves out, and these with the reasons. A held-out share of it is
+/// the one that training held out.
+pub fn readable(set: Arc<dyn Dataset>) -> (Arc<dyn Dataset>, Named) {
+    if !set.decodes() {
+        return (set, Named::default());
+    }
+    let looked = look_at_all("", set, 1.0).expect("invariant: no share is more than all");
+    (looked.set, looked.findings.unreadable)
+}
+
+impl Looked {
+    /// Some images of the set, which have no unreadable ones.
+    pub(crate) fn part(&self, subset: Subset) -> Looked {
+        let looks: Vec<Look> = subset.indices().iter().map(|&i| self.looks[i as usize]).collect();
+        let mut findings = Findings::default();
+        findings.measure(&looks);
+        Looked { set: Arc::new(subset), looks, findings }
+    }
+}
+
+impl Findings {
+    fn measure(&mut self, looks: &[Look]) {
+        self.images = looks.len();
+        self.sizes = sizes(looks);
+        self.decoded_bytes = looks.iter().map(|look| bytes_of(look.shape)).sum();
+    }
+}
+
+/// The shape that a network should take for these images.
+pub(crate) fn shape_for(looks: &[Look]) -> [usize; 3] {
+    training_shape(looks.iter().map(|look| look.shape))
+}
+
+/// Bytes of an image of shape [C, H, W].
+pub(crate) fn bytes_of(shape: [usize; 3]) -> u64 {
+    shape.iter().map(|&size| size as u64).product()
+}
+
+fn sizes(looks: &[Look]) -> Option<Sizes> {
+    let mut sizes: Vec<[usize; 2]> = looks.iter().map(|look| [look.shape[1], look.shape[2]]).collect();
+    sizes.sort_unstable_by_key(|&[h, w]| (h as u64 * w as u64, h));
+    let (&smallest, &largest) = (sizes.first()?, sizes.last()?);
+    Some(Sizes { smallest, median: sizes[sizes.len() / 2], largest })
+}
+
+fn exceeds(unreadable: usize, of: usize, most: f64) -> bool {
+    unreadable as f64 > most * of as f64
+}
+
+fn too_many(name: &str, unreadable: &Named, of: usize, most: f64) -> DataError {
+    let shown = &unreadable.first[..unreadable.first.len().min(SHOWN)];
+    DataError::malformed(
+        name,
+        format!("at most {} % of pictures that cannot be read", (most * 1000.0).round() / 10.0),
+        format!("{} of {of}, such as: {}", unreadable.count, shown.join("; ")),
+        "replace or remove them, or allow a larger share with --most-unreadable",
+    )
+}
+
+/// At most so many images are read whole to see whether they are copies.
+const MOST_COMPARED: usize = 50_000;
+
+/// Images of `train` and `val` that are copies of others: notes them in the findings of their set, and gives those of `val`
+/// that `train` has too. Each set comes with what a look at its images gave.
+pub(crate) fn find_copies(
+    train: (&dyn Dataset, &[Look], &mut Findings),
+    val: (&dyn Dataset, &[Look], &mut Findings),
+) -> Named {
+    let sets = [train.0, val.0];
+    // A key that one image has alone is enough; the others are read whole.
+    let mut alike: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
+    for (which, looks) in [train.1, val.1].into_iter().enumerate() {
+        looks.iter().enumerate().for_each(|(i, look)| alike.entry(look.key).or_default().push((which, i)));
+    }
+    let mut candidates: Vec<(usize, usize)> =
+        alike.into_values().filter(|group| group.len() > 1).flatten().collect();
+    candidates.sort_unstable();
+    candidates.truncate(MOST_COMPARED);
+    let hashes = parallel::map(
+        candidates.len(),
+        || (),
+        |(), c| {
+            let (which, i) = candidates[c];
+            sets[which].content_hash(i).ok()
+        },
+    );
+    let mut groups: BTreeMap<u64, Vec<(usize, usize)>> = BTreeMap::new();
+    for (&place, hash) in candidates.iter().zip(hashes) {
+        hash.into_iter().for_each(|hash| groups.entry(hash).or_default().push(place));
+    }
+    // In the order of the first of each, and training images before the others.
+    let mut groups: Vec<Vec<(usize, usize)>> = groups.into_values().filter(|group| group.len() > 1).collect();
+    groups.sort_unstable();
+    let mut findings = [train.2, val.2];
+    let mut in_both = Named::default();
+    for group in &groups {
+        note_copies(group, sets, &mut findings, &mut in_both);
+    }
+    in_both
+}
+
+/// Notes the copies of one image, whose places are in order.
+fn note_copies(
+    group: &[(usize, usize)],
+    sets: [&dyn Dataset; 2],
+    findings: &mut [&mut Findings; 2],
+    in_both: &mut Named,
+) {
+    let label = |(which, i): (usize, usize)| sets[which].label(i);
+    let name = |(which, i): (usize, usize)| sets[which].name_of(i);
+    let class =
+        |place: (usize, usize)| sets[0].classes().get(label(place) as usize).cloned().unwrap_or_default();
+    let first = group[0];
+    for (n, &place) in group.iter().enumerate().skip(1) {
+        let pair = || format!("{} is {}", name(place), name(first));
+        match group[..n].iter().any(|before| before.0 == place.0) {
+            true => findings[place.0].copies.add(pair),
+            false => in_both.add(pair),
+        }
+        if label(place) != label(first) {
+            let classes =
+                || format!("{} ({}) is {} ({})", name(place), class(place), name(first), class(first));
+            findings[place.0].contradictions.add(classes);
+        }
+    }
+}
+
+/// A set in which pictures that turn out to be unreadable are replaced, and whose shape is settled.
+pub(crate) struct Screened {
+    parent: Arc<dyn Dataset>,
+    name: String,
+    shape: [usize; 3],
+    /// How many may still turn out to be unreadable.
+    most: usize,
+    share: f64,
+    /// Those that did, by their number.
+    unreadable: Mutex<BTreeMap<usize, String>>,
+}
+
+impl Screened {
+    /// The images of `parent`, of which a share `most` may be unreadable, `found` already left out. Networks should take
+    /// images of `shape`.
+    pub(crate) fn new(
+        parent: Arc<dyn Dataset>,
+        name: &str,
+        shape: [usize; 3],
+        most: f64,
+        found: usize,
+    ) -> Screened {
+        let allowed = (most * (parent.len() + found) as f64) as usize;
+        Screened {
+            parent,
+            name: name.to_owned(),
+            shape,
+            most: allowed.saturating_sub(found),
+            share: most,
+            unreadable: Mutex::default(),
+        }
+    }
+
+    /// Notes an unreadable picture; an error if these are too many, or if it is not the picture's fault.
+    fn note(&self, i: usize, error: DataError) -> Result<(), DataError> {
+        if !matches!(error.kind(), ErrorKind::BadData | ErrorKind::Memory) {
+            return Err(error);
+        }
+        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        unreadable.entry(i).or_insert_with(|| error.to_string());
+        match unreadable.len() > self.most {
+            false => Ok(()),
+            true => Err(too_many(&self.name, &named(&unreadable), self.parent.len(), self.share)),
+        }
+    }
+}
+
+fn named(unreadable: &BTreeMap<usize, String>) -> Named {
+    Named { count: unreadable.len(), first: unreadable.values().take(NAMED).cloned().collect() }
+}
+
+impl Dataset for Screened {
+    fn len(&self) -> usize {
+        self.parent.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        self.parent.classes()
+    }
+
+    fn image_shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
+    fn label(&self, i: usize) -> u32 {
+        self.parent.label(i)
+    }
+
+    fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
+        let Err(error) = self.parent.read(i, picture) else { return Ok(()) };
+        self.note(i, error)?;
+        // The next one of the class, so that the label holds; from the first on again after the last.
+        let (label, n) = (self.parent.label(i), self.len());
+        for other in (i + 1..n).chain(0..i).filter(|&other| self.parent.label(other) == label) {
+            match self.parent.read(other, picture) {
+                Ok(()) => return Ok(()),
+                Err(error) => self.note(other, error)?,
+            }
+        }
+        let class = &self.classes()[label as usize];
+        Err(DataError::malformed(
+            &*self.name,
+            format!("a picture of class \"{class}\" that can be read"),
+            "none",
+            "replace them, or remove the class",
+        ))
+    }
+
+    fn name_of(&self, i: usize) -> String {
+        self.parent.name_of(i)
+    }
+
+    fn decodes(&self) -> bool {
+        self.parent.decodes()
+    }
+
+    fn look(&self, i: usize) -> Result<Look, DataError> {
+        self.parent.look(i)
+    }
+
+    fn content_hash(&self, i: usize) -> Result<u64, DataError> {
+        self.parent.content_hash(i)
+    }
+
+    fn memory(&self) -> u64 {
+        self.parent.memory()
+    }
+
+    fn replaced(&self) -> Named {
+        named(&self.unreadable.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

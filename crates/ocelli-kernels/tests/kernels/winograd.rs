@@ -1,0 +1,110 @@
+//! Convolutions of 3×3 windows with as many channels as Winograd's filtering is chosen for.
+
+use ocelli_kernels::{Conv2d, Direction, Isa};
+
+use crate::convolution::{backward_input, backward_weights, forward, products};
+use crate::support::{Draw, Guarded, tables};
+
+fn random_geometry(draw: &mut Draw) -> Conv2d {
+    loop {
+        let groups = [1, 1, 1, 2][draw.size(0, 3)];
+        let channels = |draw: &mut Draw| [64, 128, 130, 257][draw.size(0, 3)];
+        let (inputs, outputs) = (channels(draw), channels(draw));
+        let size = [draw.size(1, 7), draw.size(2, 7)];
+        let (before, after) = ([draw.size(0, 2), draw.size(0, 2)], [draw.size(0, 2), draw.size(0, 2)]);
+        let along = |axis: usize| Conv2d::output_size(size[axis], 3, 1, before[axis] + after[axis], 1);
+        let (Some(height), Some(width)) = (along(0), along(1)) else { continue };
+        return Conv2d {
+            input: [size[0], size[1], inputs * groups],
+            output: [height, width, outputs * groups],
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: before,
+            dilation: [1, 1],
+            groups,
+            samples: [1, 4, 64][draw.size(0, 2)],
+        };
+    }
+}
+
+#[test]
+fn random_windows_of_three_by_three_agree_with_seven_loops() {
+    for seed in 0..40 {
+        let draw = &mut Draw::new(seed);
+        let (conv, samples) = (random_geometry(draw), draw.size(1, 3));
+        forward::<f32>(draw, conv, samples);
+        backward_input::<f32>(draw, conv, samples);
+        backward_weights::<f32>(draw, conv, samples);
+    }
+}
+
+/// Root mean square error against f64 of what a kernel computed and of sums of fused multiply-adds, one after another.
+fn errors(got: &[f32], exact: &[f64], fused: &[f32]) -> [f64; 2] {
+    [got, fused].map(|values| {
+        let squares = values.iter().zip(exact).map(|(value, exact)| (f64::from(*value) - exact).powi(2));
+        (squares.sum::<f64>() / exact.len() as f64).sqrt()
+    })
+}
+
+#[test]
+fn errors_are_no_larger_than_those_of_sums_of_fused_multiply_adds() {
+    for (seed, channels, side) in [(0, 128, 17), (1, 130, 16), (2, 192, 8), (3, 256, 6), (4, 512, 4)] {
+        let draw = &mut Draw::new(seed);
+        let conv = Conv2d {
+            input: [side, side, channels],
+            output: [side, side, channels],
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [1, 1],
+            dilation: [1, 1],
+            groups: 1,
+            samples: 1,
+        };
+        let (x, w) = (draw.values::<f32>(conv.input_len()), draw.values::<f32>(conv.weight_len()));
+        let dy = draw.values::<f32>(conv.output_len());
+        let mut exact = [vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
+        let mut fused = [vec![0.0f32; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
+        products(&conv, 1, |o, i, k| {
+            for (at, direction, [a, b]) in
+                [(o, 0, [x[i], w[k]]), (i, 1, [dy[o], w[k]]), (k, 2, [dy[o], x[i]])]
+            {
+                exact[direction][at] += f64::from(a) * f64::from(b);
+                fused[direction][at] = a.mul_add(b, fused[direction][at]);
+            }
+        });
+        // The portable kernels are the definition, in their own order.
+        for kernels in tables::<f32>().filter(|kernels| kernels.isa != Isa::Portable) {
+            let scratch = &mut Guarded::nan(conv.scratch::<f32>());
+            let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(Guarded::<f32>::nan);
+            (kernels.conv_forward)(&conv, &x, &w, &[], &[], &mut y, scratch);
+            let set = ocelli_kernels::Write::Set;
+            (kernels.conv_backward_input)(&conv, &dy, &w, &[], &mut dx, set, scratch);
+            (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, 0..channels, set, scratch);
+            for (direction, got) in [&y, &dx, &dw].into_iter().enumerate() {
+                let [error, bound] = errors(got, &exact[direction], &fused[direction]);
+                assert!(
+                    error <= 1.02 * bound,
+                    "{error:e} > {bound:e}: {channels} channels, direction {direction}, {:?}",
+                    kernels.isa
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn packed_weights_have_room_for_points_instead_of_taps() {
+    let conv = Conv2d {
+        input: [8, 8, 128],
+        output: [8, 8, 128],
+        kernel: [3, 3],
+        stride: [1, 1],
+        padding: [1, 1],
+        dilation: [1, 1],
+        groups: 1,
+        samples: 4,
+    };
+    for direction in [Direction::Forward, Direction::BackwardInput] {
+        assert!(conv.packed_len::<f32>(direction) >= 16 * 128 * 128);
+    }
+}

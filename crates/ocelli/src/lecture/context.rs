@@ -1,0 +1,92 @@
+//! What experiments run on: an engine, a seed, and data.
+
+use std::path::{Path, PathBuf};
+
+use ocelli_data::{OpenOptions, Picture, Splits, decode, decode_bytes, open};
+use ocelli_kernels::random::Key;
+
+use crate::classical::Plane;
+use crate::{Engine, Error};
+
+/// What an experiment runs on.
+pub struct Context {
+    engine: Engine,
+    seed: u64,
+    data: Option<PathBuf>,
+}
+
+/// A photograph of 256×256, the author's own: Chelsea the cat, by Stéfan van der Walt, CC0 (see `assets/README.md`).
+const PHOTOGRAPH: &[u8] = include_bytes!("../../assets/chelsea.jpg");
+
+impl Context {
+    /// An engine, what chooses all random numbers, and a folder with real data: `mnist`, `cifar10-jpeg` and `photos` in it are
+    /// looked for. Without them experiments take what is embedded.
+    pub fn new(engine: Engine, seed: u64, data: Option<PathBuf>) -> Context {
+        Context { engine, seed, data }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// What chooses all random numbers.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The key of the random numbers that `words` name.
+    pub fn key(&self, words: &[u64]) -> Key {
+        Key::new(self.seed, words)
+    }
+
+    /// What has this name in the folder of real data, if there is such a folder and it is there.
+    pub fn real(&self, name: &str) -> Option<PathBuf> {
+        let path = self.data.as_ref()?.join(name);
+        path.exists().then_some(path)
+    }
+
+    /// The embedded digits, a fifth of each class held out by the seed.
+    pub(crate) fn digits(&self) -> Result<Splits, Error> {
+        self.open(Path::new("digits"))
+    }
+
+    /// MNIST where it is among the real data, the embedded digits otherwise; and what to call them.
+    pub(crate) fn digits_or_mnist(&self) -> Result<(Splits, &'static str), Error> {
+        match self.real("mnist") {
+            Some(path) => Ok((self.open(&path)?, "MNIST")),
+            None => Ok((self.digits()?, "the embedded digits, 8×8")),
+        }
+    }
+
+    /// A data set.
+    pub(crate) fn open(&self, path: &Path) -> Result<Splits, Error> {
+        Ok(open(path, &OpenOptions { seed: self.seed, ..OpenOptions::default() })?)
+    }
+
+    /// A grey photograph with sides of at least 256 pixels, values from 0 to 1, and what to call it: one of the real data where
+    /// it is there, the embedded one otherwise.
+    pub(crate) fn photograph(&self, name: &str) -> Result<(Plane, String), Error> {
+        match self.real("photos").map(|folder| folder.join(name)).filter(|path| path.exists()) {
+            Some(path) => Ok((grey(&decode(&path)?), format!("the photograph {name}"))),
+            None => Ok((grey(&embedded()?), "the embedded photograph, a cat".to_owned())),
+        }
+    }
+
+    /// White noise: independent normal values of variance 1.
+    pub(crate) fn noise(&self, words: &[u64], [height, width]: [usize; 2]) -> Plane {
+        let mut stream = self.key(words).stream();
+        Plane::from_fn(height, width, |_, _| stream.normal())
+    }
+}
+
+fn embedded() -> Result<Picture, Error> {
+    Ok(decode_bytes("the embedded photograph", PHOTOGRAPH)?)
+}
+
+fn grey(picture: &Picture) -> Plane {
+    let mut grey = Picture::default();
+    grey.convert_from(picture, 1);
+    let values = grey.pixels.iter().map(|&p| f64::from(p) / 255.0).collect();
+    Plane::new(grey.height, grey.width, values)
+}

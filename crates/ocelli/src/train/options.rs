@@ -1,0 +1,65 @@
+//! The plans that training runs.
+
+use ocelli_core::{Graph, Optimizer, Plan, PlanOptions, Value};
+use ocelli_kernels::Precision;
+
+use super::health::Health;
+use super::learner::in_halves;
+use crate::suggest::did_you_mean;
+use crate::{Error, Recipe};
+
+/// The plan with which steps of training are done where nothing but their outcome is wanted.
+pub(crate) fn step_options(batch: usize, precision: Precision) -> PlanOptions {
+    PlanOptions { keep_gradients: false, precision, ..PlanOptions::train(batch) }
+}
+
+/// The plan with which a recipe's steps are done, in batches of so many images.
+///
+/// # Errors
+/// A layer to freeze that there is not, or none left to train.
+pub(crate) fn recipe_options(recipe: &Recipe, graph: &Graph, batch: usize) -> Result<PlanOptions, Error> {
+    Ok(PlanOptions {
+        keep_gradients: in_halves(recipe),
+        accumulate: recipe.accumulate > 1,
+        frozen: frozen(recipe, graph)?,
+        ..step_options(batch, recipe.precision)
+    })
+}
+
+/// The plan with which an optimiser's second derivatives are propagated, if it has any.
+///
+/// # Errors
+/// As [`recipe_options`].
+pub(crate) fn curvature_options(recipe: &Recipe, graph: &Graph) -> Result<Option<PlanOptions>, Error> {
+    let frozen = frozen(recipe, graph)?;
+    let diagonal = matches!(recipe.optimizer, Optimizer::DiagonalLm { .. });
+    Ok(diagonal.then(|| PlanOptions { curvature: true, frozen, ..PlanOptions::train(1) }))
+}
+
+/// The plan with which the health of the layers is measured.
+pub(crate) fn health_options() -> PlanOptions {
+    Health::options()
+}
+
+/// The last layer that stays as it is.
+fn frozen(recipe: &Recipe, graph: &Graph) -> Result<Option<Value>, Error> {
+    let Some(name) = &recipe.freeze else { return Ok(None) };
+    let layers = || graph.nodes().iter().filter(|node| node.op().is_some()).map(|node| node.name());
+    let found = graph.find(name).filter(|value| graph.node(*value).op().is_some());
+    let value = found.ok_or_else(|| {
+        Error::Usage(format!(
+            "--freeze {name}: the network has no layer of that name{}; ocelli plan lists them, from '{}' to '{}'",
+            did_you_mean(name, layers()),
+            layers().next().unwrap_or_default(),
+            layers().next_back().unwrap_or_default()
+        ))
+    })?;
+    let options = PlanOptions { frozen: Some(value), ..step_options(1, recipe.precision) };
+    let plan = Plan::new(&std::sync::Arc::new(graph.clone()), options)?;
+    match (0..graph.layout().entries().len()).any(|entry| plan.trains(entry)) {
+        true => Ok(Some(value)),
+        false => Err(Error::Usage(format!(
+            "--freeze {name} leaves nothing to train: no layer with parameters comes after it; freeze fewer layers"
+        ))),
+    }
+}
