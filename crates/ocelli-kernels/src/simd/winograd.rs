@@ -295,8 +295,6 @@ impl Pass<'_> {
                     tail: S::LANES,
                     b_tail: S::LANES,
                     start: Start::Zero,
-                    ahead: std::ptr::null(),
-                    ahead_row: 0,
                 };
                 // SAFETY: the caller's promise; the scratch holds the products of a panel.
                 unsafe { tile::run_rows::<S>(&tile, count, panel.vectors) };

@@ -161,8 +161,6 @@ impl Block {
                     tail: S::LANES,
                     b_tail: S::LANES,
                     start,
-                    ahead: std::ptr::null(),
-                    ahead_row: 0,
                 };
                 // SAFETY: the caller's promise; rows are output channels, columns whole vectors of input channels.
                 unsafe { tile::run_rows::<S>(&tile, self.outputs, panel.vectors) };
