@@ -9,8 +9,8 @@ pub(crate) const POINTS: usize = 16;
 
 /// Fewest channels on either side: a vector.
 const FEWEST: usize = LANES;
-/// Products of a point that pay for the transforms: channels times channels. With fewer the definition is as fast.
-const PRODUCTS: usize = 1 << 14;
+/// Products of a point that pay for the transforms: channels times channels.
+const PRODUCTS: usize = 1 << 10;
 /// Fewest columns of outputs: of fewer, too much of the tiles is thrown away.
 const COLUMNS: usize = 4;
 /// Weights up to this many, channels times channels, stay in a core's cache from call to call.
