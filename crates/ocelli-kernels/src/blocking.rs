@@ -65,8 +65,8 @@ impl Conv2d {
         if T::BYTES != 4 {
             return 0;
         }
-        let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
-        let forward = Correlation { y: Axis::forward(self, 0), x: Axis::forward(self, 1), inputs, outputs };
+        let outputs = self.group_outputs();
+        let forward = self.correlation();
         let mut most = self.winograd_scratch();
         // Enough for any number of samples, by which the method is chosen: several may go where one does not.
         let several = Conv2d { samples: 2, ..*self };
@@ -181,6 +181,16 @@ impl Conv2d {
     /// Elements of one group's packed weights.
     pub(crate) fn packed_group(&self, direction: Direction) -> usize {
         self.phases(direction).map(|(_, shape)| self.packed_len_of(direction, &shape)).sum()
+    }
+
+    /// The convolution itself in each group.
+    pub(crate) fn correlation(&self) -> Correlation {
+        Correlation {
+            y: Axis::forward(self, 0),
+            x: Axis::forward(self, 1),
+            inputs: self.group_inputs(),
+            outputs: self.group_outputs(),
+        }
     }
 
     /// The correlations that a pass consists of in each group, with the phases of the strides that they are for.

@@ -1,5 +1,6 @@
 //! Plain loops, compiled once more for the vector instructions that most CPUs have.
 
+#[cfg(target_arch = "x86_64")]
 use crate::Isa;
 
 /// Work whose loops a compiler can turn into vector instructions by itself.

@@ -7,7 +7,6 @@ use super::gather::{BEYOND, Gather};
 use super::grid::{self, From, Grid, Left, Right, To};
 use super::unit::Tiles;
 use super::{BLOCK, SIDE, TILE, split};
-use crate::axis::Axis;
 use crate::blocking::Correlation;
 use crate::blocking::matrix::{Terms, Unit, WEIGHT_COLUMNS, WEIGHT_ROWS};
 use crate::simd::Avx512;
@@ -28,9 +27,8 @@ pub(super) unsafe fn run<const P: usize>(
     write: Write,
     scratch: *mut f32,
 ) {
-    let [inputs, per_group] = [conv.group_inputs(), conv.group_outputs()];
-    let shape =
-        Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs: per_group };
+    let shape = conv.correlation();
+    let [inputs, per_group] = [shape.inputs, shape.outputs];
     let unit = shape.matrix_weights_unit(samples, P);
     // SAFETY: the caller's promise, for each group's channels.
     unsafe {

@@ -5,7 +5,6 @@
 //! part and number.
 
 use super::{Correlation, share};
-use crate::axis::Axis;
 use crate::{Conv2d, Direction, Gemm};
 
 /// Rows of a tile.
@@ -308,12 +307,7 @@ impl Conv2d {
         if self.is_depthwise() || self.is_dense() || self.group_outputs() < SIDE / 2 {
             return false;
         }
-        let shape = Correlation {
-            y: Axis::forward(self, 0),
-            x: Axis::forward(self, 1),
-            inputs: self.group_inputs(),
-            outputs: self.group_outputs(),
-        };
+        let shape = self.correlation();
         let (terms, all, cycles) = (shape.terms(), shape.outputs, Cycles::of(parts));
         let tiles = (terms.div_ceil(SIDE) * all.div_ceil(SIDE)) as f64 / BLOCK as f64;
         let passes = all.div_ceil(WEIGHT_ROWS) as f64;

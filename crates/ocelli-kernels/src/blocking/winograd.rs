@@ -1,7 +1,6 @@
 //! Where Winograd's minimal filtering pays, and the room that it needs.
 
 use super::{Correlation, LANES};
-use crate::axis::Axis;
 use crate::{Conv2d, Direction};
 
 /// Points that a tile of 4×4 inputs, a filter and a tile of 2×2 outputs are evaluated at.
@@ -67,13 +66,11 @@ impl Conv2d {
         if !self.could_be_for_winograd() {
             return 0;
         }
-        let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
-        let forward = Correlation { y: Axis::forward(self, 0), x: Axis::forward(self, 1), inputs, outputs };
         let passes = [Direction::Forward, Direction::BackwardInput].into_iter();
         let passes = passes
             .flat_map(|direction| self.phases(direction))
             .map(|(_, shape)| shape.columns() * POINTS * shape.inputs + shape.winograd().scratch());
-        passes.max().unwrap_or(0).max(forward.winograd_sums().scratch())
+        passes.max().unwrap_or(0).max(self.correlation().winograd_sums().scratch())
     }
 }
 

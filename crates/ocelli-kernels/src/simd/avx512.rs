@@ -4,13 +4,11 @@ use std::arch::x86_64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, filtered, large};
+use super::{Rows, Simd, filtered, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512;
-
-large!(Avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 unsafe fn run<const R: usize, const V: usize>(tile: &Tile) {
@@ -49,10 +47,7 @@ impl Simd for Avx512 {
     const DOTS: &'static [[unsafe fn(&Dots); 2]] =
         &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
 
-    const PRODUCT: Product = product;
-    const PACK: Pack = pack;
-    const CORRELATE: Correlate = correlate;
-    const WEIGHTS: SumWeights = sum_weights;
+    large!(Avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
     filtered!(Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 
     #[inline(always)]

@@ -10,15 +10,13 @@ use std::ops::Range;
 use super::correlation::{Job, Weights};
 use super::dots::Dots;
 use super::tile::{self, Tile};
-use super::{Avx512, Correlate, Filtered, Pack, Product, Products, Rows, Simd, SumWeights, large};
+use super::{Avx512, Convolving, Products, Rows, Simd, large};
 use crate::blocking::{Correlation, pairs};
 use crate::{Conv2d, Direction, Gemm, Isa, Write};
 
 /// Products of pairs; all else is that of [`Avx512`].
 #[derive(Clone, Copy)]
 pub(crate) struct Pairs;
-
-large!(Avx512, Pairs, "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 
 #[target_feature(enable = "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 unsafe fn run<const R: usize, const V: usize>(tile: &Tile) {
@@ -62,11 +60,8 @@ impl Simd for Pairs {
     ];
     const DOTS: &'static [[unsafe fn(&Dots); 2]] = &[];
 
-    const PRODUCT: Product = product;
-    const PACK: Pack = pack;
-    const CORRELATE: Correlate = correlate;
-    const WEIGHTS: SumWeights = sum_weights;
-    const FILTERED: Filtered = Avx512::FILTERED;
+    large!(Avx512, Pairs, "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
+    const FILTERED: Convolving = Avx512::FILTERED;
 
     #[inline(always)]
     unsafe fn along(from: *const f32, terms: usize) -> __m512 {
@@ -211,12 +206,10 @@ impl Products for Bf16 {
         to: *mut f32,
     ) {
         unsafe {
-            if conv.is_for_winograd(direction) {
-                (Avx512::FILTERED.pack)(weights, shape, column, columns, to);
-            } else if conv.is_for_pairs(direction) {
-                (Pairs::PACK)(weights, shape, column, columns, to);
+            if conv.is_for_pairs(direction) && !conv.is_for_winograd(direction) {
+                (Pairs::DIRECT.pack)(weights, shape, column, columns, to);
             } else {
-                (Avx512::PACK)(weights, shape, column, columns, to);
+                Avx512::pack(conv, direction, weights, shape, column, columns, to);
             }
         }
     }
@@ -224,12 +217,10 @@ impl Products for Bf16 {
     #[inline(always)]
     unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
         unsafe {
-            if conv.is_for_winograd(direction) {
-                (Avx512::FILTERED.correlate)(job, scratch);
-            } else if conv.is_for_pairs(direction) {
-                (Pairs::CORRELATE)(job, scratch);
+            if conv.is_for_pairs(direction) && !conv.is_for_winograd(direction) {
+                (Pairs::DIRECT.correlate)(job, scratch);
             } else {
-                (Avx512::CORRELATE)(job, scratch);
+                Avx512::correlate(conv, direction, job, scratch);
             }
         }
     }
@@ -246,12 +237,10 @@ impl Products for Bf16 {
         scratch: *mut f32,
     ) {
         unsafe {
-            if conv.is_for_winograd_weights() {
-                (Avx512::FILTERED.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
-            } else if conv.is_for_pairs_weights() {
-                (Pairs::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
+            if conv.is_for_pairs_weights() && !conv.is_for_winograd_weights() {
+                (Pairs::DIRECT.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
-                (Avx512::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
+                <Avx512 as Products>::weights(conv, samples, x, dy, dw, outputs, write, scratch);
             }
         }
     }

@@ -124,8 +124,8 @@ fn forward_group<U: Products>(
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let [inputs, outputs] = [conv.group_inputs(), conv.group_outputs()];
-    let shape = Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs };
+    let shape = conv.correlation();
+    let Correlation { inputs, outputs, .. } = shape;
     let job = Job {
         shape,
         samples,

@@ -80,13 +80,12 @@ pub(crate) trait Simd: Copy + 'static {
     /// Inner products, by rows − 1: one column at a time, and several columns at a time.
     const DOTS: &'static [[unsafe fn(&Dots); 2]];
 
-    /// [`gemm::run`], [`Weights::pack`], [`Job::run`] and [`weights::run`]: large, so that each is compiled but once.
+    /// [`gemm::run`]. Like the other large functions it is compiled but once.
     const PRODUCT: Product;
-    const PACK: Pack;
-    const CORRELATE: Correlate;
-    const WEIGHTS: SumWeights;
-    /// The same by Winograd's filtering, for convolutions that it is for.
-    const FILTERED: Filtered;
+    /// Convolutions by their definition.
+    const DIRECT: Convolving;
+    /// Those of numbers by Winograd's filtering, where it is worth it.
+    const FILTERED: Convolving;
 
     unsafe fn zero() -> Self::Vector;
     /// One number in all lanes, read where products take it from.
@@ -127,77 +126,18 @@ pub(crate) trait Simd: Copy + 'static {
 
 /// [`gemm::run`].
 pub(crate) type Product = unsafe fn(&Gemm, *const f32, *const f32, *mut f32, *mut f32);
-/// [`Weights::pack`].
-pub(crate) type Pack = unsafe fn(&Weights, &Correlation, usize, usize, *mut f32);
-/// [`Job::run`].
-pub(crate) type Correlate = unsafe fn(&Job, *mut f32);
-/// [`weights::run`].
-pub(crate) type SumWeights =
-    unsafe fn(&Conv2d, usize, *const f32, *const f32, *mut f32, Range<usize>, Write, *mut f32);
-
-/// A convolution's functions by Winograd's filtering: [`winograd::pack`], [`winograd::run`] and [`winograd_weights::run`].
-pub(crate) struct Filtered {
-    pub(crate) pack: Pack,
-    pub(crate) correlate: Correlate,
-    pub(crate) weights: SumWeights,
+/// The functions of one way to compute convolutions: [`Weights::pack`], [`Job::run`] and [`weights::run`], or
+/// [`winograd::pack`], [`winograd::run`] and [`winograd_weights::run`].
+pub(crate) struct Convolving {
+    pub(crate) pack: unsafe fn(&Weights, &Correlation, usize, usize, *mut f32),
+    pub(crate) correlate: unsafe fn(&Job, *mut f32),
+    pub(crate) weights:
+        unsafe fn(&Conv2d, usize, *const f32, *const f32, *mut f32, Range<usize>, Write, *mut f32),
 }
 
-/// [`Filtered`] of an instruction set, compiled with its features.
-macro_rules! filtered {
-    ($numbers:ty, $features:literal) => {
-        const FILTERED: crate::simd::Filtered = {
-            #[target_feature(enable = $features)]
-            unsafe fn pack(
-                weights: &crate::simd::correlation::Weights,
-                shape: &crate::blocking::Correlation,
-                column: usize,
-                columns: usize,
-                to: *mut f32,
-            ) {
-                // SAFETY: the caller's promise.
-                unsafe { crate::simd::winograd::pack::<$numbers>(weights, shape, column, columns, to) }
-            }
-
-            #[target_feature(enable = $features)]
-            unsafe fn correlate(job: &crate::simd::correlation::Job, scratch: *mut f32) {
-                // SAFETY: the caller's promise.
-                unsafe { crate::simd::winograd::run::<$numbers>(job, scratch) }
-            }
-
-            #[target_feature(enable = $features)]
-            unsafe fn weights(
-                conv: &crate::Conv2d,
-                samples: usize,
-                x: *const f32,
-                dy: *const f32,
-                dw: *mut f32,
-                outputs: std::ops::Range<usize>,
-                write: crate::Write,
-                scratch: *mut f32,
-            ) {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    crate::simd::winograd_weights::run::<$numbers>(
-                        conv, samples, x, dy, dw, outputs, write, scratch,
-                    )
-                }
-            }
-
-            crate::simd::Filtered { pack, correlate, weights }
-        };
-    };
-}
-use filtered;
-
-/// The four large functions of an instruction set, compiled with its features: `$unit` for words, `$numbers` for numbers.
-macro_rules! large {
-    ($numbers:ty, $unit:ty, $features:literal) => {
-        #[target_feature(enable = $features)]
-        unsafe fn product(gemm: &crate::Gemm, a: *const f32, b: *const f32, c: *mut f32, scratch: *mut f32) {
-            // SAFETY: the caller's promise.
-            unsafe { crate::simd::gemm::run::<$unit>(gemm, a, b, c, scratch) }
-        }
-
+/// [`Convolving`] of these functions, compiled with an instruction set's features.
+macro_rules! convolving {
+    ($features:literal, $pack:expr, $correlate:expr, $weights:expr) => {{
         #[target_feature(enable = $features)]
         unsafe fn pack(
             weights: &crate::simd::correlation::Weights,
@@ -207,17 +147,17 @@ macro_rules! large {
             to: *mut f32,
         ) {
             // SAFETY: the caller's promise.
-            unsafe { weights.pack::<$unit>(shape, column, columns, to) }
+            unsafe { $pack(weights, shape, column, columns, to) }
         }
 
         #[target_feature(enable = $features)]
         unsafe fn correlate(job: &crate::simd::correlation::Job, scratch: *mut f32) {
             // SAFETY: the caller's promise.
-            unsafe { job.run::<$unit>(scratch) }
+            unsafe { $correlate(job, scratch) }
         }
 
         #[target_feature(enable = $features)]
-        unsafe fn sum_weights(
+        unsafe fn weights(
             conv: &crate::Conv2d,
             samples: usize,
             x: *const f32,
@@ -228,15 +168,53 @@ macro_rules! large {
             scratch: *mut f32,
         ) {
             // SAFETY: the caller's promise.
-            unsafe {
-                crate::simd::weights::run::<$numbers, $unit>(
-                    conv, samples, x, dy, dw, outputs, write, scratch,
-                )
-            }
+            unsafe { $weights(conv, samples, x, dy, dw, outputs, write, scratch) }
         }
+
+        crate::simd::Convolving { pack, correlate, weights }
+    }};
+}
+use convolving;
+
+/// The large functions of an instruction set, compiled with its features: `$unit` for words, `$numbers` for numbers.
+macro_rules! large {
+    ($numbers:ty, $unit:ty, $features:literal) => {
+        const PRODUCT: crate::simd::Product = {
+            #[target_feature(enable = $features)]
+            unsafe fn product(
+                gemm: &crate::Gemm,
+                a: *const f32,
+                b: *const f32,
+                c: *mut f32,
+                scratch: *mut f32,
+            ) {
+                // SAFETY: the caller's promise.
+                unsafe { crate::simd::gemm::run::<$unit>(gemm, a, b, c, scratch) }
+            }
+            product
+        };
+        const DIRECT: crate::simd::Convolving = crate::simd::convolving!(
+            $features,
+            crate::simd::correlation::Weights::pack::<$unit>,
+            crate::simd::correlation::Job::run::<$unit>,
+            crate::simd::weights::run::<$numbers, $unit>
+        );
     };
 }
 use large;
+
+/// Winograd's filtering by an instruction set, compiled with its features.
+macro_rules! filtered {
+    ($numbers:ty, $features:literal) => {
+        const FILTERED: crate::simd::Convolving = crate::simd::convolving!(
+            $features,
+            crate::simd::winograd::pack::<$numbers>,
+            crate::simd::winograd::run::<$numbers>,
+            crate::simd::winograd_weights::run::<$numbers>
+        );
+    };
+}
+use filtered;
 
 /// Words of so many terms.
 #[inline(always)]
@@ -310,7 +288,7 @@ impl<S: Simd> Products for S {
             if conv.is_for_winograd(direction) {
                 (S::FILTERED.pack)(weights, shape, column, columns, to);
             } else {
-                (S::PACK)(weights, shape, column, columns, to);
+                (S::DIRECT.pack)(weights, shape, column, columns, to);
             }
         }
     }
@@ -321,7 +299,7 @@ impl<S: Simd> Products for S {
             if conv.is_for_winograd(direction) {
                 (S::FILTERED.correlate)(job, scratch);
             } else {
-                (S::CORRELATE)(job, scratch);
+                (S::DIRECT.correlate)(job, scratch);
             }
         }
     }
@@ -341,7 +319,7 @@ impl<S: Simd> Products for S {
             if conv.is_for_winograd_weights() {
                 (S::FILTERED.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
-                (S::WEIGHTS)(conv, samples, x, dy, dw, outputs, write, scratch);
+                (S::DIRECT.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
             }
         }
     }

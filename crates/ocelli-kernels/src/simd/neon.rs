@@ -4,13 +4,11 @@ use std::arch::aarch64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Correlate, Pack, Product, Rows, Simd, SumWeights, filtered, large};
+use super::{Rows, Simd, filtered, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
 pub(crate) struct Neon;
-
-large!(Neon, Neon, "neon");
 
 #[target_feature(enable = "neon")]
 unsafe fn run<const R: usize, const V: usize>(tile: &Tile) {
@@ -48,10 +46,7 @@ impl Simd for Neon {
     const DOTS: &'static [[unsafe fn(&Dots); 2]] =
         &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
 
-    const PRODUCT: Product = product;
-    const PACK: Pack = pack;
-    const CORRELATE: Correlate = correlate;
-    const WEIGHTS: SumWeights = sum_weights;
+    large!(Neon, Neon, "neon");
     filtered!(Neon, "neon");
 
     #[inline(always)]

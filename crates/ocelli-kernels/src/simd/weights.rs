@@ -8,7 +8,6 @@ use super::tile::{self, Start, Tile, panels, widest};
 use super::widen::each_place;
 use super::window::{self, Pixels, Source, Strides};
 use super::{Simd, words};
-use crate::axis::Axis;
 use crate::blocking::Correlation;
 use crate::{Conv2d, Write};
 
@@ -28,9 +27,8 @@ pub(crate) unsafe fn run<V: Simd, S: Simd>(
     write: Write,
     scratch: *mut f32,
 ) {
-    let [inputs, per_group] = [conv.group_inputs(), conv.group_outputs()];
-    let shape =
-        Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs: per_group };
+    let shape = conv.correlation();
+    let [inputs, per_group] = [shape.inputs, shape.outputs];
     for group in outputs.start / per_group..outputs.end.div_ceil(per_group) {
         let first = outputs.start.max(group * per_group);
         let last = outputs.end.min((group + 1) * per_group);

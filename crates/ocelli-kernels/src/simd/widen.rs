@@ -36,7 +36,7 @@ pub(crate) unsafe fn forward<S: Simd>(conv: &Conv2d, by: usize, job: &Job, scrat
             out_strides: Strides { pixel: outputs, ..job.out_strides },
             ..*job
         };
-        (S::CORRELATE)(&wide, bias.wrapping_add(outputs.next_multiple_of(16)));
+        (S::DIRECT.correlate)(&wide, bias.wrapping_add(outputs.next_multiple_of(16)));
     }
 }
 

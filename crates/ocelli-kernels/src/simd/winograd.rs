@@ -21,11 +21,11 @@ use crate::blocking::winograd::{POINTS, Tiles};
 use crate::blocking::{Correlation, LANES};
 
 /// Outputs of a tile along each axis, and inputs.
-const OUT: usize = 2;
-const IN: usize = 4;
+pub(crate) const OUT: usize = 2;
+pub(crate) const IN: usize = 4;
 
 /// Taps of a window along each axis.
-const TAPS: usize = 3;
+pub(crate) const TAPS: usize = 3;
 
 /// Copies the transformed weights of some columns, which start a block, into panels: for each panel point after point.
 ///
@@ -55,47 +55,125 @@ pub(crate) unsafe fn pack<S: Simd>(
         }
         for at in (0..plane).step_by(S::LANES) {
             // SAFETY: so many vectors have just been written.
-            unsafe { transform_filter::<S>(to.add((POINTS - TAPS * TAPS) * plane + at), to.add(at), plane) };
+            unsafe {
+                let taps = load::<S, TAPS>(to.add((POINTS - TAPS * TAPS) * plane + at), plane);
+                store::<S, IN>(both_sides::<S, OfFilter, TAPS, IN>(taps), to.add(at), plane);
+            }
         }
     }
 }
 
-/// G g Gᵀ of a vector of filters, whose taps and points are `plane` apart.
+/// A matrix M that takes I vectors to O, such as G, Bᵀ and Aᵀ.
+pub(crate) trait Transform<const I: usize, const O: usize> {
+    /// M v.
+    ///
+    /// # Safety
+    /// The CPU has the instruction set.
+    unsafe fn apply<S: Simd>(v: [S::Vector; I]) -> [S::Vector; O];
+}
+
+/// M d Mᵀ.
 ///
 /// # Safety
-/// The CPU has the instruction set; `taps` is valid for 9 vectors, `points` for 16.
+/// The CPU has the instruction set.
 #[inline(always)]
-unsafe fn transform_filter<S: Simd>(taps: *const f32, points: *mut f32, plane: usize) {
+pub(crate) unsafe fn both_sides<S: Simd, M: Transform<I, O>, const I: usize, const O: usize>(
+    d: [[S::Vector; I]; I],
+) -> [[S::Vector; O]; O] {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut rows = [[S::zero(); TAPS]; IN];
-        for j in 0..TAPS {
-            let mut column = [S::zero(); TAPS];
-            for i in 0..TAPS {
-                column[i] = S::load(taps.add((i * TAPS + j) * plane));
+        let mut rows = [[S::zero(); I]; O];
+        for j in 0..I {
+            let mut column = [S::zero(); I];
+            for i in 0..I {
+                column[i] = d[i][j];
             }
-            let column = of_filter::<S>(column);
-            for i in 0..IN {
+            let column = M::apply::<S>(column);
+            for i in 0..O {
                 rows[i][j] = column[i];
             }
         }
-        for i in 0..IN {
-            let row = of_filter::<S>(rows[i]);
-            for j in 0..IN {
-                S::store(points.add((i * IN + j) * plane), row[j]);
+        let mut all = [[S::zero(); O]; O];
+        for i in 0..O {
+            all[i] = M::apply::<S>(rows[i]);
+        }
+        all
+    }
+}
+
+/// Vectors that are `plane` apart, row after row.
+///
+/// # Safety
+/// The CPU has the instruction set; `from` is valid for N·N vectors.
+#[inline(always)]
+pub(crate) unsafe fn load<S: Simd, const N: usize>(from: *const f32, plane: usize) -> [[S::Vector; N]; N] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut all = [[S::zero(); N]; N];
+        for i in 0..N {
+            for j in 0..N {
+                all[i][j] = S::load(from.add((i * N + j) * plane));
+            }
+        }
+        all
+    }
+}
+
+/// Writes vectors so that they are `plane` apart, row after row.
+///
+/// # Safety
+/// The CPU has the instruction set; `to` is valid for N·N vectors.
+#[inline(always)]
+pub(crate) unsafe fn store<S: Simd, const N: usize>(all: [[S::Vector; N]; N], to: *mut f32, plane: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for i in 0..N {
+            for j in 0..N {
+                S::store(to.add((i * N + j) * plane), all[i][j]);
             }
         }
     }
 }
 
-/// G g, with rows (1, 0, 0), (½, ½, ½), (½, −½, ½), (0, 0, 1) of G.
-#[inline(always)]
-unsafe fn of_filter<S: Simd>(g: [S::Vector; TAPS]) -> [S::Vector; IN] {
-    // SAFETY: the CPU has the instruction set.
-    unsafe {
-        let half = S::fill(0.5);
-        let (outer, inner) = (S::multiply(half, S::add(g[0], g[2])), S::multiply(half, g[1]));
-        [g[0], S::add(outer, inner), S::subtract(outer, inner), g[2]]
+/// G, with rows (1, 0, 0), (½, ½, ½), (½, −½, ½), (0, 0, 1).
+struct OfFilter;
+
+impl Transform<TAPS, IN> for OfFilter {
+    #[inline(always)]
+    unsafe fn apply<S: Simd>(g: [S::Vector; TAPS]) -> [S::Vector; IN] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let half = S::fill(0.5);
+            let (outer, inner) = (S::multiply(half, S::add(g[0], g[2])), S::multiply(half, g[1]));
+            [g[0], S::add(outer, inner), S::subtract(outer, inner), g[2]]
+        }
+    }
+}
+
+/// Bᵀ, with rows (1, 0, −1, 0), (0, 1, 1, 0), (0, −1, 1, 0), (0, 1, 0, −1).
+struct OfInputs;
+
+impl Transform<IN, IN> for OfInputs {
+    #[inline(always)]
+    unsafe fn apply<S: Simd>(d: [S::Vector; IN]) -> [S::Vector; IN] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            [S::subtract(d[0], d[2]), S::add(d[1], d[2]), S::subtract(d[2], d[1]), S::subtract(d[1], d[3])]
+        }
+    }
+}
+
+/// Aᵀ, with rows (1, 1, 1, 0), (0, 1, −1, −1).
+struct OfProducts;
+
+impl Transform<IN, OUT> for OfProducts {
+    #[inline(always)]
+    unsafe fn apply<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let [sum, difference] = [S::add(m[1], m[2]), S::subtract(m[1], m[2])];
+            [S::add(m[0], sum), S::subtract(difference, m[3])]
+        }
     }
 }
 
@@ -187,32 +265,15 @@ pub(crate) unsafe fn transform_inputs<S: Simd>(
         let lanes = S::LANES.min(channels - at);
         // SAFETY: the caller's promise.
         unsafe {
-            let mut rows = [[S::zero(); IN]; IN];
-            for j in 0..IN {
-                let mut column = [S::zero(); IN];
-                for i in 0..IN {
-                    column[i] = S::load_first(pixels[i * IN + j].add(at), lanes);
-                }
-                let column = of_inputs::<S>(column);
-                for i in 0..IN {
-                    rows[i][j] = column[i];
-                }
-            }
+            let mut d = [[S::zero(); IN]; IN];
             for i in 0..IN {
-                let row = of_inputs::<S>(rows[i]);
                 for j in 0..IN {
-                    S::store(to.add((i * IN + j) * plane + at), row[j]);
+                    d[i][j] = S::load_first(pixels[i * IN + j].add(at), lanes);
                 }
             }
+            store::<S, IN>(both_sides::<S, OfInputs, IN, IN>(d), to.add(at), plane);
         }
     }
-}
-
-/// Bᵀ d, with rows (1, 0, −1, 0), (0, 1, 1, 0), (0, −1, 1, 0), (0, 1, 0, −1) of Bᵀ.
-#[inline(always)]
-unsafe fn of_inputs<S: Simd>(d: [S::Vector; IN]) -> [S::Vector; IN] {
-    // SAFETY: the CPU has the instruction set.
-    unsafe { [S::subtract(d[0], d[2]), S::add(d[1], d[2]), S::subtract(d[2], d[1]), S::subtract(d[1], d[3])] }
 }
 
 /// A pass over images whose tiles are treated some at a time.
@@ -332,7 +393,8 @@ impl Pass<'_> {
             let lanes = if v + 1 == panel.vectors { panel.tail } else { S::LANES };
             // SAFETY: the caller's promise; pixels beyond the image are left out.
             unsafe {
-                let outputs = transform_products::<S>(products.add(v * S::LANES), plane);
+                let m = load::<S, IN>(products.add(v * S::LANES), plane);
+                let outputs = both_sides::<S, OfProducts, IN, OUT>(m);
                 for i in 0..OUT.min(y.count - row) {
                     for j in 0..OUT.min(x.count - column) {
                         let at = out + i * y.every * to.row + j * x.every * to.pixel + v * S::LANES;
@@ -365,38 +427,5 @@ impl Pass<'_> {
         };
         // SAFETY: the caller's promise.
         unsafe { S::add(S::load_first(start, lanes), sum) }
-    }
-}
-
-/// Aᵀ m A for a vector of columns, whose points are `plane` apart.
-///
-/// # Safety
-/// The CPU has the instruction set; `products` is valid for 16 vectors.
-#[inline(always)]
-unsafe fn transform_products<S: Simd>(products: *const f32, plane: usize) -> [[S::Vector; OUT]; OUT] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut rows = [[S::zero(); IN]; OUT];
-        for j in 0..IN {
-            let mut column = [S::zero(); IN];
-            for i in 0..IN {
-                column[i] = S::load(products.add((i * IN + j) * plane));
-            }
-            let column = of_products::<S>(column);
-            for i in 0..OUT {
-                rows[i][j] = column[i];
-            }
-        }
-        [of_products::<S>(rows[0]), of_products::<S>(rows[1])]
-    }
-}
-
-/// Aᵀ m, with rows (1, 1, 1, 0), (0, 1, −1, −1) of Aᵀ.
-#[inline(always)]
-unsafe fn of_products<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
-    // SAFETY: the CPU has the instruction set.
-    unsafe {
-        let [sum, difference] = [S::add(m[1], m[2]), S::subtract(m[1], m[2])];
-        [S::add(m[0], sum), S::subtract(difference, m[3])]
     }
 }

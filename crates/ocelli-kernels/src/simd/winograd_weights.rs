@@ -8,15 +8,10 @@ use std::ops::Range;
 use super::Simd;
 use super::tile::{self, Start, Tile, panels, widest};
 use super::window::{Source, Strides};
-use super::winograd::{Grid, pixels, transform_inputs};
-use crate::axis::Axis;
+use super::winograd::{Grid, IN, OUT, TAPS, Transform, both_sides, load, pixels, store, transform_inputs};
 use crate::blocking::Correlation;
 use crate::blocking::winograd::{POINTS, Sums};
 use crate::{Conv2d, Write};
-
-/// Taps of a window along each axis, and inputs of a tile.
-const TAPS: usize = 3;
-const IN: usize = 4;
 
 /// # Safety
 /// As [`super::weights::run`], of a convolution that is for Winograd.
@@ -31,9 +26,8 @@ pub(crate) unsafe fn run<S: Simd>(
     write: Write,
     scratch: *mut f32,
 ) {
-    let [inputs, per_group] = [conv.group_inputs(), conv.group_outputs()];
-    let shape =
-        Correlation { y: Axis::forward(conv, 0), x: Axis::forward(conv, 1), inputs, outputs: per_group };
+    let shape = conv.correlation();
+    let [inputs, per_group] = [shape.inputs, shape.outputs];
     let at = shape.winograd_sums();
     // SAFETY: the scratch holds zeros for a pixel, and then what tiles take.
     unsafe { scratch.write_bytes(0, at.inputs.max(at.outputs)) };
@@ -181,7 +175,7 @@ impl Block {
                 // SAFETY: the caller's promise.
                 unsafe {
                     let sums = self.sums().add(output * self.at.inputs + input);
-                    let taps = transform_sums::<S>(sums, self.at.sums());
+                    let taps = both_sides::<S, OfSums, IN, TAPS>(load::<S, IN>(sums, self.at.sums()));
                     for (i, value) in taps.iter().flatten().enumerate() {
                         let to = dw.add(output * filter + i * tap + input);
                         let value = match write {
@@ -211,60 +205,40 @@ unsafe fn transform_gradients<S: Simd>(
         let lanes = S::LANES.min(channels - at);
         // SAFETY: the caller's promise.
         unsafe {
-            let mut pixel = [S::zero(); 4];
-            for i in 0..4 {
-                pixel[i] = S::load_first(pixels[i].add(at), lanes);
-            }
-            let left = of_gradients::<S>([pixel[0], pixel[2]]);
-            let right = of_gradients::<S>([pixel[1], pixel[3]]);
-            for i in 0..IN {
-                let row = of_gradients::<S>([left[i], right[i]]);
-                for j in 0..IN {
-                    S::store(to.add((i * IN + j) * plane + at), row[j]);
+            let mut d = [[S::zero(); OUT]; OUT];
+            for i in 0..OUT {
+                for j in 0..OUT {
+                    d[i][j] = S::load_first(pixels[i * OUT + j].add(at), lanes);
                 }
             }
+            store::<S, IN>(both_sides::<S, OfGradients, OUT, IN>(d), to.add(at), plane);
         }
     }
 }
 
-/// A δ, with rows (1, 0), (1, 1), (1, −1), (0, −1) of A.
-#[inline(always)]
-unsafe fn of_gradients<S: Simd>(d: [S::Vector; 2]) -> [S::Vector; IN] {
-    // SAFETY: the CPU has the instruction set.
-    unsafe { [d[0], S::add(d[0], d[1]), S::subtract(d[0], d[1]), S::subtract(S::zero(), d[1])] }
-}
+/// A, with rows (1, 0), (1, 1), (1, −1), (0, −1).
+struct OfGradients;
 
-/// Gᵀ s G for a vector of input channels, whose points are `plane` apart.
-///
-/// # Safety
-/// The CPU has the instruction set; `sums` is valid for 16 vectors.
-#[inline(always)]
-unsafe fn transform_sums<S: Simd>(sums: *const f32, plane: usize) -> [[S::Vector; TAPS]; TAPS] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut rows = [[S::zero(); IN]; TAPS];
-        for j in 0..IN {
-            let mut column = [S::zero(); IN];
-            for i in 0..IN {
-                column[i] = S::load(sums.add((i * IN + j) * plane));
-            }
-            let column = of_sums::<S>(column);
-            for i in 0..TAPS {
-                rows[i][j] = column[i];
-            }
-        }
-        [of_sums::<S>(rows[0]), of_sums::<S>(rows[1]), of_sums::<S>(rows[2])]
+impl Transform<OUT, IN> for OfGradients {
+    #[inline(always)]
+    unsafe fn apply<S: Simd>(d: [S::Vector; OUT]) -> [S::Vector; IN] {
+        // SAFETY: the caller's promise.
+        unsafe { [d[0], S::add(d[0], d[1]), S::subtract(d[0], d[1]), S::subtract(S::zero(), d[1])] }
     }
 }
 
-/// Gᵀ s, with rows (1, ½, ½, 0), (0, ½, −½, 0), (0, ½, ½, 1) of Gᵀ.
-#[inline(always)]
-unsafe fn of_sums<S: Simd>(s: [S::Vector; IN]) -> [S::Vector; TAPS] {
-    // SAFETY: the CPU has the instruction set.
-    unsafe {
-        let half = S::fill(0.5);
-        let both = S::multiply(half, S::add(s[1], s[2]));
-        let difference = S::multiply(half, S::subtract(s[1], s[2]));
-        [S::add(s[0], both), difference, S::add(both, s[3])]
+/// Gᵀ, with rows (1, ½, ½, 0), (0, ½, −½, 0), (0, ½, ½, 1).
+struct OfSums;
+
+impl Transform<IN, TAPS> for OfSums {
+    #[inline(always)]
+    unsafe fn apply<S: Simd>(s: [S::Vector; IN]) -> [S::Vector; TAPS] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let half = S::fill(0.5);
+            let both = S::multiply(half, S::add(s[1], s[2]));
+            let difference = S::multiply(half, S::subtract(s[1], s[2]));
+            [S::add(s[0], both), difference, S::add(both, s[3])]
+        }
     }
 }
