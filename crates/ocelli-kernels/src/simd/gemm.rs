@@ -165,12 +165,13 @@ impl Block {
             }
         }
         let vectors = self.widest.min(self.width.div_ceil(S::LANES));
-        let most = S::ROWS[vectors - 1];
         // Terms of A that are far apart are copied side by side if several panels will read them.
         let panels = self.width.div_ceil(vectors * S::LANES);
         let rounds = S::TERMS > 1;
         let pack_a = gemm.a[1] != 1 && (rounds || gemm.a[1] > PACK_STEP && panels > 2);
         let far = gemm.a[1] == 1 && gemm.a[0] > FAR_ROW;
+        // Of a single panel each row is read but once, as it stands.
+        let most = S::ROWS[vectors - 1].min(if far && panels == 1 { WAYS } else { usize::MAX });
         let copy_a = gemm.a[1] == 1 && rounds || far && most > WAYS;
         for top in (0..gemm.m).step_by(HEIGHT) {
             let height = HEIGHT.min(gemm.m - top);
