@@ -71,6 +71,33 @@ impl Picture {
     }
 }
 
+/// Pictures on the way to grey or colour without opacity, whose memory is reused.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flat {
+    opaque: Picture,
+    converted: Picture,
+}
+
+impl Flat {
+    /// `picture` laid over paper of the value `background`, in 1 or 3 channels; itself where it is so already.
+    pub(crate) fn of<'a>(
+        &'a mut self,
+        mut picture: &'a Picture,
+        channels: usize,
+        background: u8,
+    ) -> &'a Picture {
+        if picture.has_opacity() {
+            self.opaque.lay_over(picture, background);
+            picture = &self.opaque;
+        }
+        if picture.channels != channels {
+            self.converted.convert_from(picture, channels);
+            picture = &self.converted;
+        }
+        picture
+    }
+}
+
 /// 0.299 R + 0.587 G + 0.114 B in 16-bit fixed point, rounded: Pillow's mode "L".
 fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::picture::Flat;
 use crate::resize::Line;
 use crate::{DataError, Dataset, Fit, Picture};
 
@@ -68,20 +69,11 @@ impl Preprocess {
     pub fn fit(dataset: &dyn Dataset) -> Result<Preprocess, DataError> {
         let [channels, height, width] = dataset.image_shape();
         let mut moments = vec![Moments::default(); channels];
-        let (mut picture, mut opaque, mut converted) =
-            (Picture::default(), Picture::default(), Picture::default());
+        let (mut picture, mut flat) = (Picture::default(), Flat::default());
         let sampled = if dataset.decodes() { MOST_SAMPLED } else { usize::MAX };
         for i in (0..dataset.len()).step_by(dataset.len().div_ceil(sampled).max(1)) {
             dataset.read(i, &mut picture)?;
-            let mut picture = &picture;
-            if picture.has_opacity() {
-                opaque.lay_over(picture, 0);
-                picture = &opaque;
-            }
-            if picture.channels != channels {
-                converted.convert_from(picture, channels);
-                picture = &converted;
-            }
+            let picture = flat.of(&picture, channels, 0);
             let step = (picture.height * picture.width).div_ceil(MOST_PIXELS_SAMPLED).max(1) * channels;
             moments.iter_mut().enumerate().for_each(|(c, m)| m.add(&picture.pixels[c..], step));
         }
@@ -172,10 +164,7 @@ impl Preprocess {
             // Inverted already, on purpose.
             _ => return false,
         };
-        let (mut opaque, mut grey) = (Picture::default(), Picture::default());
-        opaque.lay_over(picture, self.background);
-        grey.convert_from(&opaque, 1);
-        let border = border_mean(&grey);
+        let border = border_mean(Flat::default().of(picture, 1, self.background));
         (usual < DARK && border > 1.0 - DARK) || (usual > 1.0 - DARK && border < DARK)
     }
 

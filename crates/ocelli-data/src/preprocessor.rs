@@ -3,6 +3,7 @@
 use ocelli_kernels::random::Key;
 
 use crate::augment::{Augment, Augmenter};
+use crate::picture::Flat;
 use crate::resize::{Drawing, Line, Resizer};
 use crate::{DataError, Picture, Preprocess, View};
 
@@ -15,13 +16,6 @@ pub struct Preprocessor {
     augmenter: Option<Augmenter>,
     flat: Flat,
     resizer: Resizer,
-}
-
-/// Pictures on the way, whose memory is reused.
-#[derive(Clone, Debug, Default)]
-struct Flat {
-    opaque: Picture,
-    converted: Picture,
 }
 
 impl Preprocessor {
@@ -65,7 +59,7 @@ impl Preprocessor {
     /// more often ([`View::FLIP`], [`View::TEN_CROP`]).
     pub fn view(&mut self, picture: &Picture, view: View, out: &mut [f32]) {
         let spec = &self.spec;
-        let picture = self.flat.of(picture, spec);
+        let picture = self.flat.of(picture, spec.channels, spec.background);
         let drawing = Drawing {
             window: spec.fit.window([picture.height, picture.width], spec.size, view.crop),
             flip: view.flip,
@@ -82,21 +76,6 @@ impl Preprocessor {
         let Some(augmenter) = &mut self.augmenter else {
             return self.apply(picture, out);
         };
-        augmenter.apply(self.flat.of(picture, &self.spec), key, out);
-    }
-}
-
-impl Flat {
-    /// `picture` without opacity and in the channels of `spec`.
-    fn of<'a>(&'a mut self, mut picture: &'a Picture, spec: &Preprocess) -> &'a Picture {
-        if picture.has_opacity() {
-            self.opaque.lay_over(picture, spec.background);
-            picture = &self.opaque;
-        }
-        if picture.channels != spec.channels {
-            self.converted.convert_from(picture, spec.channels);
-            picture = &self.converted;
-        }
-        picture
+        augmenter.apply(self.flat.of(picture, self.spec.channels, self.spec.background), key, out);
     }
 }

@@ -233,9 +233,9 @@ pub(crate) struct Screened {
     parent: Arc<dyn Dataset>,
     name: String,
     shape: [usize; 3],
-    /// How many may still turn out to be unreadable.
-    most: usize,
+    /// The share of its pictures that may be unreadable, and how many were left out for that already.
     share: f64,
+    found: usize,
     /// Those that did, by their number.
     unreadable: Mutex<BTreeMap<usize, String>>,
 }
@@ -250,15 +250,7 @@ impl Screened {
         most: f64,
         found: usize,
     ) -> Screened {
-        let allowed = (most * (parent.len() + found) as f64) as usize;
-        Screened {
-            parent,
-            name: name.to_owned(),
-            shape,
-            most: allowed.saturating_sub(found),
-            share: most,
-            unreadable: Mutex::default(),
-        }
+        Screened { parent, name: name.to_owned(), shape, share: most, found, unreadable: Mutex::default() }
     }
 
     /// Notes an unreadable picture; an error if these are too many, or if it is not the picture's fault.
@@ -268,9 +260,11 @@ impl Screened {
         }
         let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         unreadable.entry(i).or_insert_with(|| error.to_string());
-        match unreadable.len() > self.most {
+        let all = Named { count: unreadable.len() + self.found, ..named(&unreadable) };
+        let of = self.parent.len() + self.found;
+        match exceeds(all.count, of, self.share) {
             false => Ok(()),
-            true => Err(too_many(&self.name, &named(&unreadable), self.parent.len(), self.share)),
+            true => Err(too_many(&self.name, &all, of, self.share)),
         }
     }
 }

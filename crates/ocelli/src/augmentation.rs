@@ -108,8 +108,7 @@ impl Augmentation {
     pub fn augment(self, overrides: &Overrides, size: [usize; 2], axes: Option<ColourAxes>) -> Augment {
         let mut augment = self.own(size, axes);
         if let Some(area) = overrides.crop_area {
-            let Crop::Resized { ratio, .. } = Crop::INCEPTION else { unreachable!("it is a resized crop") };
-            augment.crop = Crop::Resized { area, ratio };
+            augment.crop = Crop::of_area(area);
         }
         if let Some(probability) = overrides.erase {
             augment.erase = (probability != 0.0).then(|| Erase::usual(probability));
@@ -140,7 +139,7 @@ impl Augmentation {
                 ..mirrored
             },
             Augmentation::Photo => Augment {
-                crop: Crop::Resized { area: [0.25, 1.0], ratio: [0.75, 4.0 / 3.0] },
+                crop: Crop::of_area([0.25, 1.0]),
                 jitter: Jitter { brightness: 0.2, contrast: 0.2, saturation: 0.2, hue: 0.0 },
                 ..mirrored
             },

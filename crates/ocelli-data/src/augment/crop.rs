@@ -44,7 +44,12 @@ const DRAWS: usize = 10;
 
 impl Crop {
     /// Shares of the area from 0.08 on and aspects from 3/4 to 4/3: what ImageNet's networks are trained with.
-    pub const INCEPTION: Crop = Crop::Resized { area: [0.08, 1.0], ratio: [0.75, 4.0 / 3.0] };
+    pub const INCEPTION: Crop = Crop::of_area([0.08, 1.0]);
+
+    /// Shares of the area between these bounds, and aspects from 3/4 to 4/3.
+    pub const fn of_area(area: [f32; 2]) -> Crop {
+        Crop::Resized { area, ratio: [0.75, 4.0 / 3.0] }
+    }
 
     pub(super) fn check(&self) -> Result<(), DataError> {
         match *self {

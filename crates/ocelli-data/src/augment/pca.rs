@@ -4,6 +4,7 @@ use ocelli_kernels::random::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::check_strength;
+use crate::picture::Flat;
 use crate::{DataError, Dataset, Picture};
 
 /// Adds Σ α_i·λ_i·p_i to every pixel of an image, with values from 0 to 1; λ_i and p_i are eigenvalues and eigenvectors of the
@@ -60,14 +61,11 @@ impl ColourAxes {
     /// Those of reading an image.
     pub fn of(dataset: &dyn Dataset) -> Result<ColourAxes, DataError> {
         let mut sums = Sums::default();
-        let (mut picture, mut opaque, mut colour) =
-            (Picture::default(), Picture::default(), Picture::default());
+        let (mut picture, mut flat) = (Picture::default(), Flat::default());
         let taken = dataset.len().min(MOST_PICTURES);
         for i in 0..taken {
             dataset.read((i as u64 * dataset.len() as u64 / taken as u64) as usize, &mut picture)?;
-            opaque.lay_over(&picture, 0);
-            colour.convert_from(&opaque, 3);
-            sums.add(colour.pixels.as_chunks().0);
+            sums.add(flat.of(&picture, 3, 0).pixels.as_chunks().0);
         }
         Ok(ColourAxes::of_covariance(sums.covariance()))
     }

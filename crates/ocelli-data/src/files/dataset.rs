@@ -43,7 +43,7 @@ impl FileDataset {
     /// What the first bytes of a file tell, and its last ones of whether it is whole; `None` where they do not suffice.
     fn glance(first: &[u8], ends: &Ends) -> Option<Look> {
         let shape = decode::shape_of(first).ok()?;
-        decode::ends_well(first, ends.tail()).then(|| Look { shape, key: key(first, ends.length) })
+        decode::ends_well(first, ends.tail).then(|| Look { shape, key: key(first, ends.length) })
     }
 
     /// What a whole file tells, without its pixels being decoded unless its end is missing.

@@ -179,7 +179,7 @@ impl Files {
                     Bytes::File(file) => self.with_part(i, file, span, most, use_it),
                     Bytes::Memory(bytes) => {
                         let bytes = &bytes[span.offset as usize..][..span.length as usize];
-                        let ends = Ends::of(span.length, &bytes[bytes.len().saturating_sub(TAIL)..]);
+                        let ends = Ends { length: span.length, tail: last(bytes) };
                         Ok(use_it(&bytes[..bytes.len().min(most as usize)], &ends))
                     }
                 }
@@ -206,11 +206,16 @@ impl Files {
         let mut buffer = BUFFER.take();
         buffer.resize(wanted as usize, 0);
         let mut tail = [0; TAIL];
-        let used = tail.len().min(span.length as usize);
-        let read = file
-            .read(span.offset, &mut buffer)
-            .and_then(|()| file.read(span.offset + span.length - used as u64, &mut tail[..used]));
-        let result = read.map(|()| use_it(&buffer, &Ends::of(span.length, &tail[..used])));
+        let used = TAIL.min(span.length as usize);
+        let whole = wanted == span.length;
+        let read = file.read(span.offset, &mut buffer).and_then(|()| match whole {
+            true => Ok(()),
+            false => file.read(span.offset + span.length - used as u64, &mut tail[..used]),
+        });
+        let result = read.map(|()| {
+            let tail = if whole { last(&buffer) } else { &tail[..used] };
+            use_it(&buffer, &Ends { length: span.length, tail })
+        });
         BUFFER.set(buffer);
         result.map_err(failed)
     }
@@ -220,24 +225,16 @@ impl Files {
 const TAIL: usize = 32;
 
 /// What is known of a file of which not all was read.
-pub(crate) struct Ends {
+pub(crate) struct Ends<'a> {
     /// Its bytes in all.
     pub(crate) length: u64,
-    tail: [u8; TAIL],
-    tail_length: usize,
+    /// The last ones, up to 32.
+    pub(crate) tail: &'a [u8],
 }
 
-impl Ends {
-    fn of(length: u64, last: &[u8]) -> Ends {
-        let mut tail = [0; TAIL];
-        tail[..last.len()].copy_from_slice(last);
-        Ends { length, tail, tail_length: last.len() }
-    }
-
-    /// The last bytes.
-    pub(crate) fn tail(&self) -> &[u8] {
-        &self.tail[..self.tail_length]
-    }
+/// The last bytes of a file.
+fn last(bytes: &[u8]) -> &[u8] {
+    &bytes[bytes.len().saturating_sub(TAIL)..]
 }
 
 impl Archive {

@@ -7,7 +7,7 @@ use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 
 use super::store::FileAt;
-use super::xz::{ReadAt, Stream};
+use super::xz::{MOST_WINDOW, ReadAt, Stream};
 use crate::error::reserve;
 use crate::{DataError, memory};
 
@@ -16,9 +16,6 @@ const MOST_UNPACKED: u64 = 1 << 35;
 
 /// xz cannot shrink anything further than this, zeros included.
 const MOST_INFLATION: u64 = 1 << 13;
-
-/// The most memory for the window of xz, in KiB.
-const MOST_WINDOW: u32 = 192 << 10;
 
 /// How an archive is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

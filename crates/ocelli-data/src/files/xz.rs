@@ -14,7 +14,7 @@ use lzma_rust2::XzReader;
 const HEADER: u64 = 12;
 
 /// The most memory for the window of a block, in KiB: twice and more what xz's strongest preset takes.
-const MOST_WINDOW: u32 = 192 << 10;
+pub(super) const MOST_WINDOW: u32 = 192 << 10;
 
 /// The longest index that is read: 2 million blocks and more.
 const MOST_INDEX: u64 = 1 << 25;
@@ -92,11 +92,11 @@ impl Stream {
         };
         let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(work.len());
         std::thread::scope(|scope| {
-            let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(share)).collect();
-            let own = share();
+            // A decoder's panic is the file's fault, whichever thread takes the block.
+            let shares: Vec<_> = (0..threads).map(|_| scope.spawn(share)).collect();
             let panicked =
                 |_| Err(Error::new(ErrorKind::InvalidData, "a block that its decoder does not expect"));
-            helpers.into_iter().map(|helper| helper.join().unwrap_or_else(panicked)).fold(own, Result::and)
+            shares.into_iter().map(|share| share.join().unwrap_or_else(panicked)).fold(Ok(()), Result::and)
         })
     }
 

@@ -67,10 +67,7 @@ fn samples(
     for (role, files) in origins {
         sets[role.unwrap_or(Role::Train) as usize] = Some(webdataset::samples(files, path, list)?);
     }
-    // Without a training split, another one stands for all.
-    let train = sets.iter_mut().find_map(Option::take).expect("invariant: what is opened has archives");
-    let [_, val, test] = sets;
-    Ok(Parts { name: title(path), train, val, test, held_out: 0.1, notes: Vec::new() })
+    Ok(Parts::of_splits(title(path), sets))
 }
 
 /// The most archives that one name stands for.

@@ -192,9 +192,9 @@ fn unwrap(names: &Names, all: &mut [Place]) {
 
 /// Passes over the folder that holds everything, if it is called like a split.
 fn unwrap_split(names: &Names, all: &mut [Place]) {
-    let top = |place: &Place| Some(split_first(place.path(names))?.0.to_vec());
+    let top = |place: &Place| split_first(place.path(names)).map(|(top, _)| top);
     let Some(first) = all.first().and_then(top).filter(|first| Role::of(first).is_some()) else { return };
-    if all.iter().all(|place| top(place).as_ref() == Some(&first)) {
+    if all.iter().all(|place| top(place) == Some(first)) {
         all.iter_mut().for_each(|place| place.skip += first.len() as u32 + 1);
     }
 }

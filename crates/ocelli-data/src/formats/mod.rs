@@ -91,6 +91,14 @@ pub struct Parts {
 }
 
 impl Parts {
+    /// Of the splits to train on, validate on and test on, of which there is one at least. Without the first, another one stands
+    /// for all.
+    fn of_splits(name: String, mut sets: [Option<Arc<dyn Dataset>>; 3]) -> Parts {
+        let train = sets.iter_mut().find_map(Option::take).expect("invariant: what is opened has images");
+        let [_, val, test] = sets;
+        Parts { name, train, val, test, held_out: 0.1, notes: Vec::new() }
+    }
+
     /// What a finished network is measured on: the test split, or else the validation split, or else all images.
     pub fn for_evaluation(&self) -> Arc<dyn Dataset> {
         self.test.as_ref().or(self.val.as_ref()).unwrap_or(&self.train).clone()

@@ -48,7 +48,9 @@ fn errors(got: &[f32], exact: &[f64], fused: &[f32]) -> [f64; 2] {
 
 #[test]
 fn errors_are_no_larger_than_those_of_sums_of_fused_multiply_adds() {
-    for (seed, channels, side) in [(0, 32, 17), (1, 64, 16), (2, 130, 16), (3, 192, 8), (4, 256, 6), (5, 512, 4)] {
+    for (seed, channels, side) in
+        [(0, 32, 17), (1, 64, 16), (2, 130, 16), (3, 192, 8), (4, 256, 6), (5, 512, 4)]
+    {
         let draw = &mut Draw::new(seed);
         let conv = Conv2d {
             input: [side, side, channels],

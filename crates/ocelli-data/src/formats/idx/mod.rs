@@ -14,6 +14,7 @@ use std::sync::Arc;
 pub use read::{Idx, IdxType, parse, read};
 pub use write::{write, write_pair};
 
+use super::class_list::MOST_CLASSES;
 use super::{Format, Parts};
 use crate::error::reserve;
 use crate::{DataError, Dataset, MemoryDataset};
@@ -25,9 +26,6 @@ pub(super) const FORMAT: Format = Format {
     recognises: find::recognises,
     open,
 };
-
-/// The most classes that labels may name.
-const MOST_CLASSES: u32 = 65_535;
 
 fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
     let found = find::find(path)?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use csv::{ByteRecord, ReaderBuilder};
 
 use super::super::{Format, Parts, Role};
-use super::{MOST_BYTES, Table};
+use super::{MOST_BYTES, Table, too_long};
 use crate::DataError;
 
 pub(crate) const FORMAT: Format = Format {
@@ -60,6 +60,9 @@ fn open(path: &Path, root: Option<&Path>) -> Result<Parts, DataError> {
         };
         let label = text(columns.label)?.to_owned();
         table.add(line, field(columns.path), &label, role)?;
+    }
+    if reader.into_inner().limit() == 0 {
+        return Err(too_long(path));
     }
     table.open(root)
 }

@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::super::{Format, Parts, Role};
-use super::{MOST_BYTES, Table};
+use super::{MOST_BYTES, Table, too_long};
 use crate::DataError;
 use crate::files::is_picture;
 
@@ -59,12 +59,7 @@ fn open(path: &Path, root: Option<&Path>) -> Result<Parts, DataError> {
         table.add(number, picture, label, Role::Train)?;
     }
     if input.into_inner().limit() == 0 {
-        return Err(DataError::Memory {
-            what: path.display().to_string(),
-            needs: MOST_BYTES + 1,
-            limit: format!("more than the {MOST_BYTES} allowed for a list"),
-            advice: "divide it into smaller files".to_owned(),
-        });
+        return Err(too_long(path));
     }
     table.open(root)
 }

@@ -19,6 +19,16 @@ use crate::{DataError, Dataset};
 /// The most bytes of a table.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// A table of more than [`MOST_BYTES`]: what follows them was not read.
+fn too_long(path: &Path) -> DataError {
+    DataError::Memory {
+        what: path.display().to_string(),
+        needs: MOST_BYTES + 1,
+        limit: format!("more than the {MOST_BYTES} allowed for a list"),
+        advice: "divide it into smaller files".to_owned(),
+    }
+}
+
 /// What a table says.
 struct Table {
     /// The file that holds it.
@@ -91,11 +101,7 @@ impl Table {
             let set = FileDataset::new(Arc::clone(&files), members, labels, Arc::clone(&classes));
             (!rows.is_empty()).then(|| Arc::new(set) as Arc<dyn Dataset>)
         };
-        let mut sets = Role::ALL.map(split);
-        // Without rows to train on, a split stands for all.
-        let train = sets.iter_mut().find_map(Option::take).expect("invariant: there are rows");
-        let [_, val, test] = sets;
-        Ok(Parts { name: title(&path), train, val, test, held_out: 0.1, notes: Vec::new() })
+        Ok(Parts::of_splits(title(&path), Role::ALL.map(split)))
     }
 }
 
