@@ -10,7 +10,8 @@ use std::process::{Command, ExitCode};
 const USAGE: &str = "\
 usage: cargo xtask test               formatting, lints, all tests, documentation
        cargo xtask peers [OPTIONS]    Ocelli, PyTorch and ONNX Runtime on the same networks; --help for more
-       cargo xtask loader-peers       Ocelli and torchvision on the same photographs; --help for more";
+       cargo xtask loader-peers       Ocelli and torchvision on the same photographs; --help for more
+       cargo xtask training-peers     a whole training in Ocelli and in PyTorch; --help for more";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         Some((verb, [])) if verb == "test" => test::run(),
         Some((verb, args)) if verb == "peers" => peers::run(args),
         Some((verb, args)) if verb == "loader-peers" => peers::loader::run(args),
+        Some((verb, args)) if verb == "training-peers" => peers::training::run(args),
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)

@@ -8,6 +8,7 @@ pub(crate) mod loader;
 mod measure;
 mod options;
 mod table;
+pub(crate) mod training;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
