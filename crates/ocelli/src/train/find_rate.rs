@@ -5,17 +5,16 @@
 //! each step. At rates that are too small the loss stays; then it falls; then it rises, as steps overshoot. What is suggested is
 //! a tenth of the rate at which the loss was lowest: there training is still fast, and still far from breaking.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ocelli_core::{Criterion, RandomState, Share};
-use ocelli_data::{Loader, LoaderOptions, Sampler, Splits, class_counts};
+use ocelli_data::{Loader, Splits, class_counts};
 use serde::Serialize;
 
 use super::config::RunConfig;
 use super::learner::{Learner, Lesson};
 use super::length::Epochs;
-use super::loading::Loading;
+use super::loading::training_batches;
 use crate::engine::Engine;
 use crate::{Error, SCHEMA};
 
@@ -87,18 +86,7 @@ pub fn find_rate(
         ));
     }
     let epochs = Epochs { images: splits.train.len(), batch: recipe.batch, accumulate: recipe.accumulate };
-    let loading = Loading::beside(engine.threads());
-    let options = LoaderOptions {
-        threads: loading.threads,
-        prefetch: loading.prefetch,
-        augment: config.augment(),
-        mix: config.mix(),
-        seed: config.seed,
-        epochs: 0..u64::MAX,
-        ..LoaderOptions::default()
-    };
-    let sampler = Sampler::new(splits.train.len(), recipe.batch)?.shuffled(config.seed);
-    let loader = Loader::new(Arc::clone(&splits.train), &config.preprocess, sampler, options)?;
+    let loader = training_batches(config, &splits.train, (0, 0), engine.threads())?;
     let mut sweep = Sweep { config, criterion, learner, loader, epochs, points: Vec::new() };
     sweep.run(stop)?;
     sweep.result(&network.name, epochs.step_from(0).1)

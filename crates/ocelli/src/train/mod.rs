@@ -29,7 +29,7 @@ pub use finish::{Figures, Outcome};
 pub use folder::RunFolder;
 pub use images::data_digest;
 pub use length::Pace;
-pub(crate) use loading::Loading;
+pub(crate) use loading::{Loading, training_batches};
 pub(crate) use options::{curvature_options, health_options, recipe_options, step_options};
 pub use resolve::NetSpec;
 pub use start_from::{Pretrained, Source};
