@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use ocelli::Engine;
 use ocelli::report::render_rates;
-use ocelli::train::{RateSweep, RunConfig, find_rate};
+use ocelli::train::{RateSweep, RunConfig, check_sweep, find_rate};
+use ocelli::{Engine, Error, Recipe};
 use ocelli_data::{CachePlan, Splits};
 use serde::Serialize;
 
-use super::args::Args;
+use super::args::{Args, OptimizerName};
 use super::found::Found;
 use super::run_folder;
 use crate::console::Console;
@@ -24,6 +24,15 @@ struct Result<'a> {
     page: String,
     #[serde(flatten)]
     sweep: &'a RateSweep,
+}
+
+/// Refuses an optimiser whose rate no sweep finds, if `recipe`, which is there where the network is known, or an option names it.
+///
+/// # Errors
+/// As [`check_sweep`].
+pub(super) fn check(args: &Args, recipe: Option<&Recipe>) -> std::result::Result<(), Error> {
+    let asked = args.recipe.optimizer.map(OptimizerName::optimizer);
+    recipe.map(|recipe| &recipe.optimizer).or(asked.as_ref()).map_or(Ok(()), check_sweep)
 }
 
 /// Finds a rate, writes the curve, and says what to type.

@@ -7,7 +7,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ocelli_core::{Criterion, RandomState, Share};
+use ocelli_core::{Criterion, Optimizer, RandomState, Share};
 use ocelli_data::{Loader, Splits, class_counts};
 use serde::Serialize;
 
@@ -60,10 +60,24 @@ pub struct RatePoint {
     pub smoothed: f64,
 }
 
+/// Whether a sweep tells something of an optimiser's rate.
+///
+/// # Errors
+/// [`Error::Usage`] for one whose steps second derivatives scale.
+pub fn check_sweep(optimizer: &Optimizer) -> Result<(), Error> {
+    match optimizer {
+        Optimizer::DiagonalLm { .. } => Err(Error::Usage(
+            "--find-lr does not go with diagonal-lm, which has a rate of its own for each weight; give another --optimizer"
+                .to_string(),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Sweeps through the learning rates as a run of `config` would begin, and keeps nothing of what was learned.
 ///
 /// # Errors
-/// As for a run; losses that tell nothing of the rate; and [`Error::Usage`] where `stop` was set.
+/// As for a run and [`check_sweep`]; losses that tell nothing of the rate; and [`Error::Usage`] where `stop` was set.
 pub fn find_rate(
     config: &RunConfig,
     splits: &Splits,
@@ -71,6 +85,7 @@ pub fn find_rate(
     stop: &AtomicBool,
 ) -> Result<RateSweep, Error> {
     let recipe = &config.recipe;
+    check_sweep(&recipe.optimizer)?;
     let classes = splits.train.classes();
     let network = config.build_network(classes.len())?;
     let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
@@ -78,13 +93,6 @@ pub fn find_rate(
     let mut learner = Learner::new(recipe, super::start::initial_params(config, &network)?, weights)?;
     let batch = recipe.batch.min(splits.train.len());
     learner.plan(recipe, &network.graph, batch, engine)?;
-    // A sweep without second derivatives says nothing of steps that are scaled by them.
-    if super::curvature_options(recipe, &network.graph)?.is_some() {
-        return Err(Error::Usage(
-            "--find-lr does not go with diagonal-lm, which has a rate of its own for each weight; give another --optimizer"
-                .to_string(),
-        ));
-    }
     let epochs = Epochs { images: splits.train.len(), batch: recipe.batch, accumulate: recipe.accumulate };
     let loader = training_batches(config, &splits.train, (0, 0), engine.threads())?;
     let mut sweep = Sweep { config, criterion, learner, loader, epochs, points: Vec::new() };

@@ -24,7 +24,7 @@ mod trainer;
 
 pub use config::{RunConfig, preprocess_for};
 pub use event::{EpochRecord, Event, LayerFigures};
-pub use find_rate::{RatePoint, RateSweep, find_rate};
+pub use find_rate::{RatePoint, RateSweep, check_sweep, find_rate};
 pub use finish::{Figures, Outcome};
 pub use folder::RunFolder;
 pub use images::data_digest;
