@@ -104,9 +104,6 @@ impl Trainer {
                 self.advance(&mut running, control)?;
             }
         }
-        if self.evaluation.is_none() {
-            self.evaluation = Some(self.evaluator.run(self.learner.weights(), &self.splits.val)?);
-        }
         Ok(())
     }
 
