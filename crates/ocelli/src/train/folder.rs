@@ -99,7 +99,7 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
-    /// The model after the last epoch.
+    /// The model: the last epoch's, but with patience, the best epoch's.
     pub fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
