@@ -2,16 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
+use crate::bar::{LINE_EVERY, bar};
 use crate::console::Console;
 use crate::text::{count, duration};
 
 /// Nothing is told of what is over before that.
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// Where there is no bar, a line at least this often.
-const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// Tells how many images are done.
 pub(crate) struct Counting {
@@ -38,7 +36,7 @@ impl Counting {
         }
         if self.draws {
             let text = self.text(done);
-            let bar = self.bar.get_or_insert_with(|| bar(self.console, self.total));
+            let bar = self.bar.get_or_insert_with(|| bar(self.console, self.total as u64));
             bar.set_position(done as u64);
             bar.set_message(text);
         } else if self.last_line.elapsed() >= LINE_EVERY {
@@ -65,12 +63,4 @@ impl Counting {
             duration(left)
         )
     }
-}
-
-fn bar(console: Console, total: usize) -> ProgressBar {
-    let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr());
-    let template = if console.colors() { "{bar:14.cyan/dim} {msg}" } else { "{bar:14} {msg}" };
-    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-    bar.set_style(style.progress_chars("━━─"));
-    bar
 }

@@ -1,6 +1,7 @@
 //! The `ocelli` command: verbs, progress, output and exit codes. What it does stands in the libraries.
 
 mod args;
+mod bar;
 mod bench;
 mod bug;
 mod check;

@@ -1,16 +1,14 @@
 //! How training goes, as it goes: a bar on a terminal, lines elsewhere, events as JSON.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 use ocelli::train::{EpochRecord, Event};
 
+use crate::bar::{LINE_EVERY, bar};
 use crate::console::Console;
 use crate::output::print_json;
 use crate::text::{duration, parts, percent};
-
-/// Where there is no bar, a line at least this often.
-const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// The bar's units per epoch.
 const TICKS: f64 = 1000.0;
@@ -80,11 +78,7 @@ impl Progress {
             self.line(&format!("going on after {epochs_done:.2} of {} epochs", parts(epochs)));
         }
         if self.console.draws() {
-            let bar =
-                ProgressBar::with_draw_target(Some((epochs * TICKS) as u64), ProgressDrawTarget::stderr());
-            let template = if self.console.colors() { "{bar:14.cyan/dim} {msg}" } else { "{bar:14} {msg}" };
-            let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-            bar.set_style(style.progress_chars("━━─"));
+            let bar = bar(self.console, (epochs * TICKS) as u64);
             bar.set_position((epochs_done * TICKS) as u64);
             self.bar = Some(bar);
         }

@@ -82,6 +82,11 @@ pub(crate) fn rate(x: f64) -> String {
     if x == 0.0 || (1e-4..1e6).contains(&x.abs()) { x.to_string() } else { format!("{x:e}") }
 }
 
+/// A learning rate that was found: no more digits than are known of it.
+pub(crate) fn found_rate(x: f64) -> String {
+    rate(format!("{x:.1e}").parse().expect("a number that was written as one"))
+}
+
 /// A name within a line: control characters, which would end the cell or the line, are written as `\t` and the like.
 pub(crate) fn in_line(name: &str) -> String {
     let each = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
@@ -162,6 +167,7 @@ mod tests {
     fn rates_have_no_rows_of_zeros() {
         let texts = [rate(0.05), rate(1e30), rate(0.00005), rate(1e-4), rate(0.0)];
         assert_eq!(texts, ["0.05", "1e30", "5e-5", "0.0001", "0"]);
+        assert_eq!([found_rate(3.162e-5), found_rate(0.0512), found_rate(10.0)], ["3.2e-5", "0.051", "10"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use ocelli_core::{Executor, Graph, Plan, PlanOptions};
 use ocelli_kernels::{Element, Isa, Team};
 
 use crate::Error;
+use crate::report::Environment;
 
 /// Threads and kernels, shared by everything that one command runs.
 #[derive(Clone)]
@@ -40,6 +41,15 @@ impl Engine {
     /// The instruction set.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// What a report says of what it ran on.
+    pub(crate) fn environment(&self) -> Environment {
+        Environment {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            isa: self.isa.name().to_string(),
+            threads: self.threads(),
+        }
     }
 
     /// An executor for `graph`.

@@ -18,7 +18,7 @@ use crate::eval::{self, Answered, Evaluation, Tally, Unreadable};
 use crate::feed::{Fed, Feed, FeedOptions, OfDataset, Pictures};
 use crate::io::{ModelFile, weights_sha256};
 use crate::predict::{Predictions, model_loss, model_preprocess};
-use crate::report::{Environment, Occasion, Report, Summary};
+use crate::report::{Occasion, Report, Summary};
 use crate::{Error, portrait, suggest};
 
 /// Which views of each picture are taken, and their answers averaged.
@@ -200,11 +200,7 @@ impl Ensemble {
             occasion: Occasion::Evaluation,
             net: names.join(" + "),
             seconds: evaluation.seconds,
-            environment: Environment {
-                version: env!("CARGO_PKG_VERSION").to_string(),
-                isa: self.engine.isa().name().to_string(),
-                threads: self.engine.threads(),
-            },
+            environment: self.engine.environment(),
             summary: Summary {
                 parameters: parameters.sum(),
                 images_per_second: evaluation.images_per_second,

@@ -134,6 +134,7 @@ impl Pictures for Several {
 /// The predictions of an [`Ensemble`], one for each picture, in their order. Made by [`Ensemble::predict`].
 pub struct Predictions<'a> {
     ensemble: &'a mut Ensemble,
+    classes: Vec<String>,
     pictures: Arc<dyn Pictures>,
     feed: Feed,
     top: usize,
@@ -147,7 +148,8 @@ impl<'a> Predictions<'a> {
         feed: Feed,
         top: usize,
     ) -> Predictions<'a> {
-        Predictions { ensemble, pictures, feed, top, ready: VecDeque::new() }
+        let classes = ensemble.classes().to_vec();
+        Predictions { ensemble, classes, pictures, feed, top, ready: VecDeque::new() }
     }
 
     /// Answers the next batch; `None` after the last.
@@ -159,7 +161,7 @@ impl<'a> Predictions<'a> {
             let guesses = Err(error.into());
             found.push(Prediction { picture: i as usize, name: name(i), guesses, looks_inverted: false });
         }
-        let classes = self.ensemble.classes().to_vec();
+        let classes = &self.classes;
         let rows = self.ensemble.answer(fed).chunks_exact(classes.len());
         for ((&i, &looks_inverted), p) in fed.pictures.iter().zip(&fed.inverted).zip(rows) {
             let guess = |class: usize| Guess { class: classes[class].clone(), probability: p[class] };

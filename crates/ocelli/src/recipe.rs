@@ -44,7 +44,7 @@ pub struct Recipe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<f64>,
     /// What images of rare classes count for.
-    #[serde(default, skip_serializing_if = "ClassWeights::is_equal")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub class_weights: ClassWeights,
     /// The last layer, by name, that stays as it is with all that it is computed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -109,10 +109,6 @@ pub enum ClassWeights {
 }
 
 impl ClassWeights {
-    fn is_equal(&self) -> bool {
-        *self == ClassWeights::Equal
-    }
-
     /// The weight of each class, by how many training images it has; empty where all count the same. Classes without images
     /// have weight 0.
     pub fn of(self, counts: &[usize]) -> Vec<f32> {

@@ -30,19 +30,20 @@ pub(super) fn images(
     }
     let (readable, unreadable) = readable(Arc::clone(&parts.train));
     // By content, whatever the data are called now and wherever they lie.
-    let trained_on = |model: &ModelFile, set: &dyn Dataset| {
-        let digest = model.training.get("train_digest").and_then(|digest| digest.as_str());
-        digest == Some(data_digest(set).as_str())
+    let trained_on = |model: &ModelFile, digest: &str| {
+        model.training.get("train_digest").and_then(|own| own.as_str()) == Some(digest)
     };
-    if models.iter().any(|model| trained_on(model, &*readable)) {
+    let digest = data_digest(&*readable);
+    if models.iter().any(|model| trained_on(model, &digest)) {
         console.warn(SEEN);
         return Ok((parts.train, "all"));
     }
     for model in models {
         let seed = model.training.get("seed").and_then(|seed| seed.as_u64()).unwrap_or(0);
         let (kept, held_out) = hold_out(&readable, parts.held_out, seed);
-        if trained_on(model, &kept) {
-            if !models.iter().all(|model| trained_on(model, &kept)) {
+        let digest = data_digest(&kept);
+        if trained_on(model, &digest) {
+            if !models.iter().all(|model| trained_on(model, &digest)) {
                 console.warn(OTHERS);
             }
             if unreadable.count > 0 {

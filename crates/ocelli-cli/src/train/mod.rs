@@ -76,7 +76,10 @@ fn begin(args: &Args, start: Instant, console: Console) -> Result<ExitCode, Fail
     let seed = args.network.seed.unwrap_or(0);
     let asked = Asked::of(args, console)?;
     // What can be refused without the data is refused before they are read.
-    asked.recipe(args).transpose()?;
+    let recipe = asked.recipe(args).transpose()?;
+    if args.run.find_lr {
+        rates::check(args, recipe.as_ref())?;
+    }
     args.run.show_batch.as_deref().map(shown::check_name).transpose()?;
     let engine = engine(args.run.threads)?;
     let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
@@ -220,7 +223,7 @@ fn resume(args: &Args, run: &Path, start: Instant, console: Console) -> Result<E
     if !fixed.is_empty() {
         return Err(Failure::usage(format!(
             "--resume goes on with the run as it was begun, so {} cannot be given; leave {} out, or begin another run \
-             without --resume. What can change: --epochs, the new total; --threads; --checkpoint-every; what is printed",
+             without --resume. What can change: --epochs, the new total; --threads; --cache; --checkpoint-every; what is printed",
             fixed.join(", "),
             if fixed.len() == 1 { "it" } else { "them" }
         )));

@@ -143,7 +143,8 @@ fn keep_settings(own: Curve, asked: &Curve) -> Curve {
 }
 
 impl OptimizerName {
-    fn optimizer(self) -> Optimizer {
+    /// The rule of that name, with its usual settings.
+    pub(super) fn optimizer(self) -> Optimizer {
         let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
         match self {
             OptimizerName::Sgd => Recipe::default().optimizer,

@@ -106,4 +106,8 @@ fn a_rate_is_found_and_its_curve_is_written() {
     let said = place.ok("train digits --net mlp --widths 32 --find-lr --out here -q").stdout;
     assert!(said.contains("--lr ") && said.contains("here/rates.html"), "{said}");
     place.refused("train digits --find-lr --resume runs/x", 2, &["--find-lr"]);
+    place.refused("train digits --net mlp --find-lr --out here", 2, &["here is not empty"]);
+    // Before the data are read.
+    place.refused("train missing --net lenet5 --find-lr", 2, &["diagonal-lm"]);
+    place.refused("train missing --optimizer diagonal-lm --find-lr", 2, &["diagonal-lm"]);
 }

@@ -20,6 +20,7 @@ use crate::{Error, Mode, Params, Plan, Value};
 use profile::Recorder;
 pub use profile::{Clock, Profile, StepTime};
 use run::{Goal, Run, UpdateRun, scratch_stride};
+use sweep::workers;
 
 /// A batch of samples. Fewer than the plan's batch size run on the same plan.
 #[derive(Clone, Copy)]
@@ -310,18 +311,13 @@ impl<T: Element> Executor<T> {
     /// Notes from now on what each step of each pass takes, by `clock`. It changes no result; a pass takes as much longer
     /// as reading the clock once or twice a step does.
     pub fn start_profile(&mut self, clock: Clock) {
-        let workers = self.workers();
+        let workers = workers(&self.plan, &self.team, &self.alone).threads();
         self.recorder = Some(Recorder::new(clock, workers, self.plan.step_count()));
     }
 
     /// Ends what [`Executor::start_profile`] began, and gives what was noted; `None` if nothing was begun.
     pub fn end_profile(&mut self) -> Option<Profile> {
         self.recorder.take().map(|recorder| recorder.profile())
-    }
-
-    /// The threads that work on a pass.
-    fn workers(&self) -> usize {
-        if self.plan.parts() > 1 { self.team.threads() } else { 1 }
     }
 
     fn kept(&self, kind: BufferKind, value: Value, count: usize) -> Option<&[T]> {
@@ -386,7 +382,7 @@ impl<T: Element> Executor<T> {
             recorder: self.recorder.as_ref(),
             prepared,
         };
-        let team = if self.plan.parts() > 1 { &*self.team } else { &self.alone };
+        let team = workers(&self.plan, &self.team, &self.alone);
         let pass = || team.run(&|worker| run.work(worker));
         match &self.recorder {
             Some(recorder) => recorder.pass(pass),

@@ -89,7 +89,7 @@ impl<T: Element> Executor<T> {
 }
 
 /// Those who work on a pass.
-fn workers<'a>(plan: &Plan, team: &'a Team, alone: &'a Team) -> &'a Team {
+pub(super) fn workers<'a>(plan: &Plan, team: &'a Team, alone: &'a Team) -> &'a Team {
     if plan.parts() > 1 { team } else { alone }
 }
 

@@ -1,9 +1,10 @@
 //! AlexNet as published (Krizhevsky, Sutskever and Hinton 2012).
 
-use ocelli_core::ops::{Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, Relu};
+use ocelli_core::ops::{Conv2d, Dropout, Flatten, LocalResponseNorm, MaxPool2d, Relu};
 use ocelli_core::schedule::Curve;
 use ocelli_core::{Error, Graph, Init, Optimizer};
 
+use super::torchvision::{small, small_linear};
 use super::{Wanted, chain};
 use crate::{Augmentation, Recipe};
 
@@ -36,13 +37,13 @@ pub(super) fn build(wanted: &Wanted) -> Result<Graph, Error> {
         ("relu5", Relu {}.into()),
         ("pool5", pool().into()),
         ("flatten", Flatten {}.into()),
-        ("fc6", linear(4096).bias_init(one()).into()),
+        ("fc6", small_linear(4096).bias_init(one()).into()),
         ("relu6", Relu {}.into()),
         ("drop6", Dropout { rate: 0.5 }.into()),
-        ("fc7", linear(4096).bias_init(one()).into()),
+        ("fc7", small_linear(4096).bias_init(one()).into()),
         ("relu7", Relu {}.into()),
         ("drop7", Dropout { rate: 0.5 }.into()),
-        ("fc8", linear(wanted.classes).into()),
+        ("fc8", small_linear(wanted.classes).into()),
     ];
     chain(&mut graph, layers, x)?;
     Ok(graph)
@@ -52,10 +53,6 @@ fn conv(maps: usize, kernel: usize) -> Conv2d {
     Conv2d::new(maps, kernel).padding(kernel / 2).init(small())
 }
 
-fn linear(features: usize) -> Linear {
-    Linear::new(features).init(small())
-}
-
 /// The paper's k = 2, n = 5, α = 10⁻⁴ and β = 0.75. Here α is divided by n, there it is not.
 fn norm() -> LocalResponseNorm {
     LocalResponseNorm::new(5).alpha(5e-4).beta(0.75).k(2.0)
@@ -63,10 +60,6 @@ fn norm() -> LocalResponseNorm {
 
 fn pool() -> MaxPool2d {
     MaxPool2d::new(3).stride(2)
-}
-
-fn small() -> Init {
-    Init::Normal { std: 0.01 }
 }
 
 fn one() -> Init {

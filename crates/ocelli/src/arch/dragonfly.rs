@@ -1,12 +1,12 @@
 //! Our own network for photographs, shaped for processors and named after the insect that has three ocelli beside its
 //! compound eyes.
 
-use ocelli_core::ops::{Add, AvgPool2d, BatchNorm, Conv2d, Flatten, GlobalAvgPool, Relu};
+use ocelli_core::ops::{Add, AvgPool2d, BatchNorm, Flatten, GlobalAvgPool, Relu};
 use ocelli_core::schedule::{Curve, Schedule};
 use ocelli_core::{Error, Graph, Loss, Optimizer, Value};
 
 use super::Wanted;
-use super::torchvision::{plain_linear, rectified};
+use super::torchvision::{conv, plain_linear, rectify};
 use crate::{Augmentation, Recipe};
 
 /// How wide and deep it is.
@@ -72,18 +72,6 @@ fn block(graph: &mut Graph, name: &str, maps: usize, stride: usize, x: Value) ->
     }
     y = graph.add(&format!("{name}.add"), Add {}, [y, shortcut])?;
     graph.add(&format!("{name}.relu3"), Relu {}, [y])
-}
-
-/// A convolution, normalised and rectified.
-fn rectify(graph: &mut Graph, name: &str, number: usize, conv: Conv2d, x: Value) -> Result<Value, Error> {
-    let x = graph.add(&format!("{name}.conv{number}"), conv, [x])?;
-    let x = graph.add(&format!("{name}.bn{number}"), BatchNorm::default(), [x])?;
-    graph.add(&format!("{name}.relu{number}"), Relu {}, [x])
-}
-
-/// A convolution without a bias, which batch normalisation would take away, that keeps the size but for its stride.
-fn conv(maps: usize, kernel: usize) -> Conv2d {
-    Conv2d::new(maps, kernel).padding(kernel / 2).without_bias().init(rectified())
 }
 
 /// SGD with a warm-up and half a cosine wave over forty epochs, pictures that grow from three quarters of their size, which

@@ -4,7 +4,7 @@ use ocelli_core::ops::{Add, BatchNorm, Conv2d, Dropout, Flatten, GlobalAvgPool, 
 use ocelli_core::{Error, Graph, Init, Optimizer, Value};
 
 use super::Wanted;
-use super::torchvision::{rectified, sequential, small_linear};
+use super::torchvision::{conv, sequential, small_linear};
 use crate::recipe::Recipe;
 
 /// The paper's table 2: expansion, maps, number of blocks, and the stride of the first of them.
@@ -67,11 +67,6 @@ fn block(
 /// A convolution, batch normalisation and ReLU6.
 fn rectify(graph: &mut Graph, name: &str, conv: Conv2d, x: Value) -> Result<Value, Error> {
     sequential(graph, name, [conv.into(), BatchNorm::default().into(), Relu6 {}.into()], x)
-}
-
-/// A convolution without a bias, which batch normalisation would take away, that keeps the size but for its stride.
-fn conv(maps: usize, kernel: usize) -> Conv2d {
-    Conv2d::new(maps, kernel).padding(kernel / 2).without_bias().init(rectified())
 }
 
 /// A 3×3 convolution of each channel by itself. Its fan-out is 9, but torchvision counts that of all channels together.

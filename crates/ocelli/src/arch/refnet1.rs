@@ -1,9 +1,10 @@
 //! refNet1, the reference network of the MiniPlaces challenge (Zhou 2015).
 
-use ocelli_core::ops::{Conv2d, Dropout, Flatten, Linear, LocalResponseNorm, MaxPool2d, Relu};
+use ocelli_core::ops::{Conv2d, Dropout, Flatten, LocalResponseNorm, MaxPool2d, Relu};
 use ocelli_core::schedule::Curve;
-use ocelli_core::{Error, Graph, Init, Optimizer};
+use ocelli_core::{Error, Graph, Optimizer};
 
+use super::torchvision::{small, small_linear};
 use super::{Wanted, chain};
 use crate::{Augmentation, Recipe};
 
@@ -16,7 +17,6 @@ pub(super) fn build(wanted: &Wanted) -> Result<Graph, Error> {
     wanted.at_least(36)?;
     let mut graph = Graph::new();
     let x = graph.input("image", wanted.input)?;
-    let small = || Init::Normal { std: 0.01 };
     let conv = |maps, kernel| Conv2d::new(maps, kernel).init(small());
     let pool = || MaxPool2d::new(3).stride(2).into();
     let layers = [
@@ -32,10 +32,10 @@ pub(super) fn build(wanted: &Wanted) -> Result<Graph, Error> {
         ("relu3", Relu {}.into()),
         ("pool3", pool()),
         ("flatten", Flatten {}.into()),
-        ("fc4", Linear::new(512).init(small()).into()),
+        ("fc4", small_linear(512).into()),
         ("relu4", Relu {}.into()),
         ("drop4", Dropout { rate: 0.5 }.into()),
-        ("fc5", Linear::new(wanted.classes).init(small()).into()),
+        ("fc5", small_linear(wanted.classes).into()),
     ];
     chain(&mut graph, layers, x)?;
     Ok(graph)

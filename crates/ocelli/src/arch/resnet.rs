@@ -5,7 +5,7 @@ use ocelli_core::schedule::{Curve, Schedule};
 use ocelli_core::{Error, Graph, Loss, Optimizer, Value};
 
 use super::Wanted;
-use super::torchvision::{plain_linear, rectified};
+use super::torchvision::{conv, normalise, plain_linear, rectify};
 use crate::{Augmentation, Recipe};
 
 /// Adds a block that makes an image of so many maps, with this stride.
@@ -20,7 +20,7 @@ type Block = fn(&mut Graph, &str, usize, usize, Value) -> Result<Value, Error>;
 pub(super) fn build(wanted: &Wanted, blocks: [usize; 4], block: Block) -> Result<Graph, Error> {
     let mut graph = Graph::new();
     let mut x = graph.input("image", wanted.input)?;
-    x = graph.add("conv1", conv(64, 7, 2), [x])?;
+    x = graph.add("conv1", conv(64, 7).stride(2), [x])?;
     x = graph.add("bn1", BatchNorm::default(), [x])?;
     x = graph.add("relu", Relu {}, [x])?;
     x = graph.add("maxpool", MaxPool2d::new(3).stride(2).padding(1), [x])?;
@@ -44,8 +44,8 @@ pub(super) fn basic(
     stride: usize,
     x: Value,
 ) -> Result<Value, Error> {
-    let y = rectify(graph, name, 1, conv(maps, 3, stride), x)?;
-    residual(graph, name, 2, conv(maps, 3, 1), stride, y, x)
+    let y = rectify(graph, name, 1, conv(maps, 3).stride(stride), x)?;
+    residual(graph, name, 2, conv(maps, 3), stride, y, x)
 }
 
 /// x plus what a 1×1 convolution to `maps`, a 3×3 one and a 1×1 one to four times as many make of it, rectified. The
@@ -57,20 +57,9 @@ pub(super) fn bottleneck(
     stride: usize,
     x: Value,
 ) -> Result<Value, Error> {
-    let y = rectify(graph, name, 1, conv(maps, 1, 1), x)?;
-    let y = rectify(graph, name, 2, conv(maps, 3, stride), y)?;
-    residual(graph, name, 3, conv(4 * maps, 1, 1), stride, y, x)
-}
-
-/// A convolution of the block, normalised and rectified.
-fn rectify(graph: &mut Graph, name: &str, number: usize, conv: Conv2d, x: Value) -> Result<Value, Error> {
-    let x = normalise(graph, name, number, conv, x)?;
-    graph.add(&format!("{name}.relu{number}"), Relu {}, [x])
-}
-
-fn normalise(graph: &mut Graph, name: &str, number: usize, conv: Conv2d, x: Value) -> Result<Value, Error> {
-    let x = graph.add(&format!("{name}.conv{number}"), conv, [x])?;
-    graph.add(&format!("{name}.bn{number}"), BatchNorm::default(), [x])
+    let y = rectify(graph, name, 1, conv(maps, 1), x)?;
+    let y = rectify(graph, name, 2, conv(maps, 3).stride(stride), y)?;
+    residual(graph, name, 3, conv(4 * maps, 1), stride, y, x)
 }
 
 /// The block's last convolution of y, plus x, rectified. Where the shape changes, a 1×1 convolution brings x to it.
@@ -87,16 +76,11 @@ fn residual(
     let y = normalise(graph, name, number, last, y)?;
     let mut shortcut = x;
     if stride != 1 || graph.node(x).shape().channels() != maps {
-        shortcut = graph.add(&format!("{name}.downsample.0"), conv(maps, 1, stride), [x])?;
+        shortcut = graph.add(&format!("{name}.downsample.0"), conv(maps, 1).stride(stride), [x])?;
         shortcut = graph.add(&format!("{name}.downsample.1"), BatchNorm::default(), [shortcut])?;
     }
     let sum = graph.add(&format!("{name}.add"), Add {}, [y, shortcut])?;
     graph.add(&format!("{name}.relu{number}"), Relu {}, [sum])
-}
-
-/// A convolution without a bias, which batch normalisation would take away, that keeps the size but for its stride.
-fn conv(maps: usize, kernel: usize, stride: usize) -> Conv2d {
-    Conv2d::new(maps, kernel).stride(stride).padding(kernel / 2).without_bias().init(rectified())
 }
 
 /// SGD with a warm-up and half a cosine wave (He et al. 2019); 0.1 per 256 images (Goyal et al. 2017).

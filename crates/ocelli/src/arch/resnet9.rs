@@ -2,9 +2,10 @@
 
 use ocelli_core::ops::{Add, BatchNorm, Conv2d, Flatten, GlobalAvgPool, Linear, MaxPool2d, Relu, Scale};
 use ocelli_core::schedule::Curve;
-use ocelli_core::{Error, Graph, Init, Loss, Optimizer, Value};
+use ocelli_core::{Error, Graph, Loss, Optimizer, Value};
 
 use super::Wanted;
+use super::torchvision::plain;
 use crate::{Augmentation, Recipe};
 
 /// Maps of the stages, and how many 3×3 convolutions their residual branches have.
@@ -33,8 +34,7 @@ pub(super) fn build(wanted: &Wanted) -> Result<Graph, Error> {
     }
     x = graph.add("pool", GlobalAvgPool {}, [x])?;
     x = graph.add("flatten", Flatten {}, [x])?;
-    let start = Init::UniformFanIn { a: 1.0, power: 0.5 };
-    x = graph.add("fc", Linear::new(wanted.classes).without_bias().init(start), [x])?;
+    x = graph.add("fc", Linear::new(wanted.classes).without_bias().init(plain()), [x])?;
     graph.add("scale", Scale { factor: 0.125 }, [x])?;
     Ok(graph)
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Everything that `report.html` shows about one training run, or about one evaluation.
 ///
 /// Accuracies, probabilities and shares are fractions of 1. In a training run `summary`, `confusion`, `filters`, `mistakes` and
-/// their like describe the model after the last epoch, measured on the held-out images.
+/// their like describe the run's model (the last epoch's, but with patience, the best epoch's), measured on the held-out images.
 /// Any list may be empty: its section then says so or is left out. `f64::NAN` and infinities may stand in the
 /// curves; they are drawn as gaps and named. (JSON has no word for them: there they turn into `null`.)
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

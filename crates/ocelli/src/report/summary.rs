@@ -94,8 +94,8 @@ fn tiles(page: &mut Page, report: &Report) {
 fn which_model(page: &mut Page, report: &Report) {
     write!(
         page,
-        "<p class=\"note\">Top-1, top-5, loss and calibration error are those of the held-out images with the model after the \
-         last epoch"
+        "<p class=\"note\">Top-1, top-5, loss and calibration error are those of the held-out images with the run's model, \
+         which is the last epoch's, but with patience, the best epoch's"
     );
     if let Some(best) = report.best_epoch {
         let best = super::chart::epoch(best);

@@ -2,14 +2,12 @@
 
 mod letters;
 
-use std::sync::Arc;
-
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
-use ocelli_data::{Batch, Loader, LoaderOptions, Picture, Sampler, Splits};
+use ocelli_data::{Batch, Picture, Splits};
 use serde::Serialize;
 
-use crate::train::RunConfig;
+use crate::train::{RunConfig, training_batches};
 use crate::{Error, io};
 
 /// The first batch of a run, in rows, with the names of the classes below the images.
@@ -63,14 +61,7 @@ impl ShownBatch {
     /// An image that cannot be read, or too little memory.
     pub fn first(config: &RunConfig, splits: &Splits) -> Result<ShownBatch, Error> {
         let train = &splits.train;
-        let sampler = Sampler::new(train.len(), config.recipe.batch)?.shuffled(config.seed);
-        let options = LoaderOptions {
-            augment: config.augment(),
-            mix: config.mix(),
-            seed: config.seed,
-            ..LoaderOptions::default()
-        };
-        let mut loader = Loader::new(Arc::clone(train), &config.preprocess, sampler, options)?;
+        let mut loader = training_batches(config, train, (0, 0), 1)?;
         let batch =
             loader.next_batch().ok_or_else(|| Error::Bad("there are no training images".to_string()))??;
         let classes = train.classes();

@@ -143,7 +143,8 @@ impl Budget {
     }
 }
 
-/// Whether the size number `phase` is what a run of `total` steps has at `step`, or a larger one that it came to before.
+/// The number of the size that pictures have in this step of `total`, after size number `now`: they never shrink again, though a
+/// length that was decided anew may say so.
 pub(super) fn next_phase(now: usize, step: u64, total: u64, sizes: usize) -> usize {
     phase(step, total, sizes).max(now)
 }

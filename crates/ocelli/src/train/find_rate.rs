@@ -5,17 +5,16 @@
 //! each step. At rates that are too small the loss stays; then it falls; then it rises, as steps overshoot. What is suggested is
 //! a tenth of the rate at which the loss was lowest: there training is still fast, and still far from breaking.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ocelli_core::{Criterion, RandomState, Share};
-use ocelli_data::{Loader, LoaderOptions, Sampler, Splits, class_counts};
+use ocelli_core::{Criterion, Optimizer, RandomState, Share};
+use ocelli_data::{Loader, Splits, class_counts};
 use serde::Serialize;
 
 use super::config::RunConfig;
 use super::learner::{Learner, Lesson};
 use super::length::Epochs;
-use super::loading::Loading;
+use super::loading::training_batches;
 use crate::engine::Engine;
 use crate::{Error, SCHEMA};
 
@@ -61,10 +60,24 @@ pub struct RatePoint {
     pub smoothed: f64,
 }
 
+/// Whether a sweep tells something of an optimiser's rate.
+///
+/// # Errors
+/// [`Error::Usage`] for one whose steps second derivatives scale.
+pub fn check_sweep(optimizer: &Optimizer) -> Result<(), Error> {
+    match optimizer {
+        Optimizer::DiagonalLm { .. } => Err(Error::Usage(
+            "--find-lr does not go with diagonal-lm, which has a rate of its own for each weight; give another --optimizer"
+                .to_string(),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Sweeps through the learning rates as a run of `config` would begin, and keeps nothing of what was learned.
 ///
 /// # Errors
-/// As for a run; losses that tell nothing of the rate; and [`Error::Usage`] where `stop` was set.
+/// As for a run and [`check_sweep`]; losses that tell nothing of the rate; and [`Error::Usage`] where `stop` was set.
 pub fn find_rate(
     config: &RunConfig,
     splits: &Splits,
@@ -72,6 +85,7 @@ pub fn find_rate(
     stop: &AtomicBool,
 ) -> Result<RateSweep, Error> {
     let recipe = &config.recipe;
+    check_sweep(&recipe.optimizer)?;
     let classes = splits.train.classes();
     let network = config.build_network(classes.len())?;
     let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
@@ -79,26 +93,8 @@ pub fn find_rate(
     let mut learner = Learner::new(recipe, super::start::initial_params(config, &network)?, weights)?;
     let batch = recipe.batch.min(splits.train.len());
     learner.plan(recipe, &network.graph, batch, engine)?;
-    // A sweep without second derivatives says nothing of steps that are scaled by them.
-    if super::curvature_options(recipe, &network.graph)?.is_some() {
-        return Err(Error::Usage(
-            "--find-lr does not go with diagonal-lm, which has a rate of its own for each weight; give another --optimizer"
-                .to_string(),
-        ));
-    }
     let epochs = Epochs { images: splits.train.len(), batch: recipe.batch, accumulate: recipe.accumulate };
-    let loading = Loading::beside(engine.threads());
-    let options = LoaderOptions {
-        threads: loading.threads,
-        prefetch: loading.prefetch,
-        augment: config.augment(),
-        mix: config.mix(),
-        seed: config.seed,
-        epochs: 0..u64::MAX,
-        ..LoaderOptions::default()
-    };
-    let sampler = Sampler::new(splits.train.len(), recipe.batch)?.shuffled(config.seed);
-    let loader = Loader::new(Arc::clone(&splits.train), &config.preprocess, sampler, options)?;
+    let loader = training_batches(config, &splits.train, (0, 0), engine.threads())?;
     let mut sweep = Sweep { config, criterion, learner, loader, epochs, points: Vec::new() };
     sweep.run(stop)?;
     sweep.result(&network.name, epochs.step_from(0).1)

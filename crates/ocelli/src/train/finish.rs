@@ -8,7 +8,7 @@ use super::progress::Recorded;
 use super::trainer::Trainer;
 use crate::eval::{self, Evaluation};
 use crate::io::{ModelFile, weights_sha256};
-use crate::report::{self, Environment, LayerHealth, PaceRow, Report, Summary};
+use crate::report::{self, LayerHealth, PaceRow, Report, Summary};
 use crate::{Error, SCHEMA, portrait};
 
 /// What a finished run says of itself.
@@ -66,7 +66,7 @@ impl Trainer {
     /// Writes the model file and the report of a run that has come to its end.
     ///
     /// # Errors
-    /// A disk that cannot be written.
+    /// A disk that cannot be written, or an image that cannot be read.
     pub fn finish(&mut self) -> Result<Outcome, Error> {
         if self.config.recipe.patience.is_some() {
             return self.finish_with_the_best();
@@ -137,11 +137,7 @@ impl Trainer {
             command: self.config.commands.join("\n"),
             started: self.progress.started.clone(),
             seconds: self.progress.seconds,
-            environment: Environment {
-                version: env!("CARGO_PKG_VERSION").to_string(),
-                isa: self.engine.isa().name().to_string(),
-                threads: self.engine.threads(),
-            },
+            environment: self.engine.environment(),
             summary: Summary {
                 parameters: outcome.parameters as u64,
                 images_per_second: outcome.images_per_second,

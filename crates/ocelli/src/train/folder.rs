@@ -99,7 +99,7 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
-    /// The model after the last epoch.
+    /// The model: the last epoch's, but with patience, the best epoch's.
     pub fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")
     }
@@ -165,11 +165,11 @@ impl RunFolder {
         self.write(&self.metrics(), &records.iter().map(metrics_line).collect::<String>())
     }
 
-    /// Keeps other processes from training in this folder for as long as this value, or a clone of it, lives.
+    /// Keeps other processes from working in this folder for as long as this value, or a clone of it, lives.
     ///
     /// # Errors
-    /// Another process does.
-    pub(super) fn lock(&self) -> Result<(), Error> {
+    /// Another process does, or the folder cannot be written to.
+    pub fn lock(&self) -> Result<(), Error> {
         let path = self.path.join(LOCK);
         let open = || OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = open().map_err(|e| cannot_create(&path, &e))?;

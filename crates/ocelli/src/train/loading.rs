@@ -1,5 +1,12 @@
 //! How batches are prepared while others are trained on.
 
+use std::sync::Arc;
+
+use ocelli_data::{Dataset, Loader, LoaderOptions, Sampler};
+
+use super::config::RunConfig;
+use crate::Error;
+
 /// How many threads prepare batches, and how many batches each has ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Loading {
@@ -29,6 +36,31 @@ impl Loading {
     pub(crate) fn batches(self) -> usize {
         1 + self.threads * (self.prefetch + 1)
     }
+}
+
+/// The batches that a run trains on, from one on that is given by its epoch and its number there, prepared beside so many threads
+/// that train. There is no last one: a run ends when it ends, and batches ahead of it are dropped.
+///
+/// # Errors
+/// Settings that cannot work, or too little memory.
+pub(crate) fn training_batches(
+    config: &RunConfig,
+    train: &Arc<dyn Dataset>,
+    (epoch, first_batch): (u64, usize),
+    threads: usize,
+) -> Result<Loader, Error> {
+    let Loading { threads, prefetch } = Loading::beside(threads);
+    let options = LoaderOptions {
+        threads,
+        prefetch,
+        augment: config.augment(),
+        mix: config.mix(),
+        seed: config.seed,
+        epochs: epoch..u64::MAX,
+        first_batch,
+    };
+    let sampler = Sampler::new(train.len(), config.recipe.batch)?.shuffled(config.seed);
+    Ok(Loader::new(Arc::clone(train), &config.preprocess, sampler, options)?)
 }
 
 #[cfg(test)]

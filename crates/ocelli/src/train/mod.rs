@@ -24,12 +24,12 @@ mod trainer;
 
 pub use config::{RunConfig, preprocess_for};
 pub use event::{EpochRecord, Event, LayerFigures};
-pub use find_rate::{RatePoint, RateSweep, find_rate};
+pub use find_rate::{RatePoint, RateSweep, check_sweep, find_rate};
 pub use finish::{Figures, Outcome};
 pub use folder::RunFolder;
 pub use images::data_digest;
 pub use length::Pace;
-pub(crate) use loading::Loading;
+pub(crate) use loading::{Loading, training_batches};
 pub(crate) use options::{curvature_options, health_options, recipe_options, step_options};
 pub use resolve::NetSpec;
 pub use start_from::{Pretrained, Source};

@@ -1,5 +1,7 @@
 //! The plans that training runs.
 
+use std::sync::Arc;
+
 use ocelli_core::{Graph, Optimizer, Plan, PlanOptions, Value};
 use ocelli_kernels::Precision;
 
@@ -17,7 +19,11 @@ pub(crate) fn step_options(batch: usize, precision: Precision) -> PlanOptions {
 ///
 /// # Errors
 /// A layer to freeze that there is not, or none left to train.
-pub(crate) fn recipe_options(recipe: &Recipe, graph: &Graph, batch: usize) -> Result<PlanOptions, Error> {
+pub(crate) fn recipe_options(
+    recipe: &Recipe,
+    graph: &Arc<Graph>,
+    batch: usize,
+) -> Result<PlanOptions, Error> {
     Ok(PlanOptions {
         keep_gradients: in_halves(recipe),
         accumulate: recipe.accumulate > 1,
@@ -30,7 +36,7 @@ pub(crate) fn recipe_options(recipe: &Recipe, graph: &Graph, batch: usize) -> Re
 ///
 /// # Errors
 /// As [`recipe_options`].
-pub(crate) fn curvature_options(recipe: &Recipe, graph: &Graph) -> Result<Option<PlanOptions>, Error> {
+pub(crate) fn curvature_options(recipe: &Recipe, graph: &Arc<Graph>) -> Result<Option<PlanOptions>, Error> {
     let frozen = frozen(recipe, graph)?;
     let diagonal = matches!(recipe.optimizer, Optimizer::DiagonalLm { .. });
     Ok(diagonal.then(|| PlanOptions { curvature: true, frozen, ..PlanOptions::train(1) }))
@@ -42,7 +48,7 @@ pub(crate) fn health_options() -> PlanOptions {
 }
 
 /// The last layer that stays as it is.
-fn frozen(recipe: &Recipe, graph: &Graph) -> Result<Option<Value>, Error> {
+fn frozen(recipe: &Recipe, graph: &Arc<Graph>) -> Result<Option<Value>, Error> {
     let Some(name) = &recipe.freeze else { return Ok(None) };
     let layers = || graph.nodes().iter().filter(|node| node.op().is_some()).map(|node| node.name());
     let found = graph.find(name).filter(|value| graph.node(*value).op().is_some());
@@ -55,7 +61,7 @@ fn frozen(recipe: &Recipe, graph: &Graph) -> Result<Option<Value>, Error> {
         ))
     })?;
     let options = PlanOptions { frozen: Some(value), ..step_options(1, recipe.precision) };
-    let plan = Plan::new(&std::sync::Arc::new(graph.clone()), options)?;
+    let plan = Plan::new(graph, options)?;
     match (0..graph.layout().entries().len()).any(|entry| plan.trains(entry)) {
         true => Ok(Some(value)),
         false => Err(Error::Usage(format!(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ocelli_core::{Criterion, Executor, Graph, RandomState, Share};
-use ocelli_data::{Loader, LoaderOptions, Named, Sampler, Splits};
+use ocelli_data::{Loader, Named, Splits};
 
 use super::budget::{Budget, next_phase};
 use super::clock::{Intervals, Stopwatch};
@@ -15,7 +15,7 @@ use super::folder::RunFolder;
 use super::health::Health;
 use super::learner::{Learner, Lesson};
 use super::length::{Epochs, decided_at};
-use super::loading::Loading;
+use super::loading::training_batches;
 use super::progress::Progress;
 use super::sizes::Size;
 use crate::Error;
@@ -103,9 +103,6 @@ impl Trainer {
             while !self.is_done() {
                 self.advance(&mut running, control)?;
             }
-        }
-        if self.evaluation.is_none() {
-            self.evaluation = Some(self.evaluator.run(self.learner.weights(), &self.splits.val)?);
         }
         Ok(())
     }
@@ -257,19 +254,8 @@ impl Trainer {
         let batch = recipe.batch.min(self.splits.train.len());
         self.learner.plan(recipe, &size.graph, batch, &self.engine)?;
         let sized = RunConfig { preprocess: size.preprocess.clone(), ..self.config.clone() };
-        let loading = Loading::beside(self.engine.threads());
-        let options = LoaderOptions {
-            threads: loading.threads,
-            prefetch: loading.prefetch,
-            augment: sized.augment(),
-            mix: sized.mix(),
-            seed: self.config.seed,
-            // The run ends when it ends: batches ahead of it are dropped.
-            epochs: self.progress.epoch..u64::MAX,
-            first_batch: self.progress.batch,
-        };
-        let sampler = Sampler::new(self.splits.train.len(), recipe.batch)?.shuffled(self.config.seed);
-        let loader = Loader::new(Arc::clone(&self.splits.train), &size.preprocess, sampler, options)?;
+        let next = (self.progress.epoch, self.progress.batch);
+        let loader = training_batches(&sized, &self.splits.train, next, self.engine.threads())?;
         Ok(Feed { loader, phase })
     }
 
