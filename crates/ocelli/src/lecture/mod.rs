@@ -68,7 +68,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::Error;
-use crate::io::write_atomically;
+use crate::io::write_text;
 use crate::suggest::did_you_mean;
 
 pub use context::Context;
@@ -212,25 +212,13 @@ impl Outcome {
     /// # Errors
     /// A folder or a file that cannot be written.
     pub fn write_figures(&self, folder: &Path) -> Result<Vec<PathBuf>, Error> {
-        let write = |figure: &Figure| {
+        let write = |figure: &Figure| -> Result<PathBuf, Error> {
             let path = folder.join(self.file_of(figure));
             write_text(&path, &figure.drawing.svg())?;
             Ok(path)
         };
         self.finding.figures.iter().map(write).collect()
     }
-}
-
-/// Writes a file of text, whole or not at all, and makes its folder.
-///
-/// # Errors
-/// A folder or a file that cannot be written.
-pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        let failed = |e| Error::Io(format!("cannot make the folder {}: {e}", folder.display()));
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    Ok(write_atomically(path, |file| file.write_all(text.as_bytes()))?)
 }
 
 /// The experiment of that name.
