@@ -3,7 +3,7 @@
 use super::trained::{Job, Trained, train_side_by_side};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::figure::{Mark, Plot, Sheet};
-use crate::train::NetSpec;
+use crate::train::{EpochRecord, NetSpec};
 use crate::{Augmentation, Error, Recipe};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -90,16 +90,14 @@ fn run(context: &Context) -> Result<Finding, Error> {
 
 /// Training and held-out error of a run by epochs.
 fn curves(run: &Trained, name: &str, color: usize) -> Result<Plot, Error> {
-    let points = |key: &str| -> Result<Vec<[f64; 2]>, Error> {
-        let point = |line: &str| {
-            let line: serde_json::Value = serde_json::from_str(line).ok()?;
-            Some([line["epoch"].as_f64()?, 100.0 * (1.0 - line[key].as_f64()?)])
-        };
-        let points: Option<Vec<_>> = run.metrics.lines().map(point).collect();
-        points.ok_or_else(|| Error::Bad(format!("metrics.jsonl does not note {key} of each epoch")))
+    let points = |top1: fn(&EpochRecord) -> Option<f64>| -> Result<Vec<[f64; 2]>, Error> {
+        let point = |record: &EpochRecord| Some([record.row.epoch, 100.0 * (1.0 - top1(record)?)]);
+        let points: Option<Vec<_>> = run.metrics.iter().map(point).collect();
+        points
+            .ok_or_else(|| Error::Bad("metrics.jsonl does not note both accuracies of each epoch".to_owned()))
     };
     Ok(Plot::new(&format!("Trained on pictures {name}"), "passes", "error, %")
         .y_limits(0.0, 10.0)
-        .colored("training", Mark::Dashed, 5, points("train_top1")?)
-        .colored("held out", Mark::Line, color, points("val_top1")?))
+        .colored("training", Mark::Dashed, 5, points(|record| record.row.train_top1)?)
+        .colored("held out", Mark::Line, color, points(|record| record.row.val_top1)?))
 }
