@@ -8,6 +8,7 @@ use ocelli_core::{
     Targets,
 };
 
+use super::numbers::largest_difference;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -53,11 +54,12 @@ fn run(context: &Context) -> Result<Finding, Error> {
 
     let (tanh, _) = of(Tanh {}.into(), &at)?;
     let (doubled, _) = of(Sigmoid {}.into(), &at.iter().map(|a| 2.0 * a).collect::<Vec<_>>())?;
-    let error = tanh.iter().zip(&doubled).map(|(t, s)| (t - (2.0 * s - 1.0)).abs()).fold(0.0, f64::max);
+    let scaled: Vec<f64> = doubled.iter().map(|s| 2.0 * s - 1.0).collect();
+    let error = largest_difference(&tanh, &scaled);
     finding.check("tanh a against 2σ(2a) − 1, largest difference", error, Expected::AtMost(1e-15));
 
     let (relu, slopes) = of(Relu {}.into(), &at)?;
-    let error = relu.iter().zip(&at).map(|(y, a)| (y - a.max(0.0)).abs()).fold(0.0, f64::max);
+    let error = largest_difference(&relu, &at.iter().map(|a| a.max(0.0)).collect::<Vec<_>>());
     finding.check("ReLU against max(0, a), largest difference", error, Expected::Exactly(0.0));
     finding.check("ReLU's slope at 0", slopes[3000], Expected::Exactly(0.0));
     finding.holds(

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ocelli_core::ops::{Linear, Relu, Tanh};
 use ocelli_core::{Graph, Loss, Params, PlanOptions};
 
-use super::learner::{ADAM, Learner, Samples, line_through};
+use super::learner::{ADAM, Learner, Samples};
+use super::numbers::line_through;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};

@@ -4,7 +4,8 @@ use ocelli_core::ops::{Linear, Tanh};
 use ocelli_core::{Graph, Init, Loss, Params};
 use ocelli_kernels::Element;
 
-use super::learner::{Learner, SGD, Samples, each, median};
+use super::learner::{Learner, SGD, Samples, each};
+use super::numbers::median;
 use super::quasi_newton::minimise;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;

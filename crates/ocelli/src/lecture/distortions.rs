@@ -4,6 +4,7 @@ use ocelli_core::{Executor, PlanOptions};
 use ocelli_kernels::random::Stream;
 
 use super::maps::trained;
+use super::numbers::mean;
 use super::pictures::Pictures;
 use super::trained::Trained;
 use super::{Context, Expected, Experiment, Finding, Part};
@@ -144,10 +145,6 @@ fn gain_of(way: &str) -> Expected {
         "shift" | "scale" | "squeeze" => Expected::AtLeast(0.0),
         _ => Expected::Anything,
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// A trained LeNet-5 that reads pictures of ink.

@@ -1,5 +1,6 @@
 //! Filter banks, and what a shift of the image does to them.
 
+use super::numbers::mean;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::classical::{Border, Filter, FilterBank, Plane, convolve};
@@ -49,7 +50,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
 
 /// Without its mean, the zeros beyond the border are no edge.
 fn without_mean(plane: &Plane) -> Plane {
-    let mean = plane.values().iter().sum::<f64>() / plane.values().len() as f64;
+    let mean = mean(plane.values());
     plane.map(|v| v - mean)
 }
 

@@ -3,7 +3,7 @@
 use ocelli_core::ops::{Flatten, Linear, Relu};
 use ocelli_core::{Graph, Layer, Shape};
 
-use super::learner::line_through;
+use super::numbers::line_through;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::arch::{Architecture, Wanted};

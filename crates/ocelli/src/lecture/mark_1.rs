@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use ocelli_core::ops::Linear;
-use ocelli_core::{Graph, Init, Loss, Params, PlanOptions};
+use ocelli_core::{Graph, Init, Params, PlanOptions};
 use ocelli_kernels::random::Stream;
 
 use super::learner::{Learner, SGD, Samples};
+use super::numbers::mean;
+use super::perceptron::RULE;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Raster, Sheet};
@@ -45,8 +47,6 @@ const TAUGHT: [&str; 4] = ["square, not triangle", "on the left", "in the upper 
 /// Examples seen in all, and how many are held out.
 const EXAMPLES: usize = 8000;
 const HELD_OUT: usize = 500;
-/// See `perceptron.rs`.
-const RULE: Loss = Loss::Hinge { margin: f64::MIN_POSITIVE, squared: false };
 
 /// A figure on the photocells, and what there is to say of it.
 struct Stimulus {
@@ -80,8 +80,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     }
     for (what, curve) in TAUGHT.iter().zip(&curves) {
         // The rule never comes to rest on what is not separable: the last quarter is averaged.
-        let last = &curve[30..];
-        let share = last.iter().map(|point| point[1]).sum::<f64>() / last.len() as f64;
+        let share = mean(&curve[30..].iter().map(|point| point[1]).collect::<Vec<_>>());
         let least = if *what == TAUGHT[0] { 0.9 } else { 0.75 };
         finding.check(format!("held-out figures answered rightly: {what}"), share, Expected::AtLeast(least));
     }

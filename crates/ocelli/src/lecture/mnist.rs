@@ -1,5 +1,6 @@
 //! LeNet-5 learns digits, as it was trained in 1998.
 
+use super::numbers::mean;
 use super::trained::{Job, Trained, train_side_by_side};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::figure::{Mark, Plot, Sheet};
@@ -56,7 +57,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let mut means = Vec::new();
     for (name, runs, paper) in [("as they are", plain, "0.95"), ("distorted", distorted, "0.8")] {
         let errors: Vec<f64> = runs.iter().map(|run| 100.0 * (1.0 - run.outcome.val.top1)).collect();
-        let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+        let mean = mean(&errors);
         let each = errors.iter().map(|e| format!("{e:.2}")).collect::<Vec<_>>().join(", ");
         table.row([name.to_owned(), each, format!("{mean:.2}"), paper.to_owned()]);
         means.push(mean);

@@ -19,6 +19,7 @@ mod context;
 mod finding;
 mod learner;
 mod math;
+mod numbers;
 mod page;
 mod pictures;
 mod programming;

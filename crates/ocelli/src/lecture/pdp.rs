@@ -1,9 +1,10 @@
 //! XOR as it was learned in 1986.
 
 use ocelli_core::ops::{Concat, Linear, Sigmoid};
-use ocelli_core::{Graph, Init, Loss, Optimizer};
+use ocelli_core::{Graph, Init, Loss};
 
-use super::learner::{Learner, Samples, each, line_through, mean, median};
+use super::learner::{Learner, MOMENTUM, Samples, each};
+use super::numbers::{line_through, mean, median};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -122,9 +123,8 @@ fn network(context: &Context, width: usize, skips: bool, start: u64) -> Result<L
     let read = if skips { graph.add("both", Concat {}, [x, h])? } else { h };
     let a = graph.add("output", layer(1), [read])?;
     graph.add("answer", Sigmoid {}, [a])?;
-    let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.0 };
     let seed = context.key(&[13, width as u64, u64::from(skips), start]).word(0);
-    Learner::new(context.engine(), graph, Loss::Euclidean, optimizer, 1, seed.into())
+    Learner::new(context.engine(), graph, Loss::Euclidean, MOMENTUM, 1, seed.into())
 }
 
 fn drawing(learned: &[f64], means: &[[f64; 2]], [intercept, slope]: [f64; 2]) -> Sheet {

@@ -27,7 +27,7 @@ example per step, with η = 1.",
 };
 
 /// The rule as a loss: max(0, m − y·f) with the smallest m, so that the gradient is −y·x where y·f ≤ 0 and 0 elsewhere.
-const RULE: Loss = Loss::Hinge { margin: f64::MIN_POSITIVE, squared: false };
+pub(super) const RULE: Loss = Loss::Hinge { margin: f64::MIN_POSITIVE, squared: false };
 
 /// Separable data: points within the unit ball that keep `margin` away from a random plane through the origin.
 struct Cloud {

@@ -3,7 +3,8 @@
 use ocelli_core::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Relu, Tanh};
 use ocelli_core::{Graph, Op};
 
-use super::learner::{CROSS_ENTROPY, Learner, MOMENTUM, Samples, mean};
+use super::learner::{CROSS_ENTROPY, Learner, MOMENTUM, Samples};
+use super::numbers::mean;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};

@@ -3,7 +3,8 @@
 use ocelli_core::Graph;
 use ocelli_core::ops::{Linear, Relu};
 
-use super::learner::{ADAM, CROSS_ENTROPY, Learner, Samples, mean};
+use super::learner::{ADAM, CROSS_ENTROPY, Learner, Samples};
+use super::numbers::mean;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
