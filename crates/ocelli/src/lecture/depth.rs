@@ -1,9 +1,9 @@
 //! Deep networks from plain and from He's starts.
 
-use ocelli_core::ops::{Linear, Relu};
-use ocelli_core::{Graph, Init};
+use ocelli_core::Init;
+use ocelli_core::ops::Linear;
 
-use super::learner::{CROSS_ENTROPY, Learner, MOMENTUM, Samples};
+use super::learner::{CROSS_ENTROPY, Learner, MOMENTUM, Samples, stack};
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -101,13 +101,7 @@ fn standardised(samples: &Samples<f32>) -> Samples<f32> {
 }
 
 fn network(context: &Context, inputs: usize, depth: usize, init: &Init) -> Result<Learner<f32>, Error> {
-    let mut graph = Graph::new();
-    let mut x = graph.input("x", [inputs])?;
-    for layer in 1..=depth {
-        x = graph.add(&format!("fc{layer}"), Linear::new(UNITS).init(init.clone()), [x])?;
-        x = graph.add(&format!("relu{layer}"), Relu {}, [x])?;
-    }
-    graph.add("output", Linear::new(10).init(init.clone()), [x])?;
+    let graph = stack(inputs, depth, UNITS, |units| Linear::new(units).init(init.clone()))?;
     Learner::new(context.engine(), graph, CROSS_ENTROPY, MOMENTUM, 32, context.seed())
 }
 

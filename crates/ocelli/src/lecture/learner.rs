@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ocelli_core::ops::{Linear, Relu};
 use ocelli_core::{
     Batch, Criterion, Executor, Graph, Loss, Optimizer, OptimizerState, Params, PlanOptions, RandomState,
     Reduction, Targets, Update,
@@ -213,6 +214,27 @@ impl<T: Element> Learner<T> {
 
 /// The loss of classifiers.
 pub(super) const CROSS_ENTROPY: Loss = Loss::CrossEntropy { label_smoothing: 0.0 };
+
+/// A classifier of ten classes on vectors: `depth` hidden layers of `width` rectifiers, `fc1` and `relu1` and so on, and the output.
+/// `layer` is a linear layer of so many outputs: it decides how weights start.
+///
+/// # Errors
+/// A layer without inputs or outputs.
+pub(super) fn stack(
+    inputs: usize,
+    depth: usize,
+    width: usize,
+    layer: impl Fn(usize) -> Linear,
+) -> Result<Graph, Error> {
+    let mut graph = Graph::new();
+    let mut x = graph.input("x", [inputs])?;
+    for number in 1..=depth {
+        x = graph.add(&format!("fc{number}"), layer(width), [x])?;
+        x = graph.add(&format!("relu{number}"), Relu {}, [x])?;
+    }
+    graph.add("output", layer(10), [x])?;
+    Ok(graph)
+}
 
 /// What `of` gives for 0 to n − 1, computed on as many threads as the engine has.
 ///

@@ -1,9 +1,8 @@
 //! A wide network and few examples.
 
-use ocelli_core::Graph;
-use ocelli_core::ops::{Linear, Relu};
+use ocelli_core::ops::Linear;
 
-use super::learner::{ADAM, CROSS_ENTROPY, Learner, Samples};
+use super::learner::{ADAM, CROSS_ENTROPY, Learner, Samples, stack};
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -70,10 +69,6 @@ fn run(context: &Context) -> Result<Finding, Error> {
 }
 
 fn network(context: &Context, inputs: usize) -> Result<Learner<f32>, Error> {
-    let mut graph = Graph::new();
-    let x = graph.input("x", [inputs])?;
-    let a = graph.add("hidden", Linear::new(UNITS), [x])?;
-    let h = graph.add("relu", Relu {}, [a])?;
-    graph.add("output", Linear::new(10), [h])?;
+    let graph = stack(inputs, 1, UNITS, Linear::new)?;
     Learner::new(context.engine(), graph, CROSS_ENTROPY, ADAM, BATCH, context.seed())
 }

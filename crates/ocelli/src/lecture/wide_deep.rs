@@ -1,9 +1,8 @@
 //! Wide against deep at equal numbers of parameters.
 
-use ocelli_core::Graph;
-use ocelli_core::ops::{Linear, Relu};
+use ocelli_core::ops::Linear;
 
-use super::learner::{ADAM, CROSS_ENTROPY, Learner, Samples};
+use super::learner::{ADAM, CROSS_ENTROPY, Learner, Samples, stack};
 use super::numbers::mean;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
@@ -103,13 +102,7 @@ fn network(
     width: usize,
     seed: u64,
 ) -> Result<Learner<f32>, Error> {
-    let mut graph = Graph::new();
-    let mut x = graph.input("x", [inputs])?;
-    for layer in 1..=depth {
-        x = graph.add(&format!("fc{layer}"), Linear::new(width), [x])?;
-        x = graph.add(&format!("relu{layer}"), Relu {}, [x])?;
-    }
-    graph.add("output", Linear::new(10), [x])?;
+    let graph = stack(inputs, depth, width, Linear::new)?;
     let seed = context.key(&[52, seed]).word(0).into();
     Learner::new(context.engine(), graph, CROSS_ENTROPY, ADAM, 32, seed)
 }
