@@ -136,11 +136,8 @@ impl Described {
 }
 
 /// Images of twice the side: filters of nine pixels are too large for eight.
-fn enlarged(samples: &Samples<f32>, [height, width]: [usize; 2]) -> Samples<f32> {
-    let image = |x: &[f32]| {
-        let plane = Plane::new(height, width, x.iter().map(|&v| f64::from(v)).collect());
-        single(&expand(&plane, [2 * height, 2 * width], &binomial()))
-    };
+fn enlarged(samples: &Samples<f32>, size: [usize; 2]) -> Samples<f32> {
+    let image = |x: &[f32]| single(&expand(&double(x, size), size.map(|n| 2 * n), &binomial()));
     let x = samples.x.chunks_exact(samples.len).flat_map(image).collect();
     Samples { x, len: 4 * samples.len, wanted: samples.wanted.clone() }
 }
@@ -266,8 +263,7 @@ fn kernels(sheet: Sheet, bank: &FilterBank, learned: &Learner<f32>) -> Sheet {
     let n = bank.filters().len();
     let mine = bank.filters().iter().map(|filter| filter.kernel.clone());
     let weights = learned.params.get(&learned.graph.layout().entries()[0]);
-    let others = weights.data().chunks_exact(SIZE * SIZE);
-    let others = others.map(|w| Plane::new(SIZE, SIZE, w.iter().map(|&v| f64::from(v)).collect()));
+    let others = weights.data().chunks_exact(SIZE * SIZE).map(|w| double(w, [SIZE, SIZE]));
     let tile = |plane: Plane| Raster::signed("", plane.values(), plane.size()).width(42.0);
     sheet.grid(n, mine.map(tile)).grid(n, others.map(tile))
 }

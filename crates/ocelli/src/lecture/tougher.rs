@@ -199,9 +199,8 @@ fn sheet(bars: Bars, problems: &[Problem]) -> Result<Sheet, Error> {
         for i in 0..SHOWN {
             train.read(i * train.len() / SHOWN + 7 * i % 5, &mut picture)?;
             let size = [picture.height, picture.width, picture.channels];
-            let title = if i == 0 { problem.name } else { "" };
             // Rows line up only if all their pictures have a heading, if an empty one.
-            let title = if i == 0 { title } else { "\u{a0}" };
+            let title = if i == 0 { problem.name } else { "\u{a0}" };
             sheet = sheet.add(Raster::pixels(title, picture.pixels.clone(), size).width(58.0));
         }
     }
