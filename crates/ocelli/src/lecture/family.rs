@@ -6,7 +6,7 @@ use ocelli_core::{Criterion, Graph, Loss, Optimizer, Reduction, Targets};
 use super::scenes::{OBJECT, PICTURE, Scene, WINDOW, scenes, training_windows};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
-use crate::baselines::{Booster, Descent, Errors, Labelled, Member, Net, errors, windows};
+use crate::baselines::{Boosted, Booster, Descent, Errors, Labelled, Member, Net, error, errors, windows};
 use crate::figure::{Mark, Plot, Raster, Sheet};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -71,8 +71,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
             parameters.to_string(),
             percent(errors.train),
             percent(errors.held_out),
-            format!("{:.3}", mean(&Loss::SquaredError, &scores, &held_out.labels)),
-            format!("{:.3}", mean(&Loss::Exponential, &scores, &held_out.labels)),
+            format!("{:.3}", mean_loss(&Loss::SquaredError, &scores, &held_out.labels)),
+            format!("{:.3}", mean_loss(&Loss::Exponential, &scores, &held_out.labels)),
         ]);
         found.push(errors);
     }
@@ -119,13 +119,13 @@ fn judge(finding: &mut Finding, found: &[Errors], rounds: &[Round], held_out: &L
 /// The two losses of three windows, by hand.
 fn losses_by_hand(finding: &mut Finding) {
     let (scores, labels) = ([0.5, -2.0, 1.0], [1.0, -1.0, -1.0]);
-    let squares = 3.0 * mean(&Loss::SquaredError, &scores, &labels);
+    let squares = 3.0 * mean_loss(&Loss::SquaredError, &scores, &labels);
     finding.check(
         "Σ(y − F)² of F = ½, −2, 1 and y = 1, −1, −1",
         squares,
         Expected::Exactly(0.25 + 1.0 + 4.0),
     );
-    let powers = 3.0 * mean(&Loss::Exponential, &scores, &labels);
+    let powers = 3.0 * mean_loss(&Loss::Exponential, &scores, &labels);
     let by_hand = (-0.5f64).exp() + (-2.0f64).exp() + 1f64.exp();
     finding.check(
         "Σe^(−yF) of the same, less that by hand",
@@ -135,7 +135,7 @@ fn losses_by_hand(finding: &mut Finding) {
 }
 
 /// The mean loss of scores.
-fn mean(loss: &Loss, scores: &[f64], labels: &[f64]) -> f64 {
+fn mean_loss(loss: &Loss, scores: &[f64], labels: &[f64]) -> f64 {
     let mut costs = vec![0.0; scores.len()];
     loss.evaluate(scores, 1, Targets::Values(labels), &mut costs, None);
     Reduction::Mean.reduce(&costs)
@@ -168,7 +168,7 @@ struct Round {
     errors: Errors,
 }
 
-fn boost(train: &Labelled, held_out: &Labelled) -> (crate::baselines::Boosted, Vec<Round>) {
+fn boost(train: &Labelled, held_out: &Labelled) -> (Boosted, Vec<Round>) {
     let mut booster = Booster::new(&train.samples, train.width, &train.labels);
     let (mut seen, mut unseen) = (vec![0.0; train.labels.len()], vec![0.0; held_out.labels.len()]);
     let rounds = (0..ROUNDS).map(|_| {
@@ -180,14 +180,10 @@ fn boost(train: &Labelled, held_out: &Labelled) -> (crate::baselines::Boosted, V
                 .zip(set.samples.chunks_exact(set.width))
                 .for_each(|(f, x)| *f += stump.value(x));
         }
-        let share = |scores: &[f64], set: &Labelled| {
-            let wrong = scores.iter().zip(&set.labels).filter(|(f, y)| (**f > 0.0) != (**y > 0.0)).count();
-            wrong as f64 / set.labels.len() as f64
-        };
         Round {
             train_loss,
-            held_out_loss: mean(&Loss::Exponential, &unseen, &held_out.labels),
-            errors: Errors { train: share(&seen, train), held_out: share(&unseen, held_out) },
+            held_out_loss: mean_loss(&Loss::Exponential, &unseen, &held_out.labels),
+            errors: Errors { train: error(&seen, &train.labels), held_out: error(&unseen, &held_out.labels) },
         }
     });
     let rounds = rounds.collect();
