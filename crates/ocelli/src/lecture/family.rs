@@ -7,6 +7,7 @@ use super::scenes::{OBJECT, PICTURE, Scene, WINDOW, scenes, training_windows};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::baselines::{Boosted, Booster, Descent, Errors, Labelled, Member, Net, error, errors, windows};
+use crate::classical::Plane;
 use crate::figure::{Mark, Plot, Raster, Sheet};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -222,28 +223,22 @@ fn score_maps(scene: &Scene, members: &mut [(&str, Box<dyn Member>)]) -> Sheet {
     let places = windows(PICTURE, WINDOW, STRIDE);
     let samples: Vec<f64> = places.iter().flat_map(|place| scene.window(*place)).collect();
     let size = [PICTURE[0] - WINDOW[0] + 1, PICTURE[1] - WINDOW[1] + 1];
-    let picture: Vec<f64> = scene.pixels.iter().map(|ink| 1.0 - ink).collect();
+    let picture = scene.pixels.map(|ink| 1.0 - ink);
     let boxes = scene.objects.iter().map(|area| format!("({}, {})", area.corner[1], area.corner[0]));
     let note = format!("the digit {OBJECT} begins at column, row {}", boxes.collect::<Vec<_>>().join(", "));
-    let mut sheet = Sheet::new("A picture and the members’ scores")
-        .add(Raster::grey("a picture", &picture, PICTURE, [0.0, 1.0]).width(380.0).note(&note));
-    for (i, (name, member)) in members.iter_mut().enumerate() {
+    let map = |(name, member): &mut (&str, Box<dyn Member>)| {
         let scores = member.scores(&samples);
         let most = scores.iter().copied().fold(0.0, f64::max);
         // Placed so that a score stands at the middle of its window, as in the picture.
-        let mut map = vec![-1.0; PICTURE[0] * PICTURE[1]];
-        for (k, score) in scores.iter().enumerate() {
-            let (row, column) = (k / size[1] + WINDOW[0] / 2, k % size[1] + WINDOW[1] / 2);
-            map[row * PICTURE[1] + column] = *score;
-        }
-        if i % 2 == 1 {
-            sheet = sheet.row();
-        }
-        let note = format!("black −1 or less, white {most:.2}");
-        sheet = sheet
-            .add(Raster::grey(&format!("F, {name}"), &map, PICTURE, [-1.0, most]).width(380.0).note(&note));
-    }
-    sheet
+        let mut map = Plane::from_fn(PICTURE[0], PICTURE[1], |_, _| -1.0);
+        map.paste(WINDOW.map(|side| side / 2), &Plane::new(size[0], size[1], scores));
+        Raster::grey(&format!("F, {name}"), map.values(), PICTURE, [-1.0, most])
+            .width(380.0)
+            .note(&format!("black −1 or less, white {most:.2}"))
+    };
+    let picture = Raster::grey("a picture", picture.values(), PICTURE, [0.0, 1.0]).width(380.0).note(&note);
+    let panels = std::iter::once(picture).chain(members.iter_mut().map(map));
+    Sheet::new("A picture and the members’ scores").grid(2, panels)
 }
 
 fn percent(share: f64) -> String {

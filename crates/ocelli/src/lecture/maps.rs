@@ -6,6 +6,7 @@ use super::pictures::Pictures;
 use super::trained::{Job, Trained, train};
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
+use crate::classical::Plane;
 use crate::figure::{Raster, Sheet};
 use crate::predict::model_preprocess;
 use crate::train::NetSpec;
@@ -112,16 +113,9 @@ fn run(context: &Context) -> Result<Finding, Error> {
 /// Maps in a grid.
 fn stacked(title: &str, maps: &[f64], [count, height, width]: [usize; 3], side: f64) -> Raster {
     let columns = if count <= 6 { 3 } else { 4 };
-    let rows = count.div_ceil(columns);
-    let size = [rows * (height + 1) - 1, columns * (width + 1) - 1];
     let low = maps.iter().copied().fold(f64::INFINITY, f64::min);
-    let mut canvas = vec![low; size[0] * size[1]];
-    for (k, map) in maps.chunks_exact(height * width).enumerate() {
-        let (top, left) = (k / columns * (height + 1), k % columns * (width + 1));
-        for (row, line) in map.chunks_exact(width).enumerate() {
-            canvas[(top + row) * size[1] + left..][..width].copy_from_slice(line);
-        }
-    }
     let high = maps.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    Raster::grey(title, &canvas, size, [low, high]).width(side * columns as f64 * 0.75)
+    let maps = maps.chunks_exact(height * width).map(|map| Plane::new(height, width, map.to_vec()));
+    let whole = Plane::tiled(&maps.collect::<Vec<_>>(), columns, 1, low);
+    Raster::grey(title, whole.values(), whole.size(), [low, high]).width(side * columns as f64 * 0.75)
 }

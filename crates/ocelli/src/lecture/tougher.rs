@@ -181,13 +181,13 @@ fn bent(ink: &[f32], stream: &mut Stream) -> Vec<f32> {
 /// Ink over a piece of a photograph, bright or dark as it comes.
 fn over(ink: &[f32], photograph: &Plane, stream: &mut Stream) -> Vec<f32> {
     let mut below = |n: usize| stream.below(n as u64) as usize;
-    let (top, left) = (below(photograph.height() - SIDE), below(photograph.width() - SIDE));
+    let corner = [below(photograph.height() - SIDE), below(photograph.width() - SIDE)];
     let bright = if below(2) == 0 { 0.0 } else { 1.0 };
-    let pixel = |k: usize| {
-        let behind = photograph.at(top + k / SIDE, left + k % SIDE) as f32;
-        behind + ink[k] * (bright - behind)
+    let pixel = |(&ink, &behind): (&f32, &f64)| {
+        let behind = behind as f32;
+        behind + ink * (bright - behind)
     };
-    (0..SIDE * SIDE).map(pixel).collect()
+    ink.iter().zip(photograph.window(corner, [SIDE, SIDE]).values()).map(pixel).collect()
 }
 
 fn sheet(bars: Bars, problems: &[Problem]) -> Result<Sheet, Error> {

@@ -82,17 +82,13 @@ const MAGNITUDES: &str =
 /// All bands at their places, the rest in the corner.
 fn mosaic(photograph: &Plane, subbands: &Subbands) -> Sheet {
     let mut whole = normalised_rest(&subbands.rest);
+    // Details are symmetric about mid-grey.
+    let detail = |plane: &Plane| {
+        let most = 0.6 * plane.largest();
+        plane.map(|v| 0.5 + 0.5 * v / most)
+    };
     for [a, b, c] in subbands.details.iter().rev() {
-        let [height, width] = a.size();
-        // Details are symmetric about mid-grey.
-        let detail = |plane: &Plane, y: usize, x: usize| 0.5 + 0.5 * plane.at(y, x) / (0.6 * plane.largest());
-        let low = whole;
-        whole = Plane::from_fn(2 * height, 2 * width, |y, x| match (y < height, x < width) {
-            (true, true) => low.at(y, x),
-            (true, false) => detail(a, y, x - width),
-            (false, true) => detail(b, y - height, x),
-            (false, false) => detail(c, y - height, x - width),
-        });
+        whole = Plane::tiled(&[whole, detail(a), detail(b), detail(c)], 2, 0, 0.0);
     }
     Sheet::new("A photograph and its wavelet transform")
         .add(

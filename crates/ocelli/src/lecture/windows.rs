@@ -73,7 +73,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
              pixel. Right: how the overlap of a window with an object of its size falls as it moves aside, and where the label changes. \
              The digit that is looked for is {OBJECT}."
         ),
-        sheet(&scene.pixels, &labels, &places),
+        sheet(scene.pixels.values(), &labels, &places),
     );
     Ok(finding)
 }
