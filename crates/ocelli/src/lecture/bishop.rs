@@ -60,8 +60,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
         "root mean square errors, best and median of 20 starts, beside independent fits",
         ["f", "best at the points", "there", "median", "best in between", "there"],
     );
-    let mut sheet = Sheet::new("Bishop's figure 5.3");
-    for (i, target) in TARGETS.iter().enumerate() {
+    let mut plots = Vec::new();
+    for target in &TARGETS {
         let fits = each(context.engine(), STARTS, |start| fit(context, target, &x, start as u64))?;
         let best = fits.iter().min_by(|a, b| a.error.total_cmp(&b.error)).expect("starts");
         let (middle, dense) =
@@ -95,13 +95,10 @@ fn run(context: &Context) -> Result<Finding, Error> {
             expected,
             &format!("{} there", power(target.best)),
         );
-        if i == 3 {
-            sheet = sheet.row();
-        }
-        sheet = sheet.add(drawing(target, &x, best));
+        plots.push(drawing(target, &x, best));
     }
     finding.table(table);
-    finding.figure("fits", FITS, sheet);
+    finding.figure("fits", FITS, Sheet::new("Bishop’s figure 5.3").grid(3, plots));
     Ok(finding)
 }
 

@@ -167,9 +167,8 @@ fn sheet(bars: Bars, digits: &Digits, upright: &Digits) -> Sheet {
     };
     // The ones show best what deskewing does.
     let ones: Vec<usize> = (0..digits.train.len()).filter(|&i| digits.train.labels[i] == 1).take(8).collect();
-    let mut sheet = Sheet::new("Errors of the classifiers, and deskewing").add(bars).row();
-    for samples in [&digits.train, &upright.train] {
-        sheet = ones.iter().fold(sheet, |sheet, &i| sheet.add(panel(samples, i))).row();
-    }
-    sheet
+    let sheet = Sheet::new("Errors of the classifiers, and deskewing").add(bars);
+    [&digits.train, &upright.train]
+        .into_iter()
+        .fold(sheet, |sheet, samples| sheet.grid(ones.len(), ones.iter().map(|&i| panel(samples, i))))
 }

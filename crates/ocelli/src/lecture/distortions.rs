@@ -104,8 +104,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     // Ink from 0 to 1, as distortions take it; LeNet-5 takes −0.1 to 1.175.
     let ink = samples.map(|image| image.iter().map(|v| (v + 0.1) / 1.275).collect());
     let mut readers = [Reader::new(context, &plain)?, Reader::new(context, &bent)?];
-    let mut curves = Sheet::new("The share of digits that are read, by distortion");
-    for (k, way) in WAYS.iter().enumerate() {
+    let mut curves = Vec::new();
+    for way in &WAYS {
         let [as_is, distorted] = readers.each_mut().map(|reader| reader.curve(context, &ink, way));
         let undistorted =
             way.amounts.iter().position(|&a| a == way.rest).expect("invariant: rest is an amount");
@@ -120,16 +120,12 @@ fn run(context: &Context) -> Result<Finding, Error> {
             gain,
             gain_of(way.name),
         );
-        if k == 3 {
-            curves = curves.row();
-        }
-        curves = curves.add(plot(way, &as_is, &distorted));
+        curves.push(plot(way, &as_is, &distorted));
     }
-    finding.figure("curves", "How many of the held-out digits are read, the more they are distorted. Blue: trained on pictures as they \
-        are. Orange: trained on pictures shifted, scaled, squeezed and sheared at random.", curves);
+    let curves = Sheet::new("The share of digits that are read, by distortion").grid(3, curves);
+    finding.figure("curves", CURVES, curves);
     let example = (0..ink.len()).find(|&i| ink.labels[i] == 4).unwrap_or(0);
-    finding.figure("strip", "One held-out digit under each distortion, with the ten labels below as in the paper’s figure 13: the darker, the \
-        smaller the penalty. A framed label is the answer.", strip(context, &ink, example, &mut readers[1]));
+    finding.figure("strip", STRIP, strip(context, &ink, example, &mut readers[1]));
     let (right, others) = readers[0].penalties(&ink);
     finding.check(
         "penalty of the right label over the mean of the others",
@@ -138,6 +134,12 @@ fn run(context: &Context) -> Result<Finding, Error> {
     );
     Ok(finding)
 }
+
+const CURVES: &str = "How many of the held-out digits are read, the more they are distorted. Blue: trained on pictures as they are. Orange: \
+trained on pictures shifted, scaled, squeezed and sheared at random.";
+
+const STRIP: &str = "One held-out digit under each distortion, read by the network that was trained on distorted pictures. Below each the \
+ten labels, as in the paper’s figure 13: the fainter, the larger the penalty. A framed label is the answer.";
 
 /// Distortions that were trained with help against themselves; against others they need not.
 fn gain_of(way: &str) -> Expected {
@@ -211,7 +213,7 @@ fn plot(way: &Way, as_is: &[f64], distorted: &[f64]) -> Plot {
 /// One digit under each distortion, with the labels in greys.
 fn strip(context: &Context, ink: &Pictures, example: usize, reader: &mut Reader) -> Sheet {
     const SHOWN: usize = 9;
-    let mut sheet = Sheet::new("A digit under distortions, with the penalties of its labels");
+    let mut panels = Vec::new();
     for way in &WAYS {
         let spread = |i: usize| way.amounts[i * (way.amounts.len() - 1) / (SHOWN - 1)];
         for amount in (0..SHOWN).map(spread) {
@@ -221,14 +223,13 @@ fn strip(context: &Context, ink: &Pictures, example: usize, reader: &mut Reader)
             let paper: Vec<f64> = bent.iter().map(|&p| 1.0 - f64::from(p)).collect();
             let title =
                 if amount == spread(0) { format!("{} {}", way.name, signed(amount)) } else { signed(amount) };
-            sheet = sheet.add(Read {
+            panels.push(Read {
                 picture: Raster::grey(&title, &paper, SIZE, [0.0, 1.0]).width(78.0),
                 penalties: penalties.iter().map(|&p| f64::from(p)).collect(),
             });
         }
-        sheet = sheet.row();
     }
-    sheet
+    Sheet::new("A digit under distortions, with the penalties of its labels").grid(SHOWN, panels)
 }
 
 fn signed(amount: f64) -> String {

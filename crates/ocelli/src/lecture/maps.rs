@@ -59,7 +59,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let options = PlanOptions { reuse: false, fuse: false, ..PlanOptions::evaluate(1) };
     let mut executor = context.engine().executor::<f32>(graph, options)?;
     let codes = done.model.params.get(graph.layout().entries().last().expect("invariant: units")).into_data();
-    let mut sheet = Sheet::new("The maps of LeNet-5 on five digits");
+    let mut panels = Vec::new();
     let (mut agreeing, mut bits) = (0usize, 0usize);
     for digit in DIGITS {
         let Some(i) = (0..samples.len()).find(|&i| samples.labels[i] == digit) else { continue };
@@ -75,7 +75,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
             ordered.iter().map(|&v| f64::from(v)).collect()
         };
         let paper: Vec<f64> = image.iter().map(|&v| -f64::from(v)).collect();
-        sheet = sheet.add(Raster::grey("input", &paper, [32, 32], [-1.175, 0.1]).width(96.0));
+        panels.push(Raster::grey("input", &paper, [32, 32], [-1.175, 0.1]).width(96.0));
         for (name, width) in SHOWN {
             let [c, h, w] = graph
                 .node(graph.find(name).expect("invariant: LeNet-5 has that layer"))
@@ -83,7 +83,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
                 .image()
                 .expect("invariant: maps");
             let label = name.trim_end_matches(".squash");
-            sheet = sheet.add(stacked(label, &value(name), [c, h, w], width));
+            panels.push(stacked(label, &value(name), [c, h, w], width));
         }
         let f6 = value("F6.squash");
         agreeing += f6
@@ -93,7 +93,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
             .count();
         bits += 84;
         let ink: Vec<f64> = f6.iter().map(|v| -v).collect();
-        sheet = sheet.add(Raster::grey("F6", &ink, [12, 7], [-1.2, 1.2]).width(56.0)).row();
+        panels.push(Raster::grey("F6", &ink, [12, 7], [-1.2, 1.2]).width(56.0));
     }
     finding.check("held-out error, %", 100.0 * (1.0 - done.outcome.val.top1), Expected::AtMost(5.0));
     finding.check(
@@ -105,7 +105,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         "maps",
         "Five held-out digits, one a row: the input, the 6 maps of C1, those of S2, the 16 maps of C3, those of S4 (bright: large, on one \
          scale for each layer), and F6 laid out as a picture of 7×12: the digit that the network draws inside.",
-        sheet,
+        Sheet::new("The maps of LeNet-5 on five digits").grid(SHOWN.len() + 2, panels),
     );
     Ok(finding)
 }

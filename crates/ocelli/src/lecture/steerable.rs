@@ -88,13 +88,13 @@ fn bands(photograph: &Plane, pyramid: &Steerable) -> Sheet {
                 .width(150.0),
         );
     for (level, bands) in pyramid.bands.iter().enumerate() {
-        sheet = sheet.row();
-        for (k, band) in bands.iter().enumerate() {
+        let drawn = |(k, band): (usize, &Plane)| {
             let angle = 180.0 * k as f64 / bands.len() as f64;
             let title = if level == 0 { format!("{angle}°") } else { String::new() };
             let most = 0.5 * band.largest();
-            sheet = sheet.add(Raster::grey(&title, band.values(), band.size(), [-most, most]).width(150.0));
-        }
+            Raster::grey(&title, band.values(), band.size(), [-most, most]).width(150.0)
+        };
+        sheet = sheet.grid(bands.len(), bands.iter().enumerate().map(drawn));
     }
     sheet
 }
