@@ -1,4 +1,4 @@
-//! Bishop's figure 5.3: three tanh units approximate four functions.
+//! Bishop's figure 5.3: three tanh units approximate five functions.
 
 use ocelli_core::ops::{Linear, Tanh};
 use ocelli_core::{Graph, Init, Loss, Params};

@@ -1,4 +1,4 @@
-//! The lecture: every system, equation and figure of it as an experiment that runs in seconds.
+//! The lecture: every system, equation and figure of it as an experiment, most of which run in seconds.
 //!
 //! MIT 6.869 (2017), lecture 6, "Learned feedforward visual processing". An [`Experiment`] says what the lecture or the
 //! original paper says, computes it with this library, and holds what it [finds](Finding) against that. [`EXPERIMENTS`] has
