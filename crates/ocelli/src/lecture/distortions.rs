@@ -23,7 +23,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
 the network reading them all the same. How far that goes is measured here: held-out digits are distorted more and more, and \
 what is still read is counted, for a network trained on pictures as they are and for one trained on distorted ones.\n\n\
 The paper’s figure 13 prints under each input the ten labels in greys: the fainter a label, the higher its penalty, the distance \
-of F6 to that label’s picture. A good answer is one dark label among nine pale ones.",
+of F6 to that label’s picture. A good answer is one strong label among nine pale ones.",
     equations: &["y_i = Σ_j (x_j − w_{ij})^2, \\quad \"answer\" = \"argmin\"_i y_i"],
     source: file!(),
     run,
@@ -110,13 +110,16 @@ fn run(context: &Context) -> Result<Finding, Error> {
         let undistorted =
             way.amounts.iter().position(|&a| a == way.rest).expect("invariant: rest is an amount");
         finding.check(
-            format!("read undistorted ({}), trained on pictures as they are", way.name),
+            format!("share read undistorted ({}), trained on pictures as they are", way.name),
             as_is[undistorted],
             Expected::AtLeast(0.94),
         );
         let gain = mean(&distorted) - mean(&as_is);
         finding.check(
-            format!("{}: gain by training on distorted pictures, mean over the curve", way.name),
+            format!(
+                "{}: gain in share read by training on distorted pictures, mean over the curve",
+                way.name
+            ),
             gain,
             gain_of(way.name),
         );

@@ -66,8 +66,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     sharing(context, &mut finding)?;
     finding.figure(
         "connections",
-        "Above: which of the six maps of S2 (rows) each of the sixteen maps of C3 (columns) sees. Below: the pictures, 7×12, that the \
-         ten output units hold: the codes that F6 is to produce.",
+        "Above: which of the six maps of S2 (rows) each of the sixteen maps of C3 (columns) sees. Below: the pictures, 7 wide and 12 high, \
+         that the ten output units hold: the codes that F6 is to produce.",
         sheet(&graph)?,
     );
     Ok(finding)
@@ -97,7 +97,7 @@ fn connections(context: &Context, finding: &mut Finding) -> Result<(), Error> {
     }
     finding.check("pairs of maps of S2 and C3 that are connected", connected as f64, Expected::Exactly(60.0));
     finding.check(
-        "maps of C3 that feel, by a bit, what their row leaves out",
+        "pairs in which C3 feels, by a bit, what the table leaves out, or does not feel what it names",
         wrong as f64,
         Expected::Exactly(0.0),
     );

@@ -97,14 +97,14 @@ fn run(context: &Context) -> Result<Finding, Error> {
     }
     finding.check("held-out error, %", 100.0 * (1.0 - done.outcome.val.top1), Expected::AtMost(5.0));
     finding.check(
-        "units of F6 whose sign is that of the digit’s code, share",
+        "share of units of F6 whose sign is that of the digit’s code",
         agreeing as f64 / bits.max(1) as f64,
         Expected::AtLeast(0.85),
     );
     finding.figure(
         "maps",
-        "Five held-out digits, one a row: the input, the 6 maps of C1, those of S2, the 16 maps of C3, those of S4 (bright: large, on one \
-         scale for each layer), and F6 laid out as a picture of 7×12: the digit that the network draws inside.",
+        "Five held-out digits, one a row: the input, the 6 maps of C1, those of S2, the 16 maps of C3, those of S4 (bright is large; the \
+         maps of a layer share a scale), and F6 laid out as a picture 7 wide and 12 high: the digit that the network draws inside.",
         Sheet::new("The maps of LeNet-5 on five digits").grid(SHOWN.len() + 2, panels),
     );
     Ok(finding)

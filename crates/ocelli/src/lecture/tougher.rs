@@ -19,11 +19,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "Tougher problems for the same network",
     part: Part::History,
     checklist: &[25],
-    about: "After digits the lecture asks about tougher problems: things of every shape, in every pose, in front of anything. What happens to \
-LeNet-5 there is the reason for everything that came after: more data, deeper networks, AlexNet.\n\n\
-The same network with the same recipe is trained on one problem after another. Given real data (`--data`) these are MNIST, CIFAR-10 \
-(ten kinds of things, 32×32 pixels in colour) and MiniPlaces (a hundred kinds of scenes, shrunk to fit). Otherwise the embedded \
-digits are made tougher: moved, turned and scaled; then also laid over pieces of a photograph.",
+    about: "After digits the lecture asks about tougher problems: things of every shape, in every pose, in front of \
+anything. What happens to LeNet-5 there is the reason for everything that came after: more data, deeper networks, AlexNet.\n\n\
+The same network with the same recipe is trained on one problem after another. Where at least two of them are given as \
+real data (`--data`), these are MNIST, CIFAR-10 (ten kinds of things, 32×32 pixels in colour) and MiniPlaces (a hundred \
+kinds of scenes, shrunk to fit). Otherwise the embedded digits are made tougher: moved, turned and scaled; then also laid \
+over pieces of a photograph.",
     equations: &[],
     source: file!(),
     run,
@@ -39,7 +40,10 @@ struct Problem {
 fn run(context: &Context) -> Result<Finding, Error> {
     let (problems, embedded) = problems(context)?;
     let mut finding = Finding {
-        data: if embedded { "the embedded digits and a photograph" } else { "real data" }.to_owned(),
+        data: match embedded {
+            true => "the embedded digits and a photograph".to_owned(),
+            false => problems.iter().map(|problem| problem.name).collect::<Vec<_>>().join(", "),
+        },
         ..Finding::default()
     };
     let change = |problem: &Problem| -> Change {
