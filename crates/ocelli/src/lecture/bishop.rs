@@ -16,10 +16,9 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "What three hidden units can approximate",
     part: Part::Units,
     checklist: &[49],
-    about: "Figure 5.3 of Bishop’s Pattern Recognition and Machine Learning (2006), which the lecture shows: \
-networks of three tanh units and a linear output, fitted to 50 points \
-of x², sin x, |x| and Heaviside’s step; sin πx is added here. Each is the best of twenty random starts, \
-fitted by a quasi-Newton method (BFGS) in f64 until no step leads further down.\n\n\
+    about: "Figure 5.3 of Bishop’s Pattern Recognition and Machine Learning (2006), which the lecture shows: networks of \
+three tanh units and a linear output, fitted to 50 points of x², sin x, |x| and Heaviside’s step; sin πx is added here. \
+Each is the best of twenty random starts, fitted by a quasi-Newton method (BFGS) in f64 until no step leads further down.\n\n\
 The figures beside ours come from independent fits of the same kind. Plain gradient descent is far worse.",
     equations: &[
         "y(x) = Σ_{j=1}^{3} v_j \\tanh(w_j x + b_j) + c, \\quad E = \\frac{1}{2N} Σ_n (y(x_n) - f(x_n))^2",
@@ -57,8 +56,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let mut stream = context.key(&[49]).stream();
     let x: Vec<f64> = (0..POINTS).map(|_| stream.range(-1.0, 1.0)).collect();
     let mut table = Table::new(
-        "root mean square errors, best and median of 20 starts, beside independent fits",
-        ["f", "best at the points", "there", "median", "best in between", "there"],
+        "root mean square errors of fits from 20 starts, beside those of independent fits",
+        ["f", "best at the points", "independent", "median at the points", "best in between", "independent"],
     );
     let mut plots = Vec::new();
     for target in &TARGETS {
@@ -90,10 +89,10 @@ fn run(context: &Context) -> Result<Finding, Error> {
             );
         }
         finding.said(
-            format!("{}: error at the points, best", target.name),
+            format!("{}: root mean square error at the points, best start", target.name),
             best.error,
             expected,
-            &format!("{} there", power(target.best)),
+            &format!("{} in independent fits", power(target.best)),
         );
         plots.push(drawing(target, &x, best));
     }
@@ -103,7 +102,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
 }
 
 const FITS: &str =
-    "The points, the fitted network, and what its three hidden units give (dashed), as they are.";
+    "The points, the fitted network (orange), and what its three hidden units give (dashed), as they are.";
 
 /// A fitted network.
 struct Fit {

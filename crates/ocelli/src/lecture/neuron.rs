@@ -14,12 +14,10 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "A neuron, and a layer of them",
     part: Part::Units,
     checklist: &[33, 34, 35],
-    about: "A neuron weighs its inputs, adds them up and adds a bias. Written as the lecture writes it, the \
-bias is one more \
-weight, w₀, of an input that is always 1: the same output, and the same gradient.\n\n\
-A layer is m neurons with the same n inputs: one product of an m×n matrix with a vector. That its sizes fit \
-is checked as the \
-layer is added to a network, and the error names the layer and the sizes.",
+    about: "A neuron weighs its inputs, adds them up and adds a bias. Written as the lecture writes it, the bias is one \
+more weight, w₀, of an input that is always 1: the same output, and the same gradient.\n\n\
+A layer is m neurons with the same n inputs: one product of an m×n matrix with a vector. That its sizes fit is checked as \
+the layer is added to a network, and the error names the layer and the sizes.",
     equations: &[
         "a = Σ_{i=1}^{n} w_i x_i + b = Σ_{i=0}^{n} w_i x_i, \\quad x_0 = 1, \\quad w_0 = b",
         "a = Wx + b, \\quad W ∈ R^{m×n}",

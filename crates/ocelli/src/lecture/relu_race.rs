@@ -17,7 +17,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     about: "Figure 1 of the AlexNet paper: a convolutional network of four layers reaches 25 % training error on CIFAR-10 \
 six times sooner with rectifiers than with tanh. Learning rates were chosen for each, and nothing was regularised.\n\n\
 Here the same race: three convolutions of 5×5, pooling of 3×3 in steps of 2 after each, a linear layer, momentum 0.9. The \
-learning rate of each is the quickest of a ladder; then three starts race with it. Given CIFAR-10 (`--data`) the first \
+learning rate of each is the quickest of a ladder; then three starts race with it. Given CIFAR-10 (`--data`), \
 20,000 of its images are raced on, to 25 %; otherwise the embedded digits, to 2 %: an easier task, on which less is to be gained.",
     equations: &["\"ratio\" = \\frac{\"epochs of tanh\"}{\"epochs of ReLU\"}"],
     source: file!(),
@@ -50,7 +50,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let mut finding = Finding::default();
     let course = course(context, &mut finding)?;
     let mut table = Table::new(
-        "the ladder of learning rates, and the race",
+        "the race, each with the quickest learning rate of its ladder",
         ["unit", "learning rate", "epochs to the goal, each start"],
     );
     let mut plot =
@@ -89,8 +89,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
         if context.real("cifar10-jpeg").is_some() { Expected::AtLeast(1.0) } else { Expected::Anything },
         said,
     );
-    finding.check("the lowest ratio of any two starts", low, Expected::Anything);
-    finding.check("the highest", high, Expected::Anything);
+    finding.check("the lowest ratio of any start of tanh to any of ReLU", low, Expected::Anything);
+    finding.check("the highest such ratio", high, Expected::Anything);
     finding.table(table);
     let caption = "Training error of three starts with rectifiers and three with tanh, each with the learning rate that suits it best.";
     finding.figure("race", caption, Sheet::new("ReLU against tanh").add(plot));
