@@ -121,7 +121,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     }
     let mut table = Table::new(
         "Ten epochs by the size of the batch",
-        ["batch", "updates per epoch", "best learning rate", "loss after 1 epoch", "loss after 10"],
+        ["batch", "updates per epoch", "best learning rate", "mean loss after 1 epoch", "mean loss after 10"],
     );
     let mut curves = Plot::new("Learning", "epochs", "mean loss over all samples").log_y();
     for size in TRAINED {

@@ -15,11 +15,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "Which function? A family F, and how its members are measured",
     part: Part::Training,
     checklist: &[56, 57, 58, 59, 60],
-    about: "A detector is a function F(x; θ) of a window, from a family that one has chosen: linear functions, sums of decision stumps, \
-networks. The parameters θ are those that make the labels of training windows come out best, as a loss counts it: the squared error, \
-which is for linear members a matter of solving equations, or the exponential loss, which boosting lowers stump by stump.\n\n\
-Whatever the member, two errors are told, never one: on the windows that it was fitted to, and on windows of other pictures. The \
-first can be made as small as one likes; the second is what was learned.",
+    about: "A detector is a function F(x; θ) of a window, from a family that one has chosen: linear functions, sums of \
+decision stumps, networks. The parameters θ are those that make the labels of training windows come out best, as a loss \
+counts it: the squared error, which the linear member and the network lower step by step, or the exponential loss, which \
+boosting lowers stump by stump.\n\n\
+Whatever the member, two errors are told, never one: on the windows that it was fitted to, and on windows of other \
+pictures. The first can be made as small as one likes; the second is what was learned.",
     equations: &[
         "E_2 = Σ_t (y_t − F(x_t; θ))^2, \\quad E_{exp} = Σ_t e^{−y_t F(x_t; θ)}",
         "F(x) = Σ_m f_m(x), \\quad f_m(x) = a_m [x_{k_m} > θ_m] + b_m",
@@ -60,7 +61,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
             "training error",
             "held-out error",
             "squared error per window, held out",
-            "exponential loss",
+            "exponential loss per window, held out",
         ],
     );
     let mut found = Vec::new();
@@ -85,12 +86,13 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-const LOSSES: &str = "Left: the losses of one window by how far F is on the right side, y·F. The exponential loss bounds the errors from \
-above; the squared error also charges for being too right. Middle: each round of boosting lowers the exponential loss on the training \
-windows; on others it comes to rest. Right: both errors by round.";
+const LOSSES: &str = "Left: the losses of one window by how far F is on the right side, y·F. The exponential loss bounds \
+the errors from above; the squared error also charges for being too right. Middle: each round of boosting lowers the \
+exponential loss on the training windows; on others it comes to rest. Right: both errors by round.";
 
-const SCORES: &str = "One of the held-out pictures, and F at every place of the window (a pixel apart), brighter where it is larger. \
-Where the digit that is looked for stands is said below the picture; the network’s peaks stand out most clearly.";
+const SCORES: &str = "One of the held-out pictures, and F at every place of the window (a pixel apart), brighter where it \
+is larger. A good member is bright in the middle of the digits that are looked for, whose upper left corners are told \
+below the picture, and dark elsewhere.";
 
 fn judge(finding: &mut Finding, found: &[Errors], rounds: &[Round], held_out: &Labelled) {
     let [linear, boosted, net] = [found[0], found[1], found[2]];
@@ -100,12 +102,12 @@ fn judge(finding: &mut Finding, found: &[Errors], rounds: &[Round], held_out: &L
     finding.check("held-out error, linear", linear.held_out, Expected::AtMost(0.8 * always_no));
     finding.check("held-out error, boosted", boosted.held_out, Expected::AtMost(0.5 * always_no));
     finding.check(
-        "held-out error, network, over linear",
+        "held-out error of the network over that of the linear member",
         net.held_out / linear.held_out,
         Expected::AtMost(0.8),
     );
     finding.check(
-        "training error of the boosted member, over its held-out error",
+        "training error of the boosted member over its held-out error",
         boosted.train / boosted.held_out,
         Expected::AtMost(1.0),
     );
@@ -225,7 +227,7 @@ fn score_maps(scene: &Scene, members: &mut [(&str, Box<dyn Member>)]) -> Sheet {
     let size = [PICTURE[0] - WINDOW[0] + 1, PICTURE[1] - WINDOW[1] + 1];
     let picture = scene.pixels.map(|ink| 1.0 - ink);
     let boxes = scene.objects.iter().map(|area| format!("({}, {})", area.corner[1], area.corner[0]));
-    let note = format!("the digit {OBJECT} begins at column, row {}", boxes.collect::<Vec<_>>().join(", "));
+    let note = format!("corners of each {OBJECT} (column, row): {}", boxes.collect::<Vec<_>>().join(", "));
     let map = |(name, member): &mut (&str, Box<dyn Member>)| {
         let scores = member.scores(&samples);
         let most = scores.iter().copied().fold(0.0, f64::max);

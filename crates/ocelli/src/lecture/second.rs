@@ -121,7 +121,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         plain[STEPS] / plain[0],
         Expected::AtLeast(1e-3),
     );
-    finding.check("the same, a rate for each weight", lm[STEPS] / lm[0], Expected::AtMost(1e-6));
+    finding.check("the same, with a rate for each weight", lm[STEPS] / lm[0], Expected::AtMost(1e-6));
     let curve =
         |costs: &[f64]| costs.iter().enumerate().map(|(i, &c)| [i as f64, c / costs[0]]).collect::<Vec<_>>();
     finding.figure(
