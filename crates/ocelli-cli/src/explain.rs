@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use ocelli::SCHEMA;
 use ocelli::explain::{LayerTrace, Trace, draw, first_guess, trace_model};
-use ocelli::io::ModelFile;
-use ocelli::lecture::write_text;
+use ocelli::io::{ModelFile, write_text};
 use ocelli_data::Picture;
 use serde::Serialize;
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ocelli::lecture::{Context, EXPERIMENTS, Experiment, Outcome, Part, find, page, write_text};
+use ocelli::io::write_text;
+use ocelli::lecture::{Context, EXPERIMENTS, Experiment, Outcome, Part, find, page};
 use ocelli::{Error, SCHEMA};
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -46,14 +46,17 @@ pub struct Errors {
     pub held_out: f64,
 }
 
-/// The errors of a member. An answer is the sign of F(x): its threshold is 0, and F(x) = 0 says no.
+/// The share of wrong answers among scores F(x) of windows with labels y = ±1. An answer is the sign of F(x): its threshold is 0,
+/// and F(x) = 0 says no.
+pub fn error(scores: &[f64], labels: &[f64]) -> f64 {
+    let wrong = scores.iter().zip(labels).filter(|(f, y)| (**f > 0.0) != (**y > 0.0)).count();
+    wrong as f64 / labels.len().max(1) as f64
+}
+
+/// The errors of a member.
 pub fn errors(member: &mut dyn Member, train: &Labelled, held_out: &Labelled) -> Errors {
-    let mut share = |set: &Labelled| {
-        let scores = member.scores(&set.samples);
-        let wrong = scores.iter().zip(&set.labels).filter(|(f, y)| (**f > 0.0) != (**y > 0.0)).count();
-        wrong as f64 / set.labels.len().max(1) as f64
-    };
-    Errors { train: share(train), held_out: share(held_out) }
+    let mut of = |set: &Labelled| error(&member.scores(&set.samples), &set.labels);
+    Errors { train: of(train), held_out: of(held_out) }
 }
 
 /// A network of one output: linear where it has one layer.

@@ -16,7 +16,7 @@ mod windows;
 
 pub use boost::{Boosted, Booster, Stump};
 pub use deskew::deskew;
-pub use family::{Descent, Errors, Labelled, Member, Net, errors};
+pub use family::{Descent, Errors, Labelled, Member, Net, error, errors};
 pub use least_squares::{LinearClassifier, Moments};
 pub use nearest::Nearest;
 pub use quadratic::{Components, Quadratic};

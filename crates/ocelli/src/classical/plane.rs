@@ -94,6 +94,34 @@ impl Plane {
         Plane::from_fn(height, width, |y, x| self.at(top + y, left + x))
     }
 
+    /// Lays `tile` over this plane, its upper left corner in row `top` and column `left`.
+    ///
+    /// # Panics
+    /// Where it does not lie inside.
+    pub fn paste(&mut self, [top, left]: [usize; 2], tile: &Plane) {
+        let [height, width] = tile.size();
+        assert!(top + height <= self.height && left + width <= self.width, "a tile inside the plane");
+        for (y, row) in tile.values.chunks_exact(width).enumerate() {
+            self.values[(top + y) * self.width + left..][..width].copy_from_slice(row);
+        }
+    }
+
+    /// Planes of one size side by side in rows of `columns`, `gap` apart; what they leave free is `paper`.
+    ///
+    /// # Panics
+    /// Without planes or columns, or for planes of different sizes.
+    pub fn tiled(tiles: &[Plane], columns: usize, gap: usize, paper: f64) -> Plane {
+        let [height, width] = tiles.first().expect("a tile").size();
+        assert!(tiles.iter().all(|tile| tile.size() == [height, width]), "tiles of one size");
+        let rows = tiles.len().div_ceil(columns);
+        let mut whole =
+            Plane::from_fn(rows * (height + gap) - gap, columns * (width + gap) - gap, |_, _| paper);
+        for (k, tile) in tiles.iter().enumerate() {
+            whole.paste([k / columns * (height + gap), k % columns * (width + gap)], tile);
+        }
+        whole
+    }
+
     /// The square in the middle with sides of `side`, or of the shorter side where that is less.
     pub fn centre(&self, side: usize) -> Plane {
         let side = side.min(self.height).min(self.width);
@@ -137,5 +165,15 @@ mod tests {
         assert_eq!(plane.transposed().size(), [3, 2]);
         assert_eq!(plane.transposed().at(2, 1), 5.0);
         assert_eq!(plane.largest_difference(&plane.map(|v| v - 2.0)), 2.0);
+    }
+
+    #[test]
+    fn tiles_stand_in_rows_with_paper_between_them() {
+        let tile = |value: f64| Plane::from_fn(1, 2, |_, x| value + x as f64);
+        let tiled = Plane::tiled(&[tile(1.0), tile(3.0), tile(5.0)], 2, 1, -1.0);
+        assert_eq!(tiled.size(), [3, 5]);
+        let rows = [[1.0, 2.0, -1.0, 3.0, 4.0], [-1.0; 5], [5.0, 6.0, -1.0, -1.0, -1.0]];
+        assert_eq!(tiled.values(), rows.as_flattened());
+        assert_eq!(tiled.window([2, 0], [1, 2]), tile(5.0));
     }
 }

@@ -12,10 +12,10 @@ pub struct Wavelet {
     taps: Vec<f64>,
 }
 
-/// One level and the rest, as [`Wavelet::analyse`] leaves them.
+/// The bands of every level and the rest, as [`Wavelet::analyse`] leaves them.
 #[derive(Clone, Debug)]
 pub struct Subbands {
-    /// For each level, the finest first: low along rows and high along columns, high and low, high and high.
+    /// For each level, the finest first: high along rows and low along columns, low and high, high and high.
     pub details: Vec<[Plane; 3]>,
     /// Low along both, after the last level.
     pub rest: Plane,

@@ -2,6 +2,7 @@
 
 use super::trace::{LayerTrace, ParamTrace, Trace};
 use super::units::UnitGraph;
+use crate::classical::Plane;
 use crate::figure::{Drawing, Raster, Sheet, Words, number};
 
 /// Layers that are drawn as maps; more would be a wall.
@@ -91,17 +92,11 @@ fn tiles(title: &str, values: &[f64], [count, height, width]: [usize; 3]) -> Ras
     }
     let shown = count.min(MOST_MAPS);
     let columns = ((shown * height) as f64 / width as f64).sqrt().ceil().max(1.0) as usize;
-    let (gap, rows) = (usize::from(shown > 1), shown.div_ceil(columns));
-    let size = [rows * (height + gap) - gap, columns * (width + gap) - gap];
-    let mut canvas = vec![0.0; size[0] * size[1]];
-    for (k, tile) in values.chunks_exact(height * width).take(shown).enumerate() {
-        let (top, left) = (k / columns * (height + gap), k % columns * (width + gap));
-        for (row, line) in tile.chunks_exact(width).enumerate() {
-            canvas[(top + row) * size[1] + left..][..width].copy_from_slice(line);
-        }
-    }
+    let images = values.chunks_exact(height * width).take(shown);
+    let images: Vec<Plane> = images.map(|image| Plane::new(height, width, image.to_vec())).collect();
+    let whole = Plane::tiled(&images, columns, usize::from(shown > 1), 0.0);
     let rest = if shown < count { format!(", {shown} of {count}") } else { String::new() };
-    sized(Raster::signed(title, &canvas, size), size).note(&format!("{note}{rest}"))
+    sized(Raster::signed(title, whole.values(), whole.size()), whole.size()).note(&format!("{note}{rest}"))
 }
 
 /// As large as the row has room for.

@@ -20,6 +20,16 @@ pub fn write_atomically(
     write_on(&RealDisk, path, contents)
 }
 
+/// Writes a text as [`write_atomically`] writes files, and makes its folder if it is not there.
+///
+/// # Errors
+/// [`IoError::Io`] names the folder or the file that cannot be written.
+pub fn write_text(path: &Path, text: &str) -> Result<(), IoError> {
+    let folder = folder_of(path);
+    fs::create_dir_all(folder).map_err(|e| IoError::io("make the folder", folder, e))?;
+    write_atomically(path, |file| file.write_all(text.as_bytes()))
+}
+
 /// What writing asks of the file system, so that tests can let it fail at every step.
 pub(super) trait Disk {
     type File: Write;
@@ -273,6 +283,19 @@ mod tests {
         assert!(refused(&absent.join("model")).contains(&advice));
         assert!(refused(Path::new("..")).contains("folder stands"));
         assert_eq!(names(folder.path()), ["file"]);
+    }
+
+    #[test]
+    fn the_folder_of_a_text_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/text");
+        for content in ["first", "second"] {
+            write_text(&path, content).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        let refused = write_text(&path.join("below/text"), "third").unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Io);
+        assert!(refused.to_string().contains("cannot make the folder"), "{refused}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use ocelli_core::{
     Targets,
 };
 
+use super::numbers::largest_difference;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -17,13 +18,11 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "Non-linearities",
     part: Part::Units,
     checklist: &[36, 37, 38, 41, 42],
-    about: "Without a non-linearity between them, layers collapse into one. The lecture's are the sigmoid, \
-which squashes to (0, 1) and whose slope \
-vanishes at its ends; tanh, the same curve centred at 0; the rectifier, which is flat on one side and never \
-saturates on the other; and the leaky rectifier, \
-which keeps a little slope for what is negative, here 0.02. The parametric rectifier (He et al. 2015) learns \
-that slope, one for a layer or one \
-for each channel; the lecture’s slides call it “probabilistic ReLU”, and network files may do so too.\n\n\
+    about: "Without a non-linearity between them, layers collapse into one. The lecture’s are the sigmoid, which squashes \
+to (0, 1) and whose slope vanishes at its ends; tanh, the same curve stretched and centred at 0; the rectifier, which is \
+flat on one side and never saturates on the other; and the leaky rectifier, which keeps a little slope for what is \
+negative, here 0.02. The parametric rectifier (He et al. 2015) learns that slope, one for a layer or one for each channel; \
+the lecture’s slides call it “probabilistic ReLU”, and network files may do so too.\n\n\
 Values and slopes here are those of the library’s ops, the slopes by back-propagation.",
     equations: &[
         "σ(a) = \\frac{1}{1 + e^{-a}}, \\quad \\tanh a = 2 σ(2a) - 1",
@@ -53,11 +52,12 @@ fn run(context: &Context) -> Result<Finding, Error> {
 
     let (tanh, _) = of(Tanh {}.into(), &at)?;
     let (doubled, _) = of(Sigmoid {}.into(), &at.iter().map(|a| 2.0 * a).collect::<Vec<_>>())?;
-    let error = tanh.iter().zip(&doubled).map(|(t, s)| (t - (2.0 * s - 1.0)).abs()).fold(0.0, f64::max);
+    let scaled: Vec<f64> = doubled.iter().map(|s| 2.0 * s - 1.0).collect();
+    let error = largest_difference(&tanh, &scaled);
     finding.check("tanh a against 2σ(2a) − 1, largest difference", error, Expected::AtMost(1e-15));
 
     let (relu, slopes) = of(Relu {}.into(), &at)?;
-    let error = relu.iter().zip(&at).map(|(y, a)| (y - a.max(0.0)).abs()).fold(0.0, f64::max);
+    let error = largest_difference(&relu, &at.iter().map(|a| a.max(0.0)).collect::<Vec<_>>());
     finding.check("ReLU against max(0, a), largest difference", error, Expected::Exactly(0.0));
     finding.check("ReLU's slope at 0", slopes[3000], Expected::Exactly(0.0));
     finding.holds(
@@ -74,7 +74,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
 }
 
 const CURVES: &str =
-    "The non-linearities and their slopes. The leak is drawn five times too large, so that it can be seen.";
+    "The non-linearities and their slopes. The leak is drawn as 0.1 instead of 0.02, so that it can be seen.";
 
 fn parametric(finding: &mut Finding) -> Result<(), Error> {
     for (shared, kind) in [(true, "one for the layer"), (false, "one per channel")] {
@@ -85,11 +85,11 @@ fn parametric(finding: &mut Finding) -> Result<(), Error> {
         let report = GradientCheck::new(criterion, Mode::Train).layers(&graph, 3)?;
         let checked: usize = report.layers.iter().map(|layer| layer.params.checked).sum();
         finding.check(
-            format!("PReLU, {kind}: slopes"),
+            format!("PReLU, {kind}: slopes for three channels"),
             checked as f64,
             Expected::Exactly(if shared { 1.0 } else { 3.0 }),
         );
-        let what = format!("PReLU, {kind}: error of its gradients against differences");
+        let what = format!("PReLU, {kind}: largest relative error of its gradients against differences");
         finding.check(what, report.largest_error(), Expected::AtMost(1e-6));
     }
     let alias: Result<Op, _> = serde_json::from_str("{\"op\":\"probabilistic_relu\"}");

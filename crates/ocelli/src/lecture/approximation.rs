@@ -5,7 +5,8 @@ use std::sync::Arc;
 use ocelli_core::ops::{Linear, Relu, Tanh};
 use ocelli_core::{Graph, Loss, Params, PlanOptions};
 
-use super::learner::{ADAM, Learner, Samples, line_through};
+use super::learner::{ADAM, Learner, Samples};
+use super::numbers::line_through;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -15,10 +16,9 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "From a line to any function",
     part: Part::Units,
     checklist: &[50, 51],
-    about: "Written out, the output of a small network is one long formula, z₅ of the lecture; a network \
-computes the same numbers. One layer of it can only draw a line. \
-Two can compute any function as closely as one likes: three rectifiers make a bump, bumps side by side make a \
-function, and the narrower they are, the closer they come.\n\n\
+    about: "Written out, the output of a small network is one long formula, z₅ of the lecture; a network computes the same \
+numbers. One layer of it can only draw a line. Two can compute any continuous function on an interval as closely as one \
+likes: three rectifiers make a bump, bumps side by side make a function, and the narrower they are, the closer they come.\n\n\
 The bumps’ weights are written down here, not learned; at half the width the error is a quarter.",
     equations: &[
         "z_5 = h(w_{35} h(w_{13} x_1 + w_{23} x_2 + b_3) + w_{45} h(w_{14} x_1 + w_{24} x_2 + b_4) + b_5)",
@@ -42,9 +42,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-const BUMPS: &str = "Left: the line of one trained layer. Middle: a function and the sum of nine bumps, each \
-of three rectifiers. Right: the largest error as the bumps \
-become narrower.";
+const BUMPS: &str = "Left: the line of one trained layer between two classes. Middle: a function and the sum of nine \
+bumps, each of three rectifiers. Right: the largest error as the bumps become narrower.";
 
 /// The function that is approximated, on [0, 1].
 fn f(x: f64) -> f64 {
@@ -134,7 +133,7 @@ fn one_layer(context: &Context, finding: &mut Finding) -> Result<Plot, Error> {
         .colored("", Mark::Line, 2, line))
 }
 
-/// A network of 3n rectifiers whose weights make n + 1 bumps of f over [0, 1].
+/// A network of 3(n + 1) rectifiers whose weights make n + 1 bumps of f over [0, 1].
 fn bump_network(context: &Context, n: usize) -> Result<Learner<f64>, Error> {
     let units = 3 * (n + 1);
     let mut graph = Graph::new();
@@ -181,7 +180,7 @@ fn bumps(context: &Context, finding: &mut Finding) -> Result<(Plot, Plot), Error
         .series("f", Mark::Line, curve(&|i| f(places[i])))
         .series("bumps", Mark::Line, curve(&|i| outputs[i]))
         .colored("", Mark::Dots, 1, (0..=8).map(|i| f64::from(i) / 8.0).map(|x| [x, f(x)]));
-    let decay = Plot::new("error against width", "width of a bump", "largest error")
+    let decay = Plot::new("error against width", "width d of a bump", "largest error")
         .size(280.0, 270.0)
         .log_x()
         .log_y()

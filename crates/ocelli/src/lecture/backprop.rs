@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ocelli_core::ops::{Linear, Tanh};
 use ocelli_core::{Graph, Loss, Params, Targets};
 
+use super::numbers::largest_difference;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::explain::{Matrix, Trace, draw, trace};
@@ -68,7 +69,7 @@ fn run(_: &Context) -> Result<Finding, Error> {
     let mut table = Table::new("Every number of the step", ["quantity", "found", "lecture", "difference"]);
     let mut worst: f64 = 0.0;
     for (name, found, expected) in lecture {
-        let difference = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        let difference = largest_difference(found, expected);
         worst = worst.max(difference);
         let list = |values: &[f64]| values.iter().map(|v| format!("{v:.6}")).collect::<Vec<_>>().join(", ");
         table.row([name.to_owned(), list(found), list(expected), format!("{difference:.0e}")]);
@@ -83,20 +84,20 @@ fn run(_: &Context) -> Result<Finding, Error> {
     let through: Vec<f64> = h.gradient.iter().zip(slope).map(|(g, slope)| g * slope).collect();
     finding.check(
         "through tanh: ∂C/∂a − ∂C/∂x·(1 − x²)",
-        distance(&through, &a.gradient),
+        largest_difference(&through, &a.gradient),
         Expected::AtMost(1e-16),
     );
     let (g, weights) = (Matrix::row(&a.gradient), Matrix::new(2, 2, w0.before.clone()));
     finding.check(
         "to the input: ∂C/∂x − ∂C/∂a·W₀",
-        distance(&g.times(&weights)?.data, &x.gradient),
+        largest_difference(&g.times(&weights)?.data, &x.gradient),
         Expected::AtMost(1e-16),
     );
     // x·g is the scalar by the matrix in the mathematics' layout, its transpose what is taken off W.
     let outer = Matrix::column(&x.value).times(&g)?.transposed();
     finding.check(
         "to the weights: (∂C/∂W₀)ᵀ − (x·∂C/∂a)ᵀ",
-        distance(&outer.data, &w0.gradient),
+        largest_difference(&outer.data, &w0.gradient),
         Expected::AtMost(1e-16),
     );
     finding.check(
@@ -112,8 +113,4 @@ fn run(_: &Context) -> Result<Finding, Error> {
         draw(&traced),
     );
     Ok(finding)
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use ocelli_core::ops::{Linear, Tanh};
 use ocelli_core::{
-    Batch, Criterion, Executor, Graph, Loss, Optimizer, OptimizerState, Params, PlanOptions, RandomState,
-    Reduction, Targets, Update,
+    Batch, Criterion, Executor, Graph, OptimizerState, Params, PlanOptions, RandomState, Reduction, Targets,
+    Update,
 };
 use ocelli_data::Sampler;
 
+use super::learner::{CROSS_ENTROPY, SGD};
 use super::pictures::{Pictures, ink};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
@@ -58,8 +59,7 @@ impl Task {
         let x = graph.add("tanh", Tanh {}, [x])?;
         graph.add("W2", Linear::new(10), [x])?;
         let start = Params::initialised(graph.layout(), context.seed())?;
-        let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
-        let criterion = Criterion { loss, reduction: Reduction::Mean };
+        let criterion = Criterion { loss: CROSS_ENTROPY, reduction: Reduction::Mean };
         Ok(Task { graph: Arc::new(graph), start, samples, criterion })
     }
 
@@ -80,9 +80,8 @@ impl Task {
     /// Trains with batches of that size. Gives the updates of an epoch, and the mean loss at its start and after each epoch.
     fn train(&self, context: &Context, batch: usize, rate: f64) -> Result<(u64, Vec<f64>), Error> {
         let all: Vec<u32> = (0..self.samples.len() as u32).collect();
-        let sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         let mut params = self.start.try_clone()?;
-        let mut state = OptimizerState::new(&sgd, self.graph.layout())?;
+        let mut state = OptimizerState::new(&SGD, self.graph.layout())?;
         let mut executor = context.engine().executor(&self.graph, PlanOptions::train(batch))?;
         let mut judge = context.engine().executor(&self.graph, PlanOptions::evaluate(all.len()))?;
         let mut loss = |params: &Params<f32>| {
@@ -98,7 +97,7 @@ impl Task {
                 let (images, labels) = self.pick(order.batch(number));
                 let targets = Some(Targets::Classes(&labels));
                 let batch = Batch { inputs: &[&images], targets, count: labels.len() };
-                let update = Update { optimizer: &sgd, state: &mut state, rate };
+                let update = Update { optimizer: &SGD, state: &mut state, rate };
                 executor.step(&mut params, &batch, &self.criterion, update, RandomState::default());
             }
             losses.push(loss(&params));
@@ -122,7 +121,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     }
     let mut table = Table::new(
         "Ten epochs by the size of the batch",
-        ["batch", "updates per epoch", "best learning rate", "loss after 1 epoch", "loss after 10"],
+        ["batch", "updates per epoch", "best learning rate", "mean loss after 1 epoch", "mean loss after 10"],
     );
     let mut curves = Plot::new("Learning", "epochs", "mean loss over all samples").log_y();
     for size in TRAINED {

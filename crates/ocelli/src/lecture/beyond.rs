@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use ocelli_core::ops::{Add, Concat, Conv2d, Flatten, Linear, Tanh};
-use ocelli_core::{Batch, Criterion, GradientCheck, Graph, Loss, Mode, Params, Reduction, Targets};
+use ocelli_core::{Batch, Criterion, GradientCheck, Graph, Mode, Params, Reduction, Targets};
 
+use super::learner::CROSS_ENTROPY;
+use super::numbers::largest_difference;
 use super::pictures::{Pictures, ink};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
@@ -49,8 +51,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let images: Vec<f64> = samples.images.iter().map(|&x| f64::from(x)).collect();
     let mut finding = Finding { data: format!("{} embedded digits", samples.len()), ..Finding::default() };
 
-    let loss = Loss::CrossEntropy { label_smoothing: 0.0 };
-    let criterion = Criterion { loss: loss.clone(), reduction: Reduction::Mean };
+    let criterion = Criterion { loss: CROSS_ENTROPY, reduction: Reduction::Mean };
     let check = GradientCheck { seed: context.seed(), ..GradientCheck::new(criterion, Mode::Train) };
     let batch =
         Batch { inputs: &[&images], targets: Some(Targets::Classes(&samples.labels)), count: samples.len() };
@@ -71,7 +72,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         &params,
         &[&images[..samples.width()]],
         Targets::Classes(&samples.labels[..1]),
-        &loss,
+        &CROSS_ENTROPY,
         0.01,
     )?;
     let layer = |name: &str| {
@@ -83,13 +84,14 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let sum: Vec<f64> = branch.data.iter().zip(&direct.data).map(|(a, b)| a + b).collect();
     finding.check(
         "branch: sum of both ways − gradient of the trunk, largest",
-        distance(&sum, &layer("trunk").gradient),
+        largest_difference(&sum, &layer("trunk").gradient),
         Expected::AtMost(1e-15),
     );
     finding.holds("merge: a sum hands all of its gradient to both", {
         let through = Matrix::row(&layer("again").gradient).times(&layer("again").jacobians[0])?;
         let both: Vec<f64> = layer("sum").gradient.iter().zip(&through.data).map(|(a, b)| a + b).collect();
-        layer("again").gradient == layer("sum").gradient && distance(&both, &layer("tanh").gradient) < 1e-15
+        layer("again").gradient == layer("sum").gradient
+            && largest_difference(&both, &layer("tanh").gradient) < 1e-15
     });
     finding.check("shared weights: uses of one set of numbers", shared(&graph), Expected::Exactly(2.0));
     finding.check(
@@ -111,8 +113,4 @@ fn run(context: &Context) -> Result<Finding, Error> {
 fn shared(graph: &Graph) -> f64 {
     let of = |name: &str| graph.find(name).map(|v| graph.node(v).params().to_vec());
     graph.nodes().iter().filter(|node| Some(node.params().to_vec()) == of("first")).count() as f64
-}
-
-fn distance(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }

@@ -1,10 +1,11 @@
-//! Bishop's figure 5.3: three tanh units approximate four functions.
+//! Bishop's figure 5.3: three tanh units approximate five functions.
 
 use ocelli_core::ops::{Linear, Tanh};
 use ocelli_core::{Graph, Init, Loss, Params};
 use ocelli_kernels::Element;
 
-use super::learner::{Learner, SGD, Samples, each, median};
+use super::learner::{Learner, SGD, Samples, each};
+use super::numbers::median;
 use super::quasi_newton::minimise;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
@@ -15,10 +16,9 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "What three hidden units can approximate",
     part: Part::Units,
     checklist: &[49],
-    about: "Figure 5.3 of Bishop’s Pattern Recognition and Machine Learning (2006), which the lecture shows: \
-networks of three tanh units and a linear output, fitted to 50 points \
-of x², sin x, |x| and Heaviside’s step; sin πx is added here. Each is the best of twenty random starts, \
-fitted by a quasi-Newton method (BFGS) in f64 until no step leads further down.\n\n\
+    about: "Figure 5.3 of Bishop’s Pattern Recognition and Machine Learning (2006), which the lecture shows: networks of \
+three tanh units and a linear output, fitted to 50 points of x², sin x, |x| and Heaviside’s step; sin πx is added here. \
+Each is the best of twenty random starts, fitted by a quasi-Newton method (BFGS) in f64 until no step leads further down.\n\n\
 The figures beside ours come from independent fits of the same kind. Plain gradient descent is far worse.",
     equations: &[
         "y(x) = Σ_{j=1}^{3} v_j \\tanh(w_j x + b_j) + c, \\quad E = \\frac{1}{2N} Σ_n (y(x_n) - f(x_n))^2",
@@ -56,11 +56,11 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let mut stream = context.key(&[49]).stream();
     let x: Vec<f64> = (0..POINTS).map(|_| stream.range(-1.0, 1.0)).collect();
     let mut table = Table::new(
-        "root mean square errors, best and median of 20 starts, beside independent fits",
-        ["f", "best at the points", "there", "median", "best in between", "there"],
+        "root mean square errors of fits from 20 starts, beside those of independent fits",
+        ["f", "best at the points", "independent", "median at the points", "best in between", "independent"],
     );
-    let mut sheet = Sheet::new("Bishop's figure 5.3");
-    for (i, target) in TARGETS.iter().enumerate() {
+    let mut plots = Vec::new();
+    for target in &TARGETS {
         let fits = each(context.engine(), STARTS, |start| fit(context, target, &x, start as u64))?;
         let best = fits.iter().min_by(|a, b| a.error.total_cmp(&b.error)).expect("starts");
         let (middle, dense) =
@@ -89,23 +89,20 @@ fn run(context: &Context) -> Result<Finding, Error> {
             );
         }
         finding.said(
-            format!("{}: error at the points, best", target.name),
+            format!("{}: root mean square error at the points, best start", target.name),
             best.error,
             expected,
-            &format!("{} there", power(target.best)),
+            &format!("{} in independent fits", power(target.best)),
         );
-        if i == 3 {
-            sheet = sheet.row();
-        }
-        sheet = sheet.add(drawing(target, &x, best));
+        plots.push(drawing(target, &x, best));
     }
     finding.table(table);
-    finding.figure("fits", FITS, sheet);
+    finding.figure("fits", FITS, Sheet::new("Bishop’s figure 5.3").grid(3, plots));
     Ok(finding)
 }
 
 const FITS: &str =
-    "The points, the fitted network, and what its three hidden units give (dashed), as they are.";
+    "The points, the fitted network (orange), and what its three hidden units give (dashed), as they are.";
 
 /// A fitted network.
 struct Fit {

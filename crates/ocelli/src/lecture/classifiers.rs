@@ -13,11 +13,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "The classifiers that LeNet-5 was measured against",
     part: Part::History,
     checklist: &[20],
-    about: "The paper compares LeNet-5 with what one would have used otherwise: a linear classifier; the same on deskewed digits, sheared \
-until they stand upright; the nearest of the training pictures by the distance of their pixels; a quadratic classifier on 40 principal \
-components. Each of them is here, and all learn from the same pictures and are measured on the same others.\n\n\
-Linear and quadratic classifiers are fitted by least squares to targets of ±1, in closed form. Nearest neighbours are one linear \
-layer whose weights are the training pictures, so that the library’s fastest product does the work.",
+    about: "The paper compares LeNet-5 with what one would have used otherwise: a linear classifier; the same on deskewed \
+digits, sheared until they stand upright; the vote of the three training pictures that are nearest by the distance of \
+their pixels; a quadratic classifier on 40 principal components. Each of them is here, and all learn from the same \
+pictures and are measured on the same others.\n\n\
+Linear and quadratic classifiers are fitted by least squares to targets of ±1, in closed form. Nearest neighbours are one \
+linear layer whose weights are the training pictures, so that the library’s fastest product does the work.",
     equations: &["‖x − t‖^2 = ‖x‖^2 − 2 (t^T x − \\frac{1}{2} ‖t‖^2)", "\\hat{W} = T X^T (X X^T + λ I)^{−1}"],
     source: file!(),
     run,
@@ -167,9 +168,8 @@ fn sheet(bars: Bars, digits: &Digits, upright: &Digits) -> Sheet {
     };
     // The ones show best what deskewing does.
     let ones: Vec<usize> = (0..digits.train.len()).filter(|&i| digits.train.labels[i] == 1).take(8).collect();
-    let mut sheet = Sheet::new("Errors of the classifiers, and deskewing").add(bars).row();
-    for samples in [&digits.train, &upright.train] {
-        sheet = ones.iter().fold(sheet, |sheet, &i| sheet.add(panel(samples, i))).row();
-    }
-    sheet
+    let sheet = Sheet::new("Errors of the classifiers, and deskewing").add(bars);
+    [&digits.train, &upright.train]
+        .into_iter()
+        .fold(sheet, |sheet, samples| sheet.grid(ones.len(), ones.iter().map(|&i| panel(samples, i))))
 }

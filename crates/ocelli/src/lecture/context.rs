@@ -19,8 +19,8 @@ pub struct Context {
 const PHOTOGRAPH: &[u8] = include_bytes!("../../assets/chelsea.jpg");
 
 impl Context {
-    /// An engine, what chooses all random numbers, and a folder with real data: `mnist`, `cifar10-jpeg` and `photos` in it are
-    /// looked for. Without them experiments take what is embedded.
+    /// An engine, what chooses all random numbers, and a folder with real data: `mnist`, `cifar10-jpeg`, `miniplaces` and `photos`
+    /// in it are looked for. Without them experiments take what is embedded.
     pub fn new(engine: Engine, seed: u64, data: Option<PathBuf>) -> Context {
         Context { engine, seed, data }
     }

@@ -7,6 +7,7 @@ use ocelli_core::{
     Batch, Criterion, Executor, Graph, Loss, Params, PlanOptions, RandomState, Reduction, Targets,
 };
 
+use super::numbers::largest_difference;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -86,10 +87,9 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let each: Vec<[f64; 2]> =
         (0..SAMPLES).map(|i| neuron.gradient(i..i + 1, Loss::Euclidean, Reduction::Sum)).collect();
     let total = [0, 1].map(|i| each.iter().map(|g| g[i]).sum::<f64>());
-    let largest = |a: [f64; 2], b: [f64; 2]| (a[0] - b[0]).abs().max((a[1] - b[1]).abs());
     finding.check(
         "Σ of the samples’ gradients − gradient of the batch",
-        largest(total, sum),
+        largest_difference(&total, &sum),
         Expected::AtMost(1e-14),
     );
 
@@ -99,7 +99,11 @@ fn run(context: &Context) -> Result<Finding, Error> {
         let difference = w[0] * x[0] + w[1] * x[1] - neuron.targets[0];
         [difference * x[0], difference * x[1]]
     };
-    finding.check("(x_n − y)·x − gradient of ½(x_n − y)²", largest(by_hand, half), Expected::AtMost(1e-15));
+    finding.check(
+        "(x_n − y)·x − gradient of ½(x_n − y)²",
+        largest_difference(&by_hand, &half),
+        Expected::AtMost(1e-15),
+    );
     let square = neuron.gradient(0..1, Loss::SquaredError, Reduction::Sum);
     finding.check(
         "gradient of the squared error over that of the Euclidean cost",

@@ -13,10 +13,9 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "A rectifier that died, and a leak that revives it",
     part: Part::Units,
     checklist: &[39],
-    about: "A rectifier whose input is negative for every example has a gradient of 0 for every example: it \
-cannot learn its way back. Here two units \
-have to learn |x|, an arm each, and one of them is pushed there by its bias. The same network is trained with \
-rectifiers and with leaky ones. Reports of training runs count such units layer by layer.",
+    about: "A rectifier whose input is negative for every example has a gradient of 0 for every example: it cannot learn \
+its way back. Here two units have to learn 2|x|, an arm each, and one of them is pushed there by its bias. The same \
+network is trained with rectifiers and with leaky ones. Reports of training runs count such units layer by layer.",
     equations: &[
         "a_i < 0 \\quad \"for all examples\" \\quad ⇒ \\quad \\frac{∂E}{∂w} = Σ_i g_i h'(a_i) x_i = 0",
     ],
@@ -42,18 +41,22 @@ fn run(context: &Context) -> Result<Finding, Error> {
         plain.gradient,
         Expected::Exactly(0.0),
     );
-    finding.check("ReLU: examples that it answers to in the end", plain.answers(), Expected::Exactly(0.0));
+    finding.check(
+        "ReLU: examples that lift the pushed unit above 0 in the end",
+        plain.answers(),
+        Expected::Exactly(0.0),
+    );
     finding.check(
         "ReLU: units found dead, as a report counts them",
         plain.dead as f64,
         Expected::AtLeast(1.0),
     );
     finding.check(
-        "leaky: norm of its gradient in the first step",
+        "leaky: norm of the pushed unit's gradient in the first step",
         leaky.first_gradient,
         Expected::AtLeast(1e-6),
     );
-    finding.check("leaky: examples that it answers to in the end", leaky.answers(), Expected::AtLeast(1.0));
+    finding.check("leaky: examples that lift it above 0 in the end", leaky.answers(), Expected::AtLeast(1.0));
     finding.check("leaky: units found dead", leaky.dead as f64, Expected::Exactly(0.0));
     let plot = |title: &str, y: &str| Plot::new(title, "step of training", y);
     let answers = plot("the pushed unit", "share of examples with a > 0")
@@ -70,7 +73,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
 }
 
 const REVIVAL: &str =
-    "Left: for how many of the examples the pushed unit is above 0. Right: the cost of both networks.";
+    "Left: the share of the examples for which the pushed unit is above 0. Right: the cost of both networks.";
 
 /// What became of a network.
 struct Life {

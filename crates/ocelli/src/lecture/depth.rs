@@ -1,9 +1,9 @@
 //! Deep networks from plain and from He's starts.
 
-use ocelli_core::ops::{Linear, Relu};
-use ocelli_core::{Graph, Init};
+use ocelli_core::Init;
+use ocelli_core::ops::Linear;
 
-use super::learner::{CROSS_ENTROPY, Learner, MOMENTUM, Samples};
+use super::learner::{CROSS_ENTROPY, Learner, MOMENTUM, Samples, stack};
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -13,13 +13,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "How deep can it be? It depends on the start",
     part: Part::Units,
     checklist: &[48],
-    about: "A rectifier passes on half of what it gets. With weights whose variance is 1/fan-in, as was usual \
-before, each layer halves the variance of its signal, and twenty \
-layers leave a millionth. He et al. (2015) draw weights of variance 2/((1 + α²)·fan-in) for a slope α below \
-0, and the signal stays as strong as it was. The same networks \
-of 64 units a layer are trained for the same number of steps from either start, deeper and deeper.",
+    about: "A rectifier passes on half of what it gets. With weights whose variance is 1/fan-in, as was usual before, each \
+layer halves the mean square of its signal, and twenty layers leave a millionth of it. He et al. (2015) draw weights of \
+variance 2/((1 + α²)·fan-in) for a slope α below 0, and the signal stays as strong as it was. The same networks of 64 \
+units a layer are trained for the same number of steps from either start, deeper and deeper.",
     equations: &[
-        "\"Var\"[x_l] = \\frac{1}{2}(1 + α^2) n_l \"Var\"[w_l] \"Var\"[x_{l-1}], \\quad \"He:\" \\quad \"Var\"[w] = \\frac{2}{(1 + α^2) n}",
+        "E[x_l^2] = \\frac{1}{2}(1 + α^2) n_l \"Var\"[w_l] E[x_{l-1}^2], \\quad \"He:\" \\quad \"Var\"[w] = \\frac{2}{(1 + α^2) n}",
     ],
     source: file!(),
     run,
@@ -73,23 +72,23 @@ fn run(context: &Context) -> Result<Finding, Error> {
             accuracy.colored(name, Mark::Line, color, points.clone()).colored("", Mark::Dots, color, points);
     }
     finding.said(
-        "He: signal after 20 layers, of that after the first",
+        "He: signal after 20 layers over that after the first",
         ends[0],
         Expected::Between(0.1, 10.0),
         "stays as strong as it was",
     );
     finding.said(
-        "plain: the same",
+        "plain: signal after 20 layers over that after the first",
         ends[1],
         Expected::Between(2f64.powf(-9.5) / 10.0, 2f64.powf(-9.5) * 10.0),
-        "19 halvings of the variance: 1.4e-3",
+        "19 halvings of the mean square: 1.4e-3",
     );
     finding.figure("sweep", SWEEP, Sheet::new("Depth and the start").add(accuracy).add(signal));
     Ok(finding)
 }
 
-const SWEEP: &str = "Left: networks of 1 to 20 hidden layers after the same training. Right: the signal in 20 \
-layers before it.";
+const SWEEP: &str = "Left: networks of 1 to 20 hidden layers after the same training. Right: the signal in 20 layers \
+before training.";
 
 /// With mean 0 and variance 1 over all pixels.
 fn standardised(samples: &Samples<f32>) -> Samples<f32> {
@@ -101,13 +100,7 @@ fn standardised(samples: &Samples<f32>) -> Samples<f32> {
 }
 
 fn network(context: &Context, inputs: usize, depth: usize, init: &Init) -> Result<Learner<f32>, Error> {
-    let mut graph = Graph::new();
-    let mut x = graph.input("x", [inputs])?;
-    for layer in 1..=depth {
-        x = graph.add(&format!("fc{layer}"), Linear::new(UNITS).init(init.clone()), [x])?;
-        x = graph.add(&format!("relu{layer}"), Relu {}, [x])?;
-    }
-    graph.add("output", Linear::new(10).init(init.clone()), [x])?;
+    let graph = stack(inputs, depth, UNITS, |units| Linear::new(units).init(init.clone()))?;
     Learner::new(context.engine(), graph, CROSS_ENTROPY, MOMENTUM, 32, context.seed())
 }
 

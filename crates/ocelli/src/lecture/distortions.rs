@@ -4,6 +4,7 @@ use ocelli_core::{Executor, PlanOptions};
 use ocelli_kernels::random::Stream;
 
 use super::maps::trained;
+use super::numbers::mean;
 use super::pictures::Pictures;
 use super::trained::Trained;
 use super::{Context, Expected, Experiment, Finding, Part};
@@ -22,7 +23,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
 the network reading them all the same. How far that goes is measured here: held-out digits are distorted more and more, and \
 what is still read is counted, for a network trained on pictures as they are and for one trained on distorted ones.\n\n\
 The paper’s figure 13 prints under each input the ten labels in greys: the fainter a label, the higher its penalty, the distance \
-of F6 to that label’s picture. A good answer is one dark label among nine pale ones.",
+of F6 to that label’s picture. A good answer is one strong label among nine pale ones.",
     equations: &["y_i = Σ_j (x_j − w_{ij})^2, \\quad \"answer\" = \"argmin\"_i y_i"],
     source: file!(),
     run,
@@ -103,32 +104,31 @@ fn run(context: &Context) -> Result<Finding, Error> {
     // Ink from 0 to 1, as distortions take it; LeNet-5 takes −0.1 to 1.175.
     let ink = samples.map(|image| image.iter().map(|v| (v + 0.1) / 1.275).collect());
     let mut readers = [Reader::new(context, &plain)?, Reader::new(context, &bent)?];
-    let mut curves = Sheet::new("The share of digits that are read, by distortion");
-    for (k, way) in WAYS.iter().enumerate() {
+    let mut curves = Vec::new();
+    for way in &WAYS {
         let [as_is, distorted] = readers.each_mut().map(|reader| reader.curve(context, &ink, way));
         let undistorted =
             way.amounts.iter().position(|&a| a == way.rest).expect("invariant: rest is an amount");
         finding.check(
-            format!("read undistorted ({}), trained on pictures as they are", way.name),
+            format!("share read undistorted ({}), trained on pictures as they are", way.name),
             as_is[undistorted],
             Expected::AtLeast(0.94),
         );
         let gain = mean(&distorted) - mean(&as_is);
         finding.check(
-            format!("{}: gain by training on distorted pictures, mean over the curve", way.name),
+            format!(
+                "{}: gain in share read by training on distorted pictures, mean over the curve",
+                way.name
+            ),
             gain,
             gain_of(way.name),
         );
-        if k == 3 {
-            curves = curves.row();
-        }
-        curves = curves.add(plot(way, &as_is, &distorted));
+        curves.push(plot(way, &as_is, &distorted));
     }
-    finding.figure("curves", "How many of the held-out digits are read, the more they are distorted. Blue: trained on pictures as they \
-        are. Orange: trained on pictures shifted, scaled, squeezed and sheared at random.", curves);
+    let curves = Sheet::new("The share of digits that are read, by distortion").grid(3, curves);
+    finding.figure("curves", CURVES, curves);
     let example = (0..ink.len()).find(|&i| ink.labels[i] == 4).unwrap_or(0);
-    finding.figure("strip", "One held-out digit under each distortion, with the ten labels below as in the paper’s figure 13: the darker, the \
-        smaller the penalty. A framed label is the answer.", strip(context, &ink, example, &mut readers[1]));
+    finding.figure("strip", STRIP, strip(context, &ink, example, &mut readers[1]));
     let (right, others) = readers[0].penalties(&ink);
     finding.check(
         "penalty of the right label over the mean of the others",
@@ -138,16 +138,18 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
+const CURVES: &str = "How many of the held-out digits are read, the more they are distorted. Blue: trained on pictures as they are. Orange: \
+trained on pictures shifted, scaled, squeezed and sheared at random.";
+
+const STRIP: &str = "One held-out digit under each distortion, read by the network that was trained on distorted pictures. Below each the \
+ten labels, as in the paper’s figure 13: the fainter, the larger the penalty. A framed label is the answer.";
+
 /// Distortions that were trained with help against themselves; against others they need not.
 fn gain_of(way: &str) -> Expected {
     match way {
         "shift" | "scale" | "squeeze" => Expected::AtLeast(0.0),
         _ => Expected::Anything,
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
 /// A trained LeNet-5 that reads pictures of ink.
@@ -214,7 +216,7 @@ fn plot(way: &Way, as_is: &[f64], distorted: &[f64]) -> Plot {
 /// One digit under each distortion, with the labels in greys.
 fn strip(context: &Context, ink: &Pictures, example: usize, reader: &mut Reader) -> Sheet {
     const SHOWN: usize = 9;
-    let mut sheet = Sheet::new("A digit under distortions, with the penalties of its labels");
+    let mut panels = Vec::new();
     for way in &WAYS {
         let spread = |i: usize| way.amounts[i * (way.amounts.len() - 1) / (SHOWN - 1)];
         for amount in (0..SHOWN).map(spread) {
@@ -224,14 +226,13 @@ fn strip(context: &Context, ink: &Pictures, example: usize, reader: &mut Reader)
             let paper: Vec<f64> = bent.iter().map(|&p| 1.0 - f64::from(p)).collect();
             let title =
                 if amount == spread(0) { format!("{} {}", way.name, signed(amount)) } else { signed(amount) };
-            sheet = sheet.add(Read {
+            panels.push(Read {
                 picture: Raster::grey(&title, &paper, SIZE, [0.0, 1.0]).width(78.0),
                 penalties: penalties.iter().map(|&p| f64::from(p)).collect(),
             });
         }
-        sheet = sheet.row();
     }
-    sheet
+    Sheet::new("A digit under distortions, with the penalties of its labels").grid(SHOWN, panels)
 }
 
 fn signed(amount: f64) -> String {

@@ -6,7 +6,8 @@ use ocelli_core::{Criterion, Graph, Loss, Optimizer, Reduction, Targets};
 use super::scenes::{OBJECT, PICTURE, Scene, WINDOW, scenes, training_windows};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
-use crate::baselines::{Booster, Descent, Errors, Labelled, Member, Net, errors, windows};
+use crate::baselines::{Boosted, Booster, Descent, Errors, Labelled, Member, Net, error, errors, windows};
+use crate::classical::Plane;
 use crate::figure::{Mark, Plot, Raster, Sheet};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
@@ -14,11 +15,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "Which function? A family F, and how its members are measured",
     part: Part::Training,
     checklist: &[56, 57, 58, 59, 60],
-    about: "A detector is a function F(x; θ) of a window, from a family that one has chosen: linear functions, sums of decision stumps, \
-networks. The parameters θ are those that make the labels of training windows come out best, as a loss counts it: the squared error, \
-which is for linear members a matter of solving equations, or the exponential loss, which boosting lowers stump by stump.\n\n\
-Whatever the member, two errors are told, never one: on the windows that it was fitted to, and on windows of other pictures. The \
-first can be made as small as one likes; the second is what was learned.",
+    about: "A detector is a function F(x; θ) of a window, from a family that one has chosen: linear functions, sums of \
+decision stumps, networks. The parameters θ are those that make the labels of training windows come out best, as a loss \
+counts it: the squared error, which the linear member and the network lower step by step, or the exponential loss, which \
+boosting lowers stump by stump.\n\n\
+Whatever the member, two errors are told, never one: on the windows that it was fitted to, and on windows of other \
+pictures. The first can be made as small as one likes; the second is what was learned.",
     equations: &[
         "E_2 = Σ_t (y_t − F(x_t; θ))^2, \\quad E_{exp} = Σ_t e^{−y_t F(x_t; θ)}",
         "F(x) = Σ_m f_m(x), \\quad f_m(x) = a_m [x_{k_m} > θ_m] + b_m",
@@ -59,7 +61,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
             "training error",
             "held-out error",
             "squared error per window, held out",
-            "exponential loss",
+            "exponential loss per window, held out",
         ],
     );
     let mut found = Vec::new();
@@ -71,8 +73,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
             parameters.to_string(),
             percent(errors.train),
             percent(errors.held_out),
-            format!("{:.3}", mean(&Loss::SquaredError, &scores, &held_out.labels)),
-            format!("{:.3}", mean(&Loss::Exponential, &scores, &held_out.labels)),
+            format!("{:.3}", mean_loss(&Loss::SquaredError, &scores, &held_out.labels)),
+            format!("{:.3}", mean_loss(&Loss::Exponential, &scores, &held_out.labels)),
         ]);
         found.push(errors);
     }
@@ -84,12 +86,13 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-const LOSSES: &str = "Left: the losses of one window by how far F is on the right side, y·F. The exponential loss bounds the errors from \
-above; the squared error also charges for being too right. Middle: each round of boosting lowers the exponential loss on the training \
-windows; on others it comes to rest. Right: both errors by round.";
+const LOSSES: &str = "Left: the losses of one window by how far F is on the right side, y·F. The exponential loss bounds \
+the errors from above; the squared error also charges for being too right. Middle: each round of boosting lowers the \
+exponential loss on the training windows; on others it comes to rest. Right: both errors by round.";
 
-const SCORES: &str = "One of the held-out pictures, and F at every place of the window (a pixel apart), brighter where it is larger. \
-Where the digit that is looked for stands is said below the picture; the network’s peaks stand out most clearly.";
+const SCORES: &str = "One of the held-out pictures, and F at every place of the window (a pixel apart), brighter where it \
+is larger. A good member is bright in the middle of the digits that are looked for, whose upper left corners are told \
+below the picture, and dark elsewhere.";
 
 fn judge(finding: &mut Finding, found: &[Errors], rounds: &[Round], held_out: &Labelled) {
     let [linear, boosted, net] = [found[0], found[1], found[2]];
@@ -99,12 +102,12 @@ fn judge(finding: &mut Finding, found: &[Errors], rounds: &[Round], held_out: &L
     finding.check("held-out error, linear", linear.held_out, Expected::AtMost(0.8 * always_no));
     finding.check("held-out error, boosted", boosted.held_out, Expected::AtMost(0.5 * always_no));
     finding.check(
-        "held-out error, network, over linear",
+        "held-out error of the network over that of the linear member",
         net.held_out / linear.held_out,
         Expected::AtMost(0.8),
     );
     finding.check(
-        "training error of the boosted member, over its held-out error",
+        "training error of the boosted member over its held-out error",
         boosted.train / boosted.held_out,
         Expected::AtMost(1.0),
     );
@@ -119,13 +122,13 @@ fn judge(finding: &mut Finding, found: &[Errors], rounds: &[Round], held_out: &L
 /// The two losses of three windows, by hand.
 fn losses_by_hand(finding: &mut Finding) {
     let (scores, labels) = ([0.5, -2.0, 1.0], [1.0, -1.0, -1.0]);
-    let squares = 3.0 * mean(&Loss::SquaredError, &scores, &labels);
+    let squares = 3.0 * mean_loss(&Loss::SquaredError, &scores, &labels);
     finding.check(
         "Σ(y − F)² of F = ½, −2, 1 and y = 1, −1, −1",
         squares,
         Expected::Exactly(0.25 + 1.0 + 4.0),
     );
-    let powers = 3.0 * mean(&Loss::Exponential, &scores, &labels);
+    let powers = 3.0 * mean_loss(&Loss::Exponential, &scores, &labels);
     let by_hand = (-0.5f64).exp() + (-2.0f64).exp() + 1f64.exp();
     finding.check(
         "Σe^(−yF) of the same, less that by hand",
@@ -135,7 +138,7 @@ fn losses_by_hand(finding: &mut Finding) {
 }
 
 /// The mean loss of scores.
-fn mean(loss: &Loss, scores: &[f64], labels: &[f64]) -> f64 {
+fn mean_loss(loss: &Loss, scores: &[f64], labels: &[f64]) -> f64 {
     let mut costs = vec![0.0; scores.len()];
     loss.evaluate(scores, 1, Targets::Values(labels), &mut costs, None);
     Reduction::Mean.reduce(&costs)
@@ -168,7 +171,7 @@ struct Round {
     errors: Errors,
 }
 
-fn boost(train: &Labelled, held_out: &Labelled) -> (crate::baselines::Boosted, Vec<Round>) {
+fn boost(train: &Labelled, held_out: &Labelled) -> (Boosted, Vec<Round>) {
     let mut booster = Booster::new(&train.samples, train.width, &train.labels);
     let (mut seen, mut unseen) = (vec![0.0; train.labels.len()], vec![0.0; held_out.labels.len()]);
     let rounds = (0..ROUNDS).map(|_| {
@@ -180,14 +183,10 @@ fn boost(train: &Labelled, held_out: &Labelled) -> (crate::baselines::Boosted, V
                 .zip(set.samples.chunks_exact(set.width))
                 .for_each(|(f, x)| *f += stump.value(x));
         }
-        let share = |scores: &[f64], set: &Labelled| {
-            let wrong = scores.iter().zip(&set.labels).filter(|(f, y)| (**f > 0.0) != (**y > 0.0)).count();
-            wrong as f64 / set.labels.len() as f64
-        };
         Round {
             train_loss,
-            held_out_loss: mean(&Loss::Exponential, &unseen, &held_out.labels),
-            errors: Errors { train: share(&seen, train), held_out: share(&unseen, held_out) },
+            held_out_loss: mean_loss(&Loss::Exponential, &unseen, &held_out.labels),
+            errors: Errors { train: error(&seen, &train.labels), held_out: error(&unseen, &held_out.labels) },
         }
     });
     let rounds = rounds.collect();
@@ -226,28 +225,22 @@ fn score_maps(scene: &Scene, members: &mut [(&str, Box<dyn Member>)]) -> Sheet {
     let places = windows(PICTURE, WINDOW, STRIDE);
     let samples: Vec<f64> = places.iter().flat_map(|place| scene.window(*place)).collect();
     let size = [PICTURE[0] - WINDOW[0] + 1, PICTURE[1] - WINDOW[1] + 1];
-    let picture: Vec<f64> = scene.pixels.iter().map(|ink| 1.0 - ink).collect();
+    let picture = scene.pixels.map(|ink| 1.0 - ink);
     let boxes = scene.objects.iter().map(|area| format!("({}, {})", area.corner[1], area.corner[0]));
-    let note = format!("the digit {OBJECT} begins at column, row {}", boxes.collect::<Vec<_>>().join(", "));
-    let mut sheet = Sheet::new("A picture and the members’ scores")
-        .add(Raster::grey("a picture", &picture, PICTURE, [0.0, 1.0]).width(380.0).note(&note));
-    for (i, (name, member)) in members.iter_mut().enumerate() {
+    let note = format!("corners of each {OBJECT} (column, row): {}", boxes.collect::<Vec<_>>().join(", "));
+    let map = |(name, member): &mut (&str, Box<dyn Member>)| {
         let scores = member.scores(&samples);
         let most = scores.iter().copied().fold(0.0, f64::max);
         // Placed so that a score stands at the middle of its window, as in the picture.
-        let mut map = vec![-1.0; PICTURE[0] * PICTURE[1]];
-        for (k, score) in scores.iter().enumerate() {
-            let (row, column) = (k / size[1] + WINDOW[0] / 2, k % size[1] + WINDOW[1] / 2);
-            map[row * PICTURE[1] + column] = *score;
-        }
-        if i % 2 == 1 {
-            sheet = sheet.row();
-        }
-        let note = format!("black −1 or less, white {most:.2}");
-        sheet = sheet
-            .add(Raster::grey(&format!("F, {name}"), &map, PICTURE, [-1.0, most]).width(380.0).note(&note));
-    }
-    sheet
+        let mut map = Plane::from_fn(PICTURE[0], PICTURE[1], |_, _| -1.0);
+        map.paste(WINDOW.map(|side| side / 2), &Plane::new(size[0], size[1], scores));
+        Raster::grey(&format!("F, {name}"), map.values(), PICTURE, [-1.0, most])
+            .width(380.0)
+            .note(&format!("black −1 or less, white {most:.2}"))
+    };
+    let picture = Raster::grey("a picture", picture.values(), PICTURE, [0.0, 1.0]).width(380.0).note(&note);
+    let panels = std::iter::once(picture).chain(members.iter_mut().map(map));
+    Sheet::new("A picture and the members’ scores").grid(2, panels)
 }
 
 fn percent(share: f64) -> String {

@@ -1,5 +1,6 @@
 //! Filter banks, and what a shift of the image does to them.
 
+use super::numbers::mean;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::classical::{Border, Filter, FilterBank, Plane, convolve};
@@ -10,16 +11,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "A bank of filters",
     part: Part::Classical,
     checklist: &[1, 2],
-    about: "Before features were learned, they were written down: an image went through a bank of linear \
-filters, derivatives of \
-Gaussians at several scales and directions, or waves under a Gaussian. Such a bank is a convolution layer \
-whose weights nobody \
-learned, and here it is computed by one.\n\n\
-An impulse returns each filter's kernel, which is why one speaks of impulse responses. The filters are \
-linear. And what they \
-see does not depend on where it stands: to shift the image and then filter it is to filter it and then shift \
-the result, \
-to the last bit.",
+    about: "Before features were learned, they were written down: an image went through a bank of linear filters, \
+derivatives of Gaussians at several scales and in several directions, or waves under a Gaussian. Such a bank is a \
+convolution layer whose weights nobody learned, and here it is computed by one.\n\n\
+An impulse returns each filter's kernel, which is why one speaks of impulse responses. The filters are linear. And what \
+they see does not depend on where it stands: on a plane that goes on circularly, to shift the image and then filter it is \
+to filter it and then shift the result, to the last bit.",
     equations: &[
         "y[i, j] = Σ_{u, v} k[u, v] x[i - u, j - v]",
         "k * (α x + β z) = α (k * x) + β (k * z), \\quad k * S x = S (k * x)",
@@ -49,18 +46,18 @@ fn run(context: &Context) -> Result<Finding, Error> {
 
 /// Without its mean, the zeros beyond the border are no edge.
 fn without_mean(plane: &Plane) -> Plane {
-    let mean = plane.values().iter().sum::<f64>() / plane.values().len() as f64;
+    let mean = mean(plane.values());
     plane.map(|v| v - mean)
 }
 
-const BANK: &str = "The 48 filters of Leung and Malik (2001): first and second derivatives of elongated \
-Gaussians in six directions \
-and three scales, eight Laplacians of Gaussians, four Gaussians. Mid-grey is 0.";
-const RESPONSES: &str =
-    "A photograph and what some of the filters respond to it. Each response is shown on a scale of its own.";
-const GABOR: &str = "Gabor filters, even and odd, and below them the strength of each pair, √(e² + o²): how \
-much of the wave \
-there is, wherever its crests lie.";
+const BANK: &str = "The 48 filters of Leung and Malik (2001): first and second derivatives of elongated Gaussians in six \
+directions and three scales, eight Laplacians of Gaussians, four Gaussians. Each is shown on a scale of its own; mid-grey \
+is 0.";
+const RESPONSES: &str = "A photograph and what some of the filters respond to it. Headings name the filter: the order of \
+its derivative, its width σ in pixels, and the direction in which the derivative is taken. Each response is shown on a \
+scale of its own; mid-grey is 0.";
+const GABOR: &str = "Gabor filters, even and odd, and below them the strength √(e² + o²) of each pair’s responses e and o: \
+how much of the wave there is, wherever its crests lie.";
 
 /// An impulse, and linearity.
 fn equations(context: &Context, finding: &mut Finding) -> Result<(), Error> {
@@ -81,14 +78,18 @@ fn equations(context: &Context, finding: &mut Finding) -> Result<(), Error> {
     let apart = of_x.iter().zip(&of_z).map(|(x, z)| x.zip(z, |x, z| 2.0 * x - 3.0 * z));
     let error = apart.zip(&together).map(|(a, b)| a.largest_difference(b)).fold(0.0, f64::max);
     finding.check(
-        "responses to 2x − 3z against 2 and −3 times those to x and z",
+        "responses to 2x − 3z against 2 and −3 times those to x and z, largest difference",
         error,
         Expected::AtMost(1e-12),
     );
 
     let by_hand = small.filters().iter().map(|filter| convolve(&x, &filter.kernel, Border::Zero));
     let error = by_hand.zip(&of_x).map(|(a, b)| a.largest_difference(b)).fold(0.0, f64::max);
-    finding.check("the convolution layer against the sum that defines it", error, Expected::AtMost(1e-12));
+    finding.check(
+        "the convolution layer against the sum that defines it, largest difference",
+        error,
+        Expected::AtMost(1e-12),
+    );
     Ok(())
 }
 
@@ -119,7 +120,7 @@ fn kernels(bank: &FilterBank) -> Sheet {
 fn answers(context: &Context, photograph: &Plane, bank: &FilterBank) -> Result<Sheet, Error> {
     let size = photograph.size();
     let first = Raster::grey("photograph", photograph.values(), size, [0.0, 1.0]).width(176.0).smooth();
-    // Vertical and horizontal edges, bars, fine and coarse blobs, and a blur.
+    // Upright and level edges, a fine slanted bar, upright and level bars, blobs, and a blur.
     let chosen = [12, 15, 20, 30, 33, 38, 46].map(|i| bank.filters()[i].clone());
     let responses =
         FilterBank::new(chosen.to_vec()).responses::<f32>(context.engine(), &without_mean(photograph))?;

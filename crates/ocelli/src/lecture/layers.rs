@@ -3,7 +3,7 @@
 use ocelli_core::ops::{Flatten, Linear, Relu};
 use ocelli_core::{Graph, Layer, Shape};
 
-use super::learner::line_through;
+use super::numbers::line_through;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::arch::{Architecture, Wanted};
@@ -14,12 +14,11 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "Layers: names, counts and cycles",
     part: Part::Units,
     checklist: &[43, 44, 45, 46],
-    about: "Multilayer perceptron, artificial neural network, fully connected network: three names of one \
-graph. “Three layers” count the layers \
-that have weights, so two of them are hidden. Between two layers of w units there are w² weights, so that the \
-number of parameters grows with the square of the width.\n\n\
-A feed-forward network has no cycle. One that has is refused when it is put together, and the refusal names \
-the layers around it.",
+    about: "Multilayer perceptron, artificial neural network, fully connected network: three names of one graph. “Three \
+layers” count the layers that have weights, so two of them are hidden. Between two layers of w units there are w² weights, \
+so that the number of parameters grows with the square of the width.\n\n\
+A feed-forward network has no cycle. One that has is refused when it is put together, and the refusal names the layers \
+around it.",
     equations: &[
         "N(w) = (n + 1) w + (d - 1)(w + 1) w + (w + 1) m \\quad \"for d hidden layers of w units, n inputs, m outputs\"",
     ],

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ocelli_core::ops::{Linear, Relu};
 use ocelli_core::{
     Batch, Criterion, Executor, Graph, Loss, Optimizer, OptimizerState, Params, PlanOptions, RandomState,
     Reduction, Targets, Update,
@@ -214,6 +215,27 @@ impl<T: Element> Learner<T> {
 /// The loss of classifiers.
 pub(super) const CROSS_ENTROPY: Loss = Loss::CrossEntropy { label_smoothing: 0.0 };
 
+/// A classifier of ten classes on vectors: `depth` hidden layers of `width` rectifiers, `fc1` and `relu1` and so on, and the output.
+/// `layer` is a linear layer of so many outputs: it decides how weights start.
+///
+/// # Errors
+/// A layer without inputs or outputs.
+pub(super) fn stack(
+    inputs: usize,
+    depth: usize,
+    width: usize,
+    layer: impl Fn(usize) -> Linear,
+) -> Result<Graph, Error> {
+    let mut graph = Graph::new();
+    let mut x = graph.input("x", [inputs])?;
+    for number in 1..=depth {
+        x = graph.add(&format!("fc{number}"), layer(width), [x])?;
+        x = graph.add(&format!("relu{number}"), Relu {}, [x])?;
+    }
+    graph.add("output", layer(10), [x])?;
+    Ok(graph)
+}
+
 /// What `of` gives for 0 to n − 1, computed on as many threads as the engine has.
 ///
 /// # Errors
@@ -232,26 +254,4 @@ pub(super) fn each<R: Send>(
         joined.map(|hand| hand.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).into_iter()).collect()
     });
     (0..n).map(|i| hands[i % threads].next().expect("each place was dealt out")).collect()
-}
-
-/// Mean of some numbers.
-pub(super) fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// The middle one of some numbers, the lower of two.
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Intercept and slope of the line through points that is best in the sense of least squares.
-pub(super) fn line_through(points: &[[f64; 2]]) -> [f64; 2] {
-    let n = points.len() as f64;
-    let [x, y] = [0, 1].map(|axis| points.iter().map(|p| p[axis]).sum::<f64>() / n);
-    let covariance: f64 = points.iter().map(|p| (p[0] - x) * (p[1] - y)).sum();
-    let variance: f64 = points.iter().map(|p| (p[0] - x).powi(2)).sum();
-    let slope = covariance / variance;
-    [y - slope * x, slope]
 }

@@ -66,8 +66,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     sharing(context, &mut finding)?;
     finding.figure(
         "connections",
-        "Above: which of the six maps of S2 (rows) each of the sixteen maps of C3 (columns) sees. Below: the pictures, 7×12, that the \
-         ten output units hold: the codes that F6 is to produce.",
+        "Above: which of the six maps of S2 (rows) each of the sixteen maps of C3 (columns) sees. Below: the pictures, 7 wide and 12 high, \
+         that the ten output units hold: the codes that F6 is to produce.",
         sheet(&graph)?,
     );
     Ok(finding)
@@ -97,7 +97,7 @@ fn connections(context: &Context, finding: &mut Finding) -> Result<(), Error> {
     }
     finding.check("pairs of maps of S2 and C3 that are connected", connected as f64, Expected::Exactly(60.0));
     finding.check(
-        "maps of C3 that feel, by a bit, what their row leaves out",
+        "pairs in which C3 feels, by a bit, what the table leaves out, or does not feel what it names",
         wrong as f64,
         Expected::Exactly(0.0),
     );
@@ -196,18 +196,16 @@ fn sheet(graph: &Graph) -> Result<Sheet, Error> {
         }
     };
     let table: Vec<f64> = (0..rows * columns).map(sees).collect();
-    let mut sheet = Sheet::new("The connections of C3, and the codes of the output")
-        .add(
-            Raster::grey("maps 0–5 of S2 ↓, maps 0–15 of C3 →", &table, [rows, columns], [0.0, 1.0])
-                .width(400.0),
-        )
-        .row();
+    let connections =
+        Raster::grey("maps 0–5 of S2 ↓, maps 0–15 of C3 →", &table, [rows, columns], [0.0, 1.0]);
     let params = Params::<f64>::initialised(graph.layout(), 0)?;
     let codes = graph.layout().entries().last().expect("invariant: LeNet-5 ends in its units");
     let codes = params.get(codes).into_data();
-    for (digit, code) in codes.chunks_exact(84).enumerate() {
+    let drawn = |(digit, code): (usize, &[f64])| {
         let ink: Vec<f64> = code.iter().map(|bit| -bit).collect();
-        sheet = sheet.add(Raster::grey(&digit.to_string(), &ink, [12, 7], [-1.0, 1.0]).width(42.0));
-    }
-    Ok(sheet)
+        Raster::grey(&digit.to_string(), &ink, [12, 7], [-1.0, 1.0]).width(42.0)
+    };
+    Ok(Sheet::new("The connections of C3, and the codes of the output")
+        .add(connections.width(400.0))
+        .grid(10, codes.chunks_exact(84).enumerate().map(drawn)))
 }

@@ -6,6 +6,7 @@ use super::pictures::Pictures;
 use super::trained::{Job, Trained, train};
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
+use crate::classical::Plane;
 use crate::figure::{Raster, Sheet};
 use crate::predict::model_preprocess;
 use crate::train::NetSpec;
@@ -58,7 +59,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let options = PlanOptions { reuse: false, fuse: false, ..PlanOptions::evaluate(1) };
     let mut executor = context.engine().executor::<f32>(graph, options)?;
     let codes = done.model.params.get(graph.layout().entries().last().expect("invariant: units")).into_data();
-    let mut sheet = Sheet::new("The maps of LeNet-5 on five digits");
+    let mut panels = Vec::new();
     let (mut agreeing, mut bits) = (0usize, 0usize);
     for digit in DIGITS {
         let Some(i) = (0..samples.len()).find(|&i| samples.labels[i] == digit) else { continue };
@@ -74,7 +75,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
             ordered.iter().map(|&v| f64::from(v)).collect()
         };
         let paper: Vec<f64> = image.iter().map(|&v| -f64::from(v)).collect();
-        sheet = sheet.add(Raster::grey("input", &paper, [32, 32], [-1.175, 0.1]).width(96.0));
+        panels.push(Raster::grey("input", &paper, [32, 32], [-1.175, 0.1]).width(96.0));
         for (name, width) in SHOWN {
             let [c, h, w] = graph
                 .node(graph.find(name).expect("invariant: LeNet-5 has that layer"))
@@ -82,7 +83,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
                 .image()
                 .expect("invariant: maps");
             let label = name.trim_end_matches(".squash");
-            sheet = sheet.add(stacked(label, &value(name), [c, h, w], width));
+            panels.push(stacked(label, &value(name), [c, h, w], width));
         }
         let f6 = value("F6.squash");
         agreeing += f6
@@ -92,19 +93,19 @@ fn run(context: &Context) -> Result<Finding, Error> {
             .count();
         bits += 84;
         let ink: Vec<f64> = f6.iter().map(|v| -v).collect();
-        sheet = sheet.add(Raster::grey("F6", &ink, [12, 7], [-1.2, 1.2]).width(56.0)).row();
+        panels.push(Raster::grey("F6", &ink, [12, 7], [-1.2, 1.2]).width(56.0));
     }
     finding.check("held-out error, %", 100.0 * (1.0 - done.outcome.val.top1), Expected::AtMost(5.0));
     finding.check(
-        "units of F6 whose sign is that of the digit’s code, share",
+        "share of units of F6 whose sign is that of the digit’s code",
         agreeing as f64 / bits.max(1) as f64,
         Expected::AtLeast(0.85),
     );
     finding.figure(
         "maps",
-        "Five held-out digits, one a row: the input, the 6 maps of C1, those of S2, the 16 maps of C3, those of S4 (bright: large, on one \
-         scale for each layer), and F6 laid out as a picture of 7×12: the digit that the network draws inside.",
-        sheet,
+        "Five held-out digits, one a row: the input, the 6 maps of C1, those of S2, the 16 maps of C3, those of S4 (bright is large; the \
+         maps of a layer share a scale), and F6 laid out as a picture 7 wide and 12 high: the digit that the network draws inside.",
+        Sheet::new("The maps of LeNet-5 on five digits").grid(SHOWN.len() + 2, panels),
     );
     Ok(finding)
 }
@@ -112,16 +113,9 @@ fn run(context: &Context) -> Result<Finding, Error> {
 /// Maps in a grid.
 fn stacked(title: &str, maps: &[f64], [count, height, width]: [usize; 3], side: f64) -> Raster {
     let columns = if count <= 6 { 3 } else { 4 };
-    let rows = count.div_ceil(columns);
-    let size = [rows * (height + 1) - 1, columns * (width + 1) - 1];
     let low = maps.iter().copied().fold(f64::INFINITY, f64::min);
-    let mut canvas = vec![low; size[0] * size[1]];
-    for (k, map) in maps.chunks_exact(height * width).enumerate() {
-        let (top, left) = (k / columns * (height + 1), k % columns * (width + 1));
-        for (row, line) in map.chunks_exact(width).enumerate() {
-            canvas[(top + row) * size[1] + left..][..width].copy_from_slice(line);
-        }
-    }
     let high = maps.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    Raster::grey(title, &canvas, size, [low, high]).width(side * columns as f64 * 0.75)
+    let maps = maps.chunks_exact(height * width).map(|map| Plane::new(height, width, map.to_vec()));
+    let whole = Plane::tiled(&maps.collect::<Vec<_>>(), columns, 1, low);
+    Raster::grey(title, whole.values(), whole.size(), [low, high]).width(side * columns as f64 * 0.75)
 }

@@ -10,15 +10,11 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "The limit: AND is separable, XOR is not",
     part: Part::History,
     checklist: &[11],
-    about: "A threshold unit can compute a Boolean function only if a plane separates the inputs with output \
-1 from those with output 0 \
-(Minsky and Papert 1969). Whether one does is a linear program, and it answers either way: with the plane, or \
-with a proof that there is \
-none, by Farkas’ lemma weights of the inputs for which the conditions add up to 0 ≥ 1. For XOR they are all \
-the same: what both \
-ends of one diagonal need, both ends of the other forbid.\n\n\
-Asked for every Boolean function of up to four inputs, the program finds as many threshold functions as are \
-known.",
+    about: "A threshold unit can compute a Boolean function only if a plane separates the inputs with output 1 from those \
+with output 0 (Minsky and Papert 1969). Whether one does is a linear program, and it answers either way: with the plane, \
+or with a proof that there is none. By Farkas’ lemma such a proof is weights of the inputs under which the conditions add \
+up to 0 ≥ 1. For XOR they are all the same: what both ends of one diagonal need, both ends of the other forbid.\n\n\
+Asked for every Boolean function of up to four inputs, the program finds as many threshold functions as are known.",
     equations: &[
         "y_i (w · x_i + b) ≥ 1 \\quad \"for all i, or\" \\quad Σ_i λ_i y_i x_i = 0, \\quad Σ_i λ_i y_i = 0, \\quad λ ≥ 0, \\quad Σ_i λ_i = 1",
     ],
@@ -57,7 +53,9 @@ fn run(_: &Context) -> Result<Finding, Error> {
         finding.holds(what, separable != name.starts_with('X'));
     }
     for (inputs, known) in [(1, 4), (2, 14), (3, 104), (4, 1882)] {
-        let what = format!("threshold functions among the {} of {inputs} inputs", 1u64 << (1 << inputs));
+        let plural = if inputs == 1 { "" } else { "s" };
+        let what =
+            format!("threshold functions among the {} of {inputs} input{plural}", 1u64 << (1 << inputs));
         finding.said(what, count(inputs) as f64, Expected::Exactly(f64::from(known)), "Muroga 1971");
     }
     finding.table(table);
@@ -65,9 +63,8 @@ fn run(_: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-const PLANES: &str = "The planes that the program finds, drawn for AND and OR. For XOR there is none: the \
-middle of the square lies \
-between two inputs of either kind.";
+const PLANES: &str = "The planes, here lines, that the program finds for AND and OR. For XOR there is none: the middle of \
+the square lies between two inputs of either kind.";
 
 /// The inputs of a Boolean function, and +1 or −1 for its outputs: bit i of `function` is the output for input i.
 fn truth(inputs: u32, function: u32) -> (Vec<Vec<f64>>, Vec<f64>) {

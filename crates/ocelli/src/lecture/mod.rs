@@ -1,4 +1,4 @@
-//! The lecture: every system, equation and figure of it as an experiment that runs in seconds.
+//! The lecture: every system, equation and figure of it as an experiment, most of which run in seconds.
 //!
 //! MIT 6.869 (2017), lecture 6, "Learned feedforward visual processing". An [`Experiment`] says what the lecture or the
 //! original paper says, computes it with this library, and holds what it [finds](Finding) against that. [`EXPERIMENTS`] has
@@ -19,6 +19,7 @@ mod context;
 mod finding;
 mod learner;
 mod math;
+mod numbers;
 mod page;
 mod pictures;
 mod programming;
@@ -68,7 +69,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::Error;
-use crate::io::write_atomically;
+use crate::io::write_text;
 use crate::suggest::did_you_mean;
 
 pub use context::Context;
@@ -212,25 +213,13 @@ impl Outcome {
     /// # Errors
     /// A folder or a file that cannot be written.
     pub fn write_figures(&self, folder: &Path) -> Result<Vec<PathBuf>, Error> {
-        let write = |figure: &Figure| {
+        let write = |figure: &Figure| -> Result<PathBuf, Error> {
             let path = folder.join(self.file_of(figure));
             write_text(&path, &figure.drawing.svg())?;
             Ok(path)
         };
         self.finding.figures.iter().map(write).collect()
     }
-}
-
-/// Writes a file of text, whole or not at all, and makes its folder.
-///
-/// # Errors
-/// A folder or a file that cannot be written.
-pub fn write_text(path: &Path, text: &str) -> Result<(), Error> {
-    if let Some(folder) = path.parent() {
-        let failed = |e| Error::Io(format!("cannot make the folder {}: {e}", folder.display()));
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    Ok(write_atomically(path, |file| file.write_all(text.as_bytes()))?)
 }
 
 /// The experiment of that name.

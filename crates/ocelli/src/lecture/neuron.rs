@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ocelli_core::ops::Linear;
 use ocelli_core::{Batch, Criterion, Graph, Loss, Params, PlanOptions, RandomState, Reduction, Targets};
 
+use super::numbers::largest_difference;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 
@@ -13,12 +14,10 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "A neuron, and a layer of them",
     part: Part::Units,
     checklist: &[33, 34, 35],
-    about: "A neuron weighs its inputs, adds them up and adds a bias. Written as the lecture writes it, the \
-bias is one more \
-weight, w₀, of an input that is always 1: the same output, and the same gradient.\n\n\
-A layer is m neurons with the same n inputs: one product of an m×n matrix with a vector. That its sizes fit \
-is checked as the \
-layer is added to a network, and the error names the layer and the sizes.",
+    about: "A neuron weighs its inputs, adds them up and adds a bias. Written as the lecture writes it, the bias is one \
+more weight, w₀, of an input that is always 1: the same output, and the same gradient.\n\n\
+A layer is m neurons with the same n inputs: one product of an m×n matrix with a vector. That its sizes fit is checked as \
+the layer is added to a network, and the error names the layer and the sizes.",
     equations: &[
         "a = Σ_{i=1}^{n} w_i x_i + b = Σ_{i=0}^{n} w_i x_i, \\quad x_0 = 1, \\quad w_0 = b",
         "a = Wx + b, \\quad W ∈ R^{m×n}",
@@ -39,8 +38,9 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let (x, w, b, targets) = (draw(SAMPLES * INPUTS), draw(INPUTS), draw(1), draw(SAMPLES));
 
     let biased = Neuron::new(context, INPUTS, true)?.run(&[&w, &b], &x, &targets);
-    let by_loop = x.chunks_exact(INPUTS).map(|x| w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + b[0]);
-    let error = by_loop.zip(&biased.outputs).map(|(a, y)| (a - y).abs()).fold(0.0, f64::max);
+    let sum = |x: &[f64]| w.iter().zip(x).map(|(w, x)| w * x).sum::<f64>() + b[0];
+    let by_loop: Vec<f64> = x.chunks_exact(INPUTS).map(sum).collect();
+    let error = largest_difference(&by_loop, &biased.outputs);
     finding.check("neuron against a loop, largest difference", error, Expected::AtMost(1e-14));
 
     let ones: Vec<f64> =
@@ -49,13 +49,13 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let bare = Neuron::new(context, INPUTS + 1, false)?.run(&[&weights], &ones, &targets);
     finding.check(
         "bias as w₀: outputs, largest difference",
-        largest(&biased.outputs, &bare.outputs),
+        largest_difference(&biased.outputs, &bare.outputs),
         Expected::AtMost(1e-14),
     );
     let gradient: Vec<f64> = biased.gradients[1].iter().chain(&biased.gradients[0]).copied().collect();
     finding.check(
         "bias as w₀: gradients, largest difference",
-        largest(&gradient, &bare.gradients[0]),
+        largest_difference(&gradient, &bare.gradients[0]),
         Expected::AtMost(1e-14),
     );
 
@@ -117,9 +117,4 @@ impl Neuron {
         let gradients = layout.entries().iter().map(|entry| self.executor.gradients().get(entry).into_data());
         Computed { gradients: gradients.collect(), outputs: self.executor.output().to_vec() }
     }
-}
-
-fn largest(a: &[f64], b: &[f64]) -> f64 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
 }

@@ -58,10 +58,9 @@ fn header(page: &mut Page, outcomes: &[Outcome], command: &str) {
         "<header>\n<p class=\"eyebrow\">Ocelli, a companion to the lecture</p>\n\
          <h1>Learned feedforward visual processing</h1>\n\
          <p class=\"lead\">What MIT’s course 6.869 says in its lecture on learned vision, from filters made by hand to \
-         back-propagation, done again with one library: every number and every figure on this page was \
-computed, and stands \
-         beside what the lecture or the original paper says.</p>\n\
-         <p class=\"note\">{accepted} of {} experiments found what was expected, {} figures in all, in {}. Made by \
+         back-propagation, done again with one library: every number found and every figure on this page was computed, \
+         and stands beside what the lecture or the original paper says.</p>\n\
+         <p class=\"note\">{accepted} of {} experiments found what was expected, {} numbers in all, in {}. Made by \
          <code>{}</code>.</p>\n</header>\n",
         outcomes.len(),
         number::count(checks as u64),

@@ -13,21 +13,19 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "The perceptron and its mistakes",
     part: Part::History,
     checklist: &[9],
-    about: "Rosenblatt's perceptron (1958) looks at one example at a time. If it is on the right side, \
-nothing happens; otherwise \
-the example is added to the weights, or taken away. On separable data it makes at most (R/γ)² mistakes in \
-all, where R is the length of the longest \
-example and γ the margin of any plane that separates them (Novikoff 1962), whatever the order and however \
-many examples there are.\n\n\
-It is gradient descent: a linear unit under a hinge loss whose margin is the smallest number above 0, one \
-example per step, with η = 1.",
+    about: "Rosenblatt’s perceptron (1958) looks at one example at a time. If it is on the right side, nothing happens; \
+otherwise the example is added to the weights, or taken away. On separable data it makes at most (R/γ)² mistakes in all, \
+where R is the length of the longest example and γ the margin that some plane through the origin keeps from all of them \
+(Novikoff 1962), whatever the order and however many examples there are.\n\n\
+In the rule below, target t and answer y are 1 or 0. It is gradient descent: a linear unit under a hinge loss whose margin \
+is the smallest number above 0, one example per step, with η = 1.",
     equations: &["w ← w + η (t - y) x, \\quad \"mistakes\" ≤ (\\frac{R}{γ})^2"],
     source: file!(),
     run,
 };
 
 /// The rule as a loss: max(0, m − y·f) with the smallest m, so that the gradient is −y·x where y·f ≤ 0 and 0 elsewhere.
-const RULE: Loss = Loss::Hinge { margin: f64::MIN_POSITIVE, squared: false };
+pub(super) const RULE: Loss = Loss::Hinge { margin: f64::MIN_POSITIVE, squared: false };
 
 /// Separable data: points within the unit ball that keep `margin` away from a random plane through the origin.
 struct Cloud {
@@ -51,7 +49,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         }
     }
     finding.check("data sets", points.len() as f64, Expected::Anything);
-    finding.check("mistakes, as a share of (R/γ)²: the largest", worst, Expected::AtMost(1.0));
+    finding.check("mistakes as a share of (R/γ)², the largest of all sets", worst, Expected::AtMost(1.0));
     finding.check(
         "data sets that were not learned without a mistake",
         unlearned as f64,
@@ -61,9 +59,9 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-const BOUND: &str = "Left: a plane learned in two dimensions, and the plane that the points were cut by \
-(dashed), with its margin. Right: \
-mistakes until every example was right, beside the bound, for 200 examples in 2 to 100 dimensions.";
+const BOUND: &str = "Left: a line learned in two dimensions, and the margin that the points keep from the line that they \
+were labelled by (dashed). Right: mistakes until every example was right, beside the bound, for 200 examples in 2 to 100 \
+dimensions.";
 
 fn cloud(context: &Context, words: [u64; 2], dims: usize, margin: f64, count: usize) -> Cloud {
     let mut stream = context.key(&[9, words[0], words[1]]).stream();

@@ -10,11 +10,10 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "The Gaussian and the Laplacian pyramid",
     part: Part::Classical,
     checklist: &[3, 4, 7],
-    about: "To see things of any size, blur the image and drop every second row and column, again and again: \
-the Gaussian \
-pyramid of Burt and Adelson (1983). What each level has and the next one lacks is a band of the Laplacian \
-pyramid. From the bands \
-and the last level the image comes back exactly, whatever the kernel was and whether sizes are even or odd.\n\n\
+    about: "To see things of any size, blur the image and drop every second row and column, again and again: the Gaussian \
+pyramid of Burt and Adelson (1983). What each level has and the next one lacks is a band of the Laplacian pyramid. From \
+the bands and the last level the image comes back exactly but for rounding, whatever the kernel was and whether sizes are \
+even or odd.\n\n\
 A thing of twice the size looks the same one level higher up.",
     equations: &[
         "g_{l+1} = \"reduce\"(g_l), \\quad w = [\\frac{1}{4} - \\frac{a}{2}, \\frac{1}{4}, a, \\frac{1}{4}, \\frac{1}{4} - \\frac{a}{2}]",
@@ -39,13 +38,12 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-const GAUSSIAN: &str = "The Gaussian pyramid of a photograph.";
-const LAPLACIAN: &str = "Its Laplacian pyramid, each band enlarged to the same size and on a scale of its \
-own; the last level; and \
-the photograph that they add up to.";
-const SCALE: &str = "Blobs of three sizes, each twice the one before, and the root mean square of every band \
-of their Laplacian \
-pyramids: the curve moves up by one level.";
+const GAUSSIAN: &str =
+    "The Gaussian pyramid of a photograph: each level has half the rows and columns of the one before.";
+const LAPLACIAN: &str = "Its Laplacian pyramid, each band enlarged to the same size and on a scale of its own, mid-grey 0; \
+the last level; and the photograph that they add up to.";
+const SCALE: &str = "Blobs of three sizes, each twice the one before, and the root mean square of every band of their \
+Laplacian pyramids: with each doubling the curve moves by one level.";
 
 fn sizes(finding: &mut Finding) {
     let kernel = burt_adelson(0.4);
@@ -85,7 +83,7 @@ fn reconstruction(context: &Context, photograph: &Plane, finding: &mut Finding) 
         Expected::AtMost(1e-12),
     );
     finding.check(
-        "collapse with a kernel that is no blur at all",
+        "collapse with a kernel that is no blur at all, largest error",
         error(&noise, &[0.3, -0.2, 0.5, 0.1, 0.3]),
         Expected::AtMost(1e-12),
     );
@@ -122,7 +120,7 @@ fn blobs(context: &Context, radius: f64) -> Plane {
     let mut stream = context.key(&[7]).stream();
     const SIDE: usize = 256;
     let mut plane = Plane::zeros(SIDE, SIDE);
-    // The same places at each size, in proportion; enough of them to cover the plane.
+    // The same places at each size; enough of them to cover the plane.
     for i in 0..24 {
         let (cy, cx) = (stream.uniform() * SIDE as f64, stream.uniform() * SIDE as f64);
         let sign = if i % 2 == 0 { 1.0 } else { -1.0 };

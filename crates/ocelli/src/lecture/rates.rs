@@ -7,7 +7,7 @@ use super::trained::{Job, train};
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
-use crate::train::NetSpec;
+use crate::train::{EpochRecord, NetSpec};
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "rates",
@@ -86,13 +86,10 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-/// Rate and training loss of each line.
-fn noted(metrics: &str) -> Result<Vec<[f64; 2]>, Error> {
-    let read = |line: &str| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        Some([line["learning_rate"].as_f64()?, line["train_loss"].as_f64()?])
-    };
-    let lines: Option<Vec<[f64; 2]>> = metrics.lines().map(read).collect();
+/// Rate and training loss of each epoch.
+fn noted(metrics: &[EpochRecord]) -> Result<Vec<[f64; 2]>, Error> {
+    let of = |record: &EpochRecord| Some([record.row.learning_rate?, record.row.train_loss?]);
+    let lines: Option<Vec<[f64; 2]>> = metrics.iter().map(of).collect();
     lines
         .filter(|lines| !lines.is_empty())
         .ok_or_else(|| Error::Bad("metrics.jsonl does not note rate and loss of each epoch".to_string()))

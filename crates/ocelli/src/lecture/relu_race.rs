@@ -3,7 +3,8 @@
 use ocelli_core::ops::{AvgPool2d, Conv2d, Flatten, Linear, MaxPool2d, Relu, Tanh};
 use ocelli_core::{Graph, Op};
 
-use super::learner::{CROSS_ENTROPY, Learner, MOMENTUM, Samples, mean};
+use super::learner::{CROSS_ENTROPY, Learner, MOMENTUM, Samples};
+use super::numbers::mean;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -16,7 +17,7 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     about: "Figure 1 of the AlexNet paper: a convolutional network of four layers reaches 25 % training error on CIFAR-10 \
 six times sooner with rectifiers than with tanh. Learning rates were chosen for each, and nothing was regularised.\n\n\
 Here the same race: three convolutions of 5×5, pooling of 3×3 in steps of 2 after each, a linear layer, momentum 0.9. The \
-learning rate of each is the quickest of a ladder; then three starts race with it. Given CIFAR-10 (`--data`) the first \
+learning rate of each is the quickest of a ladder; then three starts race with it. Given CIFAR-10 (`--data`), \
 20,000 of its images are raced on, to 25 %; otherwise the embedded digits, to 2 %: an easier task, on which less is to be gained.",
     equations: &["\"ratio\" = \\frac{\"epochs of tanh\"}{\"epochs of ReLU\"}"],
     source: file!(),
@@ -49,7 +50,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let mut finding = Finding::default();
     let course = course(context, &mut finding)?;
     let mut table = Table::new(
-        "the ladder of learning rates, and the race",
+        "the race, each with the quickest learning rate of its ladder",
         ["unit", "learning rate", "epochs to the goal, each start"],
     );
     let mut plot =
@@ -58,9 +59,9 @@ fn run(context: &Context) -> Result<Finding, Error> {
     for (color, (name, op)) in
         [("ReLU", Op::from(Relu {})), ("tanh", Op::from(Tanh {}))].into_iter().enumerate()
     {
-        let rate = quickest(context, &course, &op)?;
-        let curves = (0..STARTS).map(|start| race(context, &course, &op, rate, start, course.most));
-        let curves = curves.collect::<Result<Vec<Curve>, Error>>()?;
+        let (rate, first) = quickest(context, &course, &op)?;
+        let others = (1..STARTS).map(|start| race(context, &course, &op, rate, start, course.most));
+        let curves = std::iter::once(Ok(first)).chain(others).collect::<Result<Vec<Curve>, Error>>()?;
         let finished: Vec<f64> =
             curves.iter().map(|curve| finish(curve, course.goal).unwrap_or(course.most)).collect();
         let shown: Vec<String> = finished.iter().map(|epochs| format!("{epochs:.2}")).collect();
@@ -88,8 +89,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
         if context.real("cifar10-jpeg").is_some() { Expected::AtLeast(1.0) } else { Expected::Anything },
         said,
     );
-    finding.check("the lowest ratio of any two starts", low, Expected::Anything);
-    finding.check("the highest", high, Expected::Anything);
+    finding.check("the lowest ratio of any start of tanh to any of ReLU", low, Expected::Anything);
+    finding.check("the highest such ratio", high, Expected::Anything);
     finding.table(table);
     let caption = "Training error of three starts with rectifiers and three with tanh, each with the learning rate that suits it best.";
     finding.figure("race", caption, Sheet::new("ReLU against tanh").add(plot));
@@ -154,16 +155,20 @@ fn network(course: &Course, op: &Op) -> Result<Graph, Error> {
     Ok(graph)
 }
 
-/// The rate with which the first start is quickest. A rate is given up as soon as another was quicker.
-fn quickest(context: &Context, course: &Course, op: &Op) -> Result<f64, Error> {
-    let (mut best, mut time) = (course.rates[0], course.most);
+/// The rate with which the first start is quickest, and how it fares: what reaches the goal first has run to its end. A rate is
+/// given up as soon as another was quicker.
+fn quickest(context: &Context, course: &Course, op: &Op) -> Result<(f64, Curve), Error> {
+    let (mut best, mut time): (Option<(f64, Curve)>, f64) = (None, course.most);
     for &rate in course.rates {
         let curve = race(context, course, op, rate, 0, time)?;
-        if let Some(epochs) = finish(&curve, course.goal).filter(|epochs| *epochs < time) {
-            (best, time) = (rate, epochs);
+        let finished = finish(&curve, course.goal).filter(|epochs| *epochs < time);
+        // Where none reaches the goal, the first one stands for all.
+        if finished.is_some() || best.is_none() {
+            time = finished.unwrap_or(time);
+            best = Some((rate, curve));
         }
     }
-    Ok(best)
+    Ok(best.expect("invariant: a course has rates"))
 }
 
 /// Trains until the goal, or for at most so many epochs.

@@ -6,6 +6,7 @@ use super::Context;
 use super::pictures::{Pictures, ink};
 use crate::Error;
 use crate::baselines::{Area, Labelled, window_label, windows};
+use crate::classical::Plane;
 
 /// Height and width of a picture.
 pub(super) const PICTURE: [usize; 2] = [40, 64];
@@ -24,7 +25,7 @@ const NOISE: f64 = 0.1;
 /// A picture with digits on it.
 pub(super) struct Scene {
     /// Its pixels, ink from 0 on.
-    pub(super) pixels: Vec<f64>,
+    pub(super) pixels: Plane,
     /// Where the digits are that are looked for.
     pub(super) objects: Vec<Area>,
 }
@@ -50,7 +51,7 @@ pub(super) fn scenes(context: &Context, count: usize, held_out: bool) -> Result<
 
 fn draw(samples: &Pictures, kinds: &[Vec<usize>; 2], stream: &mut Stream) -> Scene {
     let [height, width] = PICTURE;
-    let mut pixels: Vec<f64> = (0..height * width).map(|_| NOISE * stream.normal()).collect();
+    let mut pixels = Plane::from_fn(height, width, |_, _| NOISE * stream.normal());
     let (mut placed, mut objects): (Vec<Area>, Vec<Area>) = (Vec::new(), Vec::new());
     while placed.len() < DIGITS {
         let wanted = placed.len() < OBJECTS;
@@ -63,9 +64,10 @@ fn draw(samples: &Pictures, kinds: &[Vec<usize>; 2], stream: &mut Stream) -> Sce
         if placed.iter().any(|other| other.overlap(&area) > 0.0) {
             continue;
         }
-        for (k, &ink) in samples.image(digit).iter().enumerate() {
-            pixels[(corner[0] + k / 8) * width + corner[1] + k % 8] += f64::from(ink);
-        }
+        let [rows, columns] = WINDOW;
+        let ink = Plane::new(rows, columns, samples.image(digit).iter().map(|&v| f64::from(v)).collect());
+        let inked = pixels.window(corner, WINDOW).zip(&ink, |behind, ink| behind + ink);
+        pixels.paste(corner, &inked);
         placed.push(area);
         if wanted {
             objects.push(area);
@@ -76,9 +78,8 @@ fn draw(samples: &Pictures, kinds: &[Vec<usize>; 2], stream: &mut Stream) -> Sce
 
 impl Scene {
     /// The pixels of a window.
-    pub(super) fn window(&self, [row, column]: [usize; 2]) -> Vec<f64> {
-        let line = |y: usize| self.pixels[(row + y) * PICTURE[1] + column..][..WINDOW[1]].iter().copied();
-        (0..WINDOW[0]).flat_map(line).collect()
+    pub(super) fn window(&self, corner: [usize; 2]) -> Vec<f64> {
+        self.pixels.window(corner, WINDOW).values().to_vec()
     }
 
     /// Every window with its label.

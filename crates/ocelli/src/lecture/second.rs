@@ -9,6 +9,7 @@ use ocelli_core::{
     Targets, Update,
 };
 
+use super::learner::SGD;
 use super::{Context, Expected, Experiment, Finding, Part};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -109,9 +110,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     );
     finding.check("the largest h over the smallest", exact[0] / exact[INPUTS - 1], Expected::AtLeast(1e5));
 
-    let sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     let rates = (-8..=4).map(|k| 2f64.powi(k));
-    let runs = rates.map(|rate| task.fit(context, &sgd, rate)).collect::<Result<Vec<_>, _>>()?;
+    let runs = rates.map(|rate| task.fit(context, &SGD, rate)).collect::<Result<Vec<_>, _>>()?;
     let last = |costs: &Vec<f64>| if costs[STEPS].is_finite() { costs[STEPS] } else { f64::INFINITY };
     let plain =
         runs.into_iter().min_by(|a, b| last(a).total_cmp(&last(b))).expect("invariant: some were tried");
@@ -121,7 +121,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         plain[STEPS] / plain[0],
         Expected::AtLeast(1e-3),
     );
-    finding.check("the same, a rate for each weight", lm[STEPS] / lm[0], Expected::AtMost(1e-6));
+    finding.check("the same, with a rate for each weight", lm[STEPS] / lm[0], Expected::AtMost(1e-6));
     let curve =
         |costs: &[f64]| costs.iter().enumerate().map(|(i, &c)| [i as f64, c / costs[0]]).collect::<Vec<_>>();
     finding.figure(

@@ -19,11 +19,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "Tougher problems for the same network",
     part: Part::History,
     checklist: &[25],
-    about: "After digits the lecture asks about tougher problems: things of every shape, in every pose, in front of anything. What happens to \
-LeNet-5 there is the reason for everything that came after: more data, deeper networks, AlexNet.\n\n\
-The same network with the same recipe is trained on one problem after another. Given real data (`--data`) these are MNIST, CIFAR-10 \
-(ten kinds of things, 32×32 pixels in colour) and MiniPlaces (a hundred kinds of scenes, shrunk to fit). Otherwise the embedded \
-digits are made tougher: moved, turned and scaled; then also laid over pieces of a photograph.",
+    about: "After digits the lecture asks about tougher problems: things of every shape, in every pose, in front of \
+anything. What happens to LeNet-5 there is the reason for everything that came after: more data, deeper networks, AlexNet.\n\n\
+The same network with the same recipe is trained on one problem after another. Where at least two of them are given as \
+real data (`--data`), these are MNIST, CIFAR-10 (ten kinds of things, 32×32 pixels in colour) and MiniPlaces (a hundred \
+kinds of scenes, shrunk to fit). Otherwise the embedded digits are made tougher: moved, turned and scaled; then also laid \
+over pieces of a photograph.",
     equations: &[],
     source: file!(),
     run,
@@ -39,7 +40,10 @@ struct Problem {
 fn run(context: &Context) -> Result<Finding, Error> {
     let (problems, embedded) = problems(context)?;
     let mut finding = Finding {
-        data: if embedded { "the embedded digits and a photograph" } else { "real data" }.to_owned(),
+        data: match embedded {
+            true => "the embedded digits and a photograph".to_owned(),
+            false => problems.iter().map(|problem| problem.name).collect::<Vec<_>>().join(", "),
+        },
         ..Finding::default()
     };
     let change = |problem: &Problem| -> Change {
@@ -181,13 +185,13 @@ fn bent(ink: &[f32], stream: &mut Stream) -> Vec<f32> {
 /// Ink over a piece of a photograph, bright or dark as it comes.
 fn over(ink: &[f32], photograph: &Plane, stream: &mut Stream) -> Vec<f32> {
     let mut below = |n: usize| stream.below(n as u64) as usize;
-    let (top, left) = (below(photograph.height() - SIDE), below(photograph.width() - SIDE));
+    let corner = [below(photograph.height() - SIDE), below(photograph.width() - SIDE)];
     let bright = if below(2) == 0 { 0.0 } else { 1.0 };
-    let pixel = |k: usize| {
-        let behind = photograph.at(top + k / SIDE, left + k % SIDE) as f32;
-        behind + ink[k] * (bright - behind)
+    let pixel = |(&ink, &behind): (&f32, &f64)| {
+        let behind = behind as f32;
+        behind + ink * (bright - behind)
     };
-    (0..SIDE * SIDE).map(pixel).collect()
+    ink.iter().zip(photograph.window(corner, [SIDE, SIDE]).values()).map(pixel).collect()
 }
 
 fn sheet(bars: Bars, problems: &[Problem]) -> Result<Sheet, Error> {
@@ -199,9 +203,8 @@ fn sheet(bars: Bars, problems: &[Problem]) -> Result<Sheet, Error> {
         for i in 0..SHOWN {
             train.read(i * train.len() / SHOWN + 7 * i % 5, &mut picture)?;
             let size = [picture.height, picture.width, picture.channels];
-            let title = if i == 0 { problem.name } else { "" };
             // Rows line up only if all their pictures have a heading, if an empty one.
-            let title = if i == 0 { title } else { "\u{a0}" };
+            let title = if i == 0 { problem.name } else { "\u{a0}" };
             sheet = sheet.add(Raster::pixels(title, picture.pixels.clone(), size).width(58.0));
         }
     }

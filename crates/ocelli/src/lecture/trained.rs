@@ -6,8 +6,9 @@ use std::time::Duration;
 use ocelli_data::Splits;
 
 use super::Context;
+use super::learner::each;
 use crate::io::ModelFile;
-use crate::train::{Control, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
+use crate::train::{Control, EpochRecord, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
 use crate::{Engine, Error, Recipe};
 
 /// A network that was trained, and what its run says.
@@ -16,8 +17,8 @@ pub(super) struct Trained {
     pub(super) model: ModelFile,
     /// Figures of the run.
     pub(super) outcome: Outcome,
-    /// `metrics.jsonl`, a line per epoch.
-    pub(super) metrics: String,
+    /// `metrics.jsonl`, a record per epoch.
+    pub(super) metrics: Vec<EpochRecord>,
 }
 
 /// What is changed of a recipe.
@@ -43,34 +44,16 @@ pub(super) fn train(engine: &Engine, job: &Job) -> Result<Trained, Error> {
     (job.change)(&mut recipe);
     let config = RunConfig::resolve(&job.splits.name, None, &job.net, recipe, job.seed, job.splits)?;
     let run = RunFolder::create(&folder.path().join("run"))?;
-    let metrics = run.metrics();
-    let mut trainer = Trainer::begin(config, job.splits.clone(), engine, run, "ocelli lecture")?;
+    let mut trainer = Trainer::begin(config, job.splits.clone(), engine, run.clone(), "ocelli lecture")?;
     let (stop, never) = (AtomicBool::new(false), Duration::MAX);
     trainer.run(&mut Control { observer: &mut |_| {}, stop: &stop, checkpoint_every: never })?;
     let outcome = trainer.finish()?;
     let model = ModelFile::load(outcome.model.as_ref())?;
-    let metrics = std::fs::read_to_string(&metrics)
-        .map_err(|e| Error::Io(format!("cannot read {}: {e}", metrics.display())))?;
-    Ok(Trained { model, outcome, metrics })
+    Ok(Trained { model, outcome, metrics: run.load_metrics()? })
 }
 
 /// Trains several, as many at a time as there are threads, each on one of its own. For networks whose steps are too small
 /// to be shared out: one image at a time.
 pub(super) fn train_side_by_side(context: &Context, jobs: &[Job]) -> Result<Vec<Trained>, Error> {
-    let threads = context.engine().threads().min(jobs.len()).max(1);
-    let worker = |first: usize| -> Result<Vec<Trained>, Error> {
-        let engine = Engine::new(1, context.engine().isa())?;
-        jobs.iter().skip(first).step_by(threads).map(|job| train(&engine, job)).collect()
-    };
-    let done: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|first| scope.spawn(move || worker(first))).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        threads.into_iter().map(join).collect()
-    });
-    let mut columns =
-        done.into_iter().map(|done| Ok(done?.into_iter())).collect::<Result<Vec<_>, Error>>()?;
-    // Back to the order of the jobs.
-    Ok((0..jobs.len()).filter_map(|i| columns[i % threads].next()).collect())
+    each(context.engine(), jobs.len(), |job| train(&Engine::new(1, context.engine().isa())?, &jobs[job]))
 }

@@ -1,9 +1,9 @@
 //! Wide against deep at equal numbers of parameters.
 
-use ocelli_core::Graph;
-use ocelli_core::ops::{Linear, Relu};
+use ocelli_core::ops::Linear;
 
-use super::learner::{ADAM, CROSS_ENTROPY, Learner, Samples, mean};
+use super::learner::{ADAM, CROSS_ENTROPY, Learner, Samples, stack};
+use super::numbers::mean;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
@@ -13,10 +13,10 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "Wide or deep, at equal cost",
     part: Part::Units,
     checklist: &[52],
-    about: "The same number of parameters can make one wide hidden layer or many narrow ones. Here networks \
-of 1 to 8 hidden layers get 20,000 parameters each and the same training. \
-On images as small as these, width is as good as depth, and very deep thin networks are harder to train; \
-depth pays where there is structure to compose, as convolutional networks show.",
+    about: "The same number of parameters can make one wide hidden layer or many narrow ones. Here networks of 1 to 8 \
+hidden layers get 20,000 parameters each and the same training. On images as small as these, width is as good as depth, \
+and very deep thin networks are harder to train; depth pays where there is structure to compose, as convolutional networks \
+show.",
     equations: &["N(w, d) = (n + 1) w + (d - 1)(w + 1) w + (w + 1) m = \"constant\""],
     source: file!(),
     run,
@@ -67,7 +67,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         lows.push([depth as f64, low]);
         highs.push([depth as f64, high]);
     }
-    finding.check("parameters: furthest from 20,000, as a share", furthest, Expected::AtMost(0.02));
+    finding.check("parameters: furthest from 20,000, as a share of it", furthest, Expected::AtMost(0.02));
     let worst = means.iter().map(|point| point[1]).fold(1.0, f64::min);
     finding.check("accuracy of the least good depth, mean of seeds", worst, Expected::AtLeast(0.85));
     finding.table(table);
@@ -102,13 +102,7 @@ fn network(
     width: usize,
     seed: u64,
 ) -> Result<Learner<f32>, Error> {
-    let mut graph = Graph::new();
-    let mut x = graph.input("x", [inputs])?;
-    for layer in 1..=depth {
-        x = graph.add(&format!("fc{layer}"), Linear::new(width), [x])?;
-        x = graph.add(&format!("relu{layer}"), Relu {}, [x])?;
-    }
-    graph.add("output", Linear::new(10), [x])?;
+    let graph = stack(inputs, depth, width, Linear::new)?;
     let seed = context.key(&[52, seed]).word(0).into();
     Learner::new(context.engine(), graph, CROSS_ENTROPY, ADAM, 32, seed)
 }

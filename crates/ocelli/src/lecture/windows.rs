@@ -29,7 +29,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let mut finding = Finding { data: "embedded digits, scattered".to_owned(), ..Finding::default() };
     let places = windows(PICTURE, WINDOW, STRIDE);
     finding.check(
-        "windows of 8×8, 2 apart, in a picture of 40×64",
+        "windows of 8×8 pixels, 2 apart, in a picture of 40×64",
         places.len() as f64,
         Expected::Exactly(17.0 * 29.0),
     );
@@ -69,11 +69,11 @@ fn run(context: &Context) -> Result<Finding, Error> {
     finding.figure(
         "labels",
         format!(
-            "Left: a picture in which threes are to be found; orange frames are the windows labelled +1. Middle: how many windows see each \
-             pixel. Right: how the overlap of a window with an object of its size falls as it moves aside, and where the label changes. \
-             The digit that is looked for is {OBJECT}."
+            "Left: a picture in which each digit {OBJECT} is to be found; orange frames are the windows labelled +1. Middle: how many windows \
+             see each pixel. Right: how the overlap of a window with an object of its size falls as it moves aside, and where the label \
+             changes."
         ),
-        sheet(&scene.pixels, &labels, &places),
+        sheet(scene.pixels.values(), &labels, &places),
     );
     Ok(finding)
 }

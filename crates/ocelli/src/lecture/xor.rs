@@ -14,13 +14,12 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     title: "XOR needs a hidden layer",
     part: Part::History,
     checklist: &[12],
-    about: "One layer of threshold units gets at most three of XOR's four cases right: of all the functions \
-that it can compute, none agrees with \
-XOR on more. Two hidden units suffice. Each draws a line, and the output unit asks for what lies between \
-them.\n\n\
-From 200 random starts each, by Adam on half the squared error of the four cases. Small starts nearly always \
-find the two lines; from large ones \
-a network is often stuck with three cases right, on a plateau whose way down leads to infinite weights.",
+    about: "One layer of threshold units gets at most three of XOR’s four cases right: of all the functions that it can \
+compute, none agrees with XOR on more. Two hidden units suffice. Each draws a line, and the output unit asks for what lies \
+between them.\n\n\
+From 200 random starts for each spread of the weights, Adam lowers half the squared error of the four cases. Small starts \
+nearly always find the two lines; from large ones a network is often stuck with three cases right, on a plateau whose way \
+down leads to infinite weights.",
     equations: &["y = Σ_j v_j \\tanh(Σ_i w_{ji} x_i + b_j) + c"],
     source: file!(),
     run,
@@ -56,7 +55,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
         let share = learned.iter().filter(|learned| **learned).count() as f64 / STARTS as f64;
         let expected = if std == WIDTHS[0] { Expected::AtLeast(0.95) } else { Expected::Anything };
         finding.check(
-            format!("starts of ±{std} from which a 2-2-1 network gets all four right"),
+            format!("starts of standard deviation {std}: share of 2-2-1 networks that learn all four"),
             share,
             expected,
         );
@@ -65,10 +64,9 @@ fn run(context: &Context) -> Result<Finding, Error> {
     Ok(finding)
 }
 
-const SURFACE: &str = "A 2-2-1 network that learned XOR: what its two hidden units and its output compute \
-over the plane (blue below 0, orange above; dots \
-mark the cases, filled for 1), and how its loss fell from several starts. Plateaus are where units have not \
-yet parted.";
+const SURFACE: &str = "A 2-2-1 network that learned XOR: what its two hidden units and its output compute over the plane \
+(blue below 0, orange above; dots mark the cases, filled where XOR is true), and how the loss fell from six starts. \
+Plateaus are where the units have not yet parted.";
 
 /// The most cases on which a function that a threshold unit can compute agrees with XOR.
 fn best_single() -> f64 {
