@@ -142,7 +142,7 @@ impl Asked {
         let threads = self.options.threads.to_string();
         let precision = self.options.precision.name();
         let args = [&self.net, &self.data, "--epochs", &self.epochs, "--threads", &threads];
-        let args = [&args.map(String::as_str)[..], &["--precision", precision, "--seed", seed]].concat();
+        let args = [&args[..], &["--precision", precision, "--seed", seed]].concat();
         top1(&python.json("training.py", &args)?["top1"])
     }
 }
