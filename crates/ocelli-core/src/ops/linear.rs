@@ -65,21 +65,27 @@ impl Linear {
         Gemm { m, n, k, of_rows: share, a: [k, 1], b: [n, 1], c_row: n, write }
     }
 
-    /// ∂C/∂W (some of its rows × some of its n columns) = gᵀ·x, into rows that are `c_row` apart.
+    /// ∂C/∂W (some of its rows × some of its n columns) = gᵀ·x, into rows that are `c_row` apart. The method goes by the
+    /// layer, whichever rows are computed together.
     fn product_to_weights(&self, samples: usize, inputs: usize, size: [usize; 2], c_row: usize) -> Gemm {
+        /// Rows that most parts have at least.
+        const ROWS: usize = 64;
         let ([m, n], k) = (size, samples);
-        Gemm { m, n, k, of_rows: m, a: [1, self.features], b: [inputs, 1], c_row, write: Write::Set }
+        let of_rows = self.features.min(ROWS);
+        Gemm { m, n, k, of_rows, a: [1, self.features], b: [inputs, 1], c_row, write: Write::Set }
     }
 }
 
 /// Rows and columns of a block of ∂C/∂W that is computed in one go where all of it is rows×n: no more elements than
-/// stay in a core's cache with the weights that they move.
+/// stay in a core's cache with the weights that they move, and as square as it goes, since each block packs the part of both
+/// operands that it reads. The columns do not depend on the rows, so that sums over a row's blocks are the same bits
+/// whichever rows are computed together.
 fn block(rows: usize, n: usize) -> [usize; 2] {
     /// Elements of a block: half a megabyte of f32.
     const ELEMENTS: usize = 1 << 17;
-    const ROWS: usize = 64;
-    let rows = rows.min(ROWS);
-    [rows, (ELEMENTS / rows.max(1)).next_multiple_of(16).min(n)]
+    const COLUMNS: usize = 1024;
+    let columns = n.min(COLUMNS);
+    [rows.min((ELEMENTS / columns.max(1)).max(1)), columns]
 }
 
 impl Operation for Linear {
@@ -172,15 +178,15 @@ impl Operation for Linear {
 }
 
 impl BlockGradients for Linear {
-    fn block_scratch(&self, node: &Node, units: usize) -> Option<usize> {
-        let [rows, columns] = block(units, node.input_shapes()[0].len());
+    fn block_scratch(&self, node: &Node, _units: usize) -> Option<usize> {
+        let [rows, columns] = block(self.features, node.input_shapes()[0].len());
         // The biases follow in the same place.
-        Some((rows * columns).max(units))
+        Some((rows * columns).max(self.features))
     }
 
-    /// The method of a product goes by its rows.
+    /// All of them: what all rows share is packed once.
     fn parts_together(&self, _node: &Node, _units: usize) -> usize {
-        1
+        usize::MAX
     }
 }
 
