@@ -1,5 +1,7 @@
 //! Both directions of a convolution as the same thing along an axis: windows that step over a source.
 
+use std::ops::Range;
+
 use crate::Conv2d;
 
 /// Windows along one axis (rows or columns): outputs `first + i·every` for i < `count` are sums over taps
@@ -78,6 +80,20 @@ impl Axis {
         self.start + (i * self.step) as isize
     }
 
+    /// The taps of window `i` that lie inside the source.
+    pub(crate) fn met(&self, i: usize) -> Range<usize> {
+        let (origin, step) = (self.origin(i), self.tap_step as isize);
+        // Taps before the place, counted from the first.
+        let before = |place: isize| (place - origin + step - 1).max(0).div_euclid(step) as usize;
+        let end = before(self.source as isize).min(self.taps);
+        before(0).min(end)..end
+    }
+
+    /// Where in the kernel a tap stands.
+    pub(crate) fn kernel_of(&self, tap: usize) -> usize {
+        (self.kernel as isize + tap as isize * self.kernel_step) as usize
+    }
+
     /// Whether `count` windows from window `i` on lie inside the source.
     pub(crate) fn inside(&self, i: usize, count: usize) -> bool {
         let origin = self.origin(i);
@@ -118,12 +134,9 @@ mod tests {
             for phase in 0..stride {
                 let axis = Axis::backward(&conv, 0, phase);
                 for i in 0..axis.count {
-                    for t in 0..axis.taps {
+                    for t in axis.met(i) {
                         let out = axis.origin(i) + (t * axis.tap_step) as isize;
-                        let tap = (axis.kernel as isize + t as isize * axis.kernel_step) as usize;
-                        if (0..output as isize).contains(&out) {
-                            met.push((axis.first + i * axis.every, tap, out as usize));
-                        }
+                        met.push((axis.first + i * axis.every, axis.kernel_of(t), out as usize));
                     }
                 }
             }

@@ -68,8 +68,8 @@ impl Conv2d {
         let outputs = self.group_outputs();
         let forward = self.correlation();
         let mut most = self.winograd_scratch();
-        // Enough for any number of samples, by which the method is chosen: several may go where one does not.
-        let several = Conv2d { samples: 2, ..*self };
+        // Enough for any number of samples, by which the method is chosen: several may go where one does not, and back.
+        let [one, several] = [1, 2].map(|samples| Conv2d { samples, ..*self });
         for direction in [Direction::Forward, Direction::BackwardInput] {
             for (_, shape) in self.phases(direction) {
                 most = most.max(shape.scratch());
@@ -81,7 +81,7 @@ impl Conv2d {
                 }
             }
         }
-        for parts in matrix::PARTS.into_iter().filter(|&parts| self.is_for_matrix_weights(parts)) {
+        for parts in matrix::PARTS.into_iter().filter(|&parts| one.is_for_matrix_weights(parts)) {
             most = most.max(forward.matrix_weights_scratch(usize::MAX, parts));
         }
         // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
@@ -104,7 +104,8 @@ impl Conv2d {
         } else if self.is_dense() {
             PRODUCT.max(matrix::MOST)
         } else if self.is_narrow() {
-            scatter_pixels(self) * self.filter_len() + PRODUCT
+            let rows = (self.kernel[0] * self.group_outputs()).saturating_add(self.output[1]);
+            rows.saturating_mul(narrow_columns(self)).saturating_add(LANES)
         } else {
             0
         };
@@ -263,9 +264,9 @@ impl Conv2d {
     }
 }
 
-/// Output pixels at a time whose products with all weights are added to the input's gradient.
-pub(crate) fn scatter_pixels(conv: &Conv2d) -> usize {
-    (WINDOW / conv.filter_len().max(1)).max(16)
+/// Columns of the product that a narrow input's gradient is gathered from: the taps of a kernel row, whole vectors.
+pub(crate) fn narrow_columns(conv: &Conv2d) -> usize {
+    (conv.kernel[1] * conv.group_inputs()).next_multiple_of(LANES)
 }
 
 /// A piece of the packed weights: some columns of one group's correlation for one phase of the strides.

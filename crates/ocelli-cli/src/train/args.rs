@@ -46,7 +46,7 @@ pub(crate) struct Args {
 #[command(next_help_heading = "Network and data")]
 pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "NAME|FILE.toml", value_parser = NetName, hide_possible_values = true,
-          help = format!("{}, a network file, or auto: the one for images of their size, colour and number \
+          help = format!("{}, a network file, or auto: the one for images of their size, colour and number, and for the time \
                           [default: auto]", named_networks()))]
     pub(crate) net: Option<String>,
     /// Widths of the hidden layers of mlp [default: 512,512]

@@ -84,7 +84,7 @@ fn begin(args: &Args, start: Instant, console: Console) -> Result<ExitCode, Fail
     let engine = engine(args.run.threads)?;
     let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
     let splits = open(Path::new(data), &options, console)?;
-    let mut config = asked.config(args, data, seed, &splits)?;
+    let mut config = asked.config(args, data, seed, &splits, &engine)?;
     config.set_source(&options)?;
     if args.run.find_lr {
         return rates::find(args, &config, &splits, &engine, console);
@@ -137,14 +137,24 @@ impl Asked {
     }
 
     /// What a run on these images is to do.
-    fn config(&self, args: &Args, data: &str, seed: u64, splits: &Splits) -> Result<RunConfig, Failure> {
+    fn config(
+        &self,
+        args: &Args,
+        data: &str,
+        seed: u64,
+        splits: &Splits,
+        engine: &Engine,
+    ) -> Result<RunConfig, Failure> {
         let val = args.network.val.as_deref();
         if let (Asked::Model(model), Some(recipe)) = (self, self.recipe(args)) {
             return Ok(RunConfig::fine_tune(data, val, model, recipe?, seed, splits)?);
         }
         let net = match self {
             Asked::Net(net) => net.clone(),
-            _ => NetSpec::automatic(&*splits.train),
+            _ => {
+                let time = args.recipe.time_budget.map(|seconds| seconds * engine.threads() as f64);
+                NetSpec::automatic(&*splits.train, time)
+            }
         };
         let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
         let config = RunConfig::resolve(data, val, &net, recipe_of(args, &net)?, seed, splits);

@@ -40,6 +40,9 @@ const FEW_COLUMNS_OF_ONE_TAP: usize = 16;
 struct Cycles {
     /// For a pair of tiles: products of 16 cycles each, six of them where there are three parts.
     tiles: f64,
+    /// The same where sums run over pixels: both operands are used for one block of weights alone, and its sums go to memory and
+    /// back for each few hundred pixels.
+    sums: f64,
     /// For packing a number: as it stands, and where terms and sides must be turned.
     packing: f64,
     turning: f64,
@@ -53,8 +56,17 @@ impl Cycles {
     /// Where numbers are split into so many parts.
     fn of(parts: usize) -> Cycles {
         match parts {
-            1 => Cycles { tiles: 17.0, packing: 0.2, turning: 0.3, copying: 0.05, gathering: 1.6 },
-            _ => Cycles { tiles: 100.0, packing: 0.35, turning: 0.7, copying: 0.12, gathering: 2.2 },
+            1 => {
+                Cycles { tiles: 17.0, sums: 17.0, packing: 0.2, turning: 0.3, copying: 0.05, gathering: 1.6 }
+            }
+            _ => Cycles {
+                tiles: 100.0,
+                sums: 185.0,
+                packing: 0.35,
+                turning: 0.7,
+                copying: 0.12,
+                gathering: 2.2,
+            },
         }
     }
 }
@@ -317,7 +329,7 @@ impl Conv2d {
             true => shape.winograd_sums_cost(VECTOR_RATE),
             false => terms as f64 * all.next_multiple_of(SIDE) as f64 / VECTOR_RATE,
         };
-        tiles * cycles.tiles + packing + gathering < vector
+        tiles * cycles.sums + packing + gathering < vector
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::correlation::{Job, Weights};
 use super::window::{Source, Strides};
-use super::{Products, Simd, depthwise, scatter, widen};
+use super::{Products, Simd, depthwise, narrow, widen};
 use crate::axis::Axis;
 use crate::blocking::{Correlation, aligned};
 use crate::scalar::convolution::{check_bias, check_input, check_weights};
@@ -174,14 +174,14 @@ pub(crate) fn backward_input<U: Products>(
         // SAFETY: the checks above; a sample's input is its row of C.
         return unsafe { U::gemm(&gemm, dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr(), scratch.as_mut_ptr()) };
     }
-    if write == Write::Set && (conv.is_narrow() || conv.passes_over_pixels()) {
-        // Scattered terms are added, and no correlation writes where no tap ever is.
-        dx.fill(0.0);
-    }
     if conv.is_narrow() {
         let (dy, w, dx) = (dy.as_ptr(), w.as_ptr(), dx.as_mut_ptr());
         // SAFETY: the checks above: the slices hold `samples` images, the weights and the scratch of `conv`.
-        return unsafe { scatter::run::<U::Vectors>(conv, samples, dy, w, dx, scratch.as_mut_ptr()) };
+        return unsafe { narrow::run::<U::Vectors>(conv, samples, dy, w, dx, write, scratch.as_mut_ptr()) };
+    }
+    if write == Write::Set && conv.passes_over_pixels() {
+        // No correlation writes where no tap ever is.
+        dx.fill(0.0);
     }
     for group in 0..conv.groups {
         let mut packed = packed_group(conv, Direction::BackwardInput, group, packed);

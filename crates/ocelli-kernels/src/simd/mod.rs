@@ -28,11 +28,11 @@ mod depthwise3;
 mod depthwise_sums;
 mod dots;
 pub(crate) mod gemm;
+mod narrow;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
 pub(crate) mod pool;
-mod scatter;
 mod tile;
 mod turned;
 mod unpool;

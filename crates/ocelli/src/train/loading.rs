@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ocelli_data::{Dataset, Loader, LoaderOptions, Sampler};
+use ocelli_data::{Augment, Dataset, Loader, LoaderOptions, Sampler};
 
 use super::config::RunConfig;
 use crate::Error;
@@ -39,7 +39,7 @@ impl Loading {
 }
 
 /// The batches that a run trains on, from one on that is given by its epoch and its number there, prepared beside so many threads
-/// that train. There is no last one: a run ends when it ends, and batches ahead of it are dropped.
+/// that train, or by the one that asks where preparing is but copying. There is no last one: a run ends when it ends, and batches ahead of it are dropped.
 ///
 /// # Errors
 /// Settings that cannot work, or too little memory.
@@ -49,12 +49,15 @@ pub(crate) fn training_batches(
     (epoch, first_batch): (u64, usize),
     threads: usize,
 ) -> Result<Loader, Error> {
-    let Loading { threads, prefetch } = Loading::beside(threads);
+    let (augment, mix) = (config.augment(), config.mix());
+    // What only turns bytes into numbers takes less time than waking a thread that does it, on a core that trains.
+    let copies = augment == Augment::NONE && !mix.is_on() && !train.decodes();
+    let Loading { threads, prefetch } = Loading::beside(if copies { 1 } else { threads });
     let options = LoaderOptions {
         threads,
         prefetch,
-        augment: config.augment(),
-        mix: config.mix(),
+        augment,
+        mix,
         seed: config.seed,
         epochs: epoch..u64::MAX,
         first_batch,

@@ -38,9 +38,10 @@ impl NetSpec {
         }
     }
 
-    /// The network for these images to train on, where nothing else is asked for ([`automatic`]).
-    pub fn automatic(train: &dyn Dataset) -> NetSpec {
-        let name = automatic(train.image_shape(), train.len()).name;
+    /// The network for these images to train on in so many seconds of cores, if they are limited, where nothing else is asked
+    /// for ([`automatic`]).
+    pub fn automatic(train: &dyn Dataset, core_seconds: Option<f64>) -> NetSpec {
+        let name = automatic(train.image_shape(), train.len(), core_seconds).name;
         NetSpec::Named { name: name.to_string(), widths: Vec::new() }
     }
 
