@@ -90,6 +90,19 @@ pub(crate) fn tick(value: f64, step: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// The tick of a logarithmic axis: a power of ten, and written as one where it is very large or small.
+pub(crate) fn power_tick(value: f64) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let exponent = value.log10().round();
+    if exponent.abs() <= 3.0 {
+        return tick(value, value);
+    }
+    let digits = format!("{:.0}", exponent.abs());
+    let digits = digits.bytes().map(|digit| DIGITS[usize::from(digit - b'0')]);
+    let sign = if exponent < 0.0 { "⁻" } else { "" };
+    format!("10{sign}{}", digits.collect::<String>())
+}
+
 /// As [`tick`], in percent.
 pub(crate) fn percent_tick(value: f64, step: f64) -> String {
     let decimals = (-((step * 100.0).log10() + 1e-9).floor()).clamp(0.0, 4.0) as usize;
@@ -151,6 +164,8 @@ mod tests {
         assert_eq!([0.001, 0.1, 10.0].map(|v| tick(v, 0.009)), ["0.001", "0.1", "10"]);
         assert_eq!(tick(0.0001, 0.0009), "1e-4");
         assert_eq!(tick(20.0, 10.0), "20");
+        assert_eq!([1e-3, 1.0, 1e3].map(power_tick), ["0.001", "1", "1000"]);
+        assert_eq!([1e-4, 1e4, 1e12].map(power_tick), ["10⁻⁴", "10⁴", "10¹²"]);
         assert_eq!([0.95, 1.0].map(|v| percent_tick(v, 0.05)), ["95%", "100%"]);
         assert_eq!(percent_tick(0.985, 0.005), "98.5%");
     }

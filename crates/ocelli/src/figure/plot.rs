@@ -1,7 +1,7 @@
 //! Plots: lines, points and bands on two axes.
 
 use super::html::{Page, text};
-use super::number::tick;
+use super::number::{power_tick, tick};
 use super::scale::{Scale, drawable, thin};
 use super::sheet::{Panel, width_of};
 
@@ -303,8 +303,11 @@ fn draw_series(page: &mut Page, frame: &Frame, series: &Series) {
 fn axes(page: &mut Page, frame: &Frame, names: &[String; 2]) {
     let Frame { left, top, width, height, scales } = frame;
     let (right, bottom) = (frame.right(), frame.bottom());
-    let step =
-        |scale: &Scale| scale.ticks.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+    let number = |scale: &Scale, value: f64| {
+        let step = scale.ticks.windows(2).map(|pair| pair[1] - pair[0]).fold(f64::INFINITY, f64::min);
+        let number = if scale.is_logarithmic() { power_tick(value) } else { tick(value, step) };
+        minus(&number)
+    };
     for &value in &scales[1].ticks {
         let [_, y] = frame.at([scales[0].ticks.first().copied().unwrap_or(0.0), value]);
         writeln!(
@@ -312,7 +315,7 @@ fn axes(page: &mut Page, frame: &Frame, names: &[String; 2]) {
             "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             left - 6.0,
             y + 4.0,
-            text(&minus(&tick(value, step(&scales[1])))),
+            text(&number(&scales[1], value)),
         );
     }
     for &value in &scales[0].ticks {
@@ -321,7 +324,7 @@ fn axes(page: &mut Page, frame: &Frame, names: &[String; 2]) {
             page,
             "<path class=\"grid\" d=\"M{x:.1} {top:.1}V{bottom:.1}\"/><text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
             bottom + 16.0,
-            text(&minus(&tick(value, step(&scales[0])))),
+            text(&number(&scales[0], value)),
         );
     }
     let (middle, centre) = (left + width / 2.0, top + height / 2.0);

@@ -104,6 +104,23 @@ fn share(value: f64, low: f64, high: f64) -> f64 {
     if high > low && !value.is_nan() { ((value - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 }
 }
 
+/// Pixels of the file for each of the sheet, at least about, where pixels are shown as squares: what enlarges them further may do so
+/// smoothly, whatever the style asks for.
+const CRISP: f64 = 3.0;
+
+/// With each pixel as a square of `times` by `times`.
+fn enlarged(picture: &Picture, times: usize) -> Picture {
+    let Picture { width, height, channels, ref pixels } = *picture;
+    let mut large = Vec::with_capacity(pixels.len() * times * times);
+    for row in pixels.chunks_exact((width * channels).max(1)) {
+        let start = large.len();
+        row.chunks_exact(channels).for_each(|pixel| (0..times).for_each(|_| large.extend_from_slice(pixel)));
+        let end = large.len();
+        (1..times).for_each(|_| large.extend_from_within(start..end));
+    }
+    Picture { width: width * times, height: height * times, channels, pixels: large }
+}
+
 impl Panel for Raster {
     fn size(&self) -> [f64; 2] {
         [self.width, self.above() + self.height() + if self.note.is_empty() { 0.0 } else { LINE }]
@@ -119,7 +136,9 @@ impl Panel for Raster {
                 text(&self.title)
             );
         }
-        if let Some(uri) = data_uri(&self.picture) {
+        let squares = if self.smooth { 1 } else { (CRISP * width / self.picture.width as f64) as usize };
+        let picture = if squares > 1 { &enlarged(&self.picture, squares) } else { &self.picture };
+        if let Some(uri) = data_uri(picture) {
             let class = if self.smooth { "" } else { " class=\"pixels\"" };
             writeln!(
                 page,
@@ -143,6 +162,15 @@ impl Panel for Raster {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pixels_become_squares() {
+        let picture = Picture { width: 2, height: 2, channels: 2, pixels: vec![1, 2, 3, 4, 5, 6, 7, 8] };
+        let large = enlarged(&picture, 2);
+        assert_eq!((large.width, large.height, large.channels), (4, 4, 2));
+        let rows = [[1, 2, 1, 2, 3, 4, 3, 4], [5, 6, 5, 6, 7, 8, 7, 8]];
+        assert_eq!(large.pixels, [rows[0], rows[0], rows[1], rows[1]].concat());
+    }
 
     #[test]
     fn values_become_greys_and_colours() {

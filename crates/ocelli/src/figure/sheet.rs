@@ -130,6 +130,11 @@ pub(crate) fn width_of(text: &str, size: f64) -> f64 {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_style_needs_no_custom_properties() {
+        assert!(!STYLE.contains("var("), "programs that print figures do not know them");
+    }
+
     struct Square(f64);
 
     impl Panel for Square {
