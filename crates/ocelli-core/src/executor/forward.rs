@@ -7,7 +7,7 @@ use ocelli_kernels::{Direction, Element, Kernels, Unary};
 
 use super::run::Run;
 use crate::Value;
-use crate::ops::{ChannelCut, Epilogue, Forward, Held, Inputs, Op, Operation, Section, rows_of};
+use crate::ops::{ChannelCut, Epilogue, Forward, Held, Inputs, Op, Operation, Section};
 use crate::plan::{Chain, Cut, Step};
 
 /// What is done to what an op leaves, in place of the nodes that follow: y = f(scale·x + shift + addend).
@@ -69,12 +69,7 @@ impl<'a, T: Element> Run<'a, T> {
         worker: usize,
     ) {
         match step.cut {
-            Cut::Rows(rows) => {
-                let own = rows_of(part, step.parts, rows);
-                for sample in samples {
-                    self.forward_extent(step, value, &Extent::rows(sample, own.clone(), rows), worker);
-                }
-            }
+            Cut::Rows(_) => unreachable!("invariant: rows are computed strip by strip"),
             Cut::Channels(cut) if !samples.is_empty() => {
                 self.forward_channels(step, value, part, cut, samples, worker);
             }

@@ -1,4 +1,4 @@
-//! A forward step of several layers, strip by strip: what each leaves for the next one stays in scratch memory.
+//! A forward step that works strip by strip: what each layer leaves for the next one stays in scratch memory.
 
 use std::ops::Range;
 
@@ -34,7 +34,7 @@ impl<T: Element> Run<'_, T> {
                     if self.plan.options.poison {
                         self.scratch(worker).fill(T::NAN);
                     }
-                    for strip in parts.clone().flat_map(|part| strips.of_part(&self.plan.graph, part, of)) {
+                    for strip in strips.of_parts(&self.plan.graph, parts.clone(), of) {
                         strips.next(&self.plan.graph, &mut turns, strip);
                         self.layers_of_rows(step, strips, sample, &turns, worker);
                     }

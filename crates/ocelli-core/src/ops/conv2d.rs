@@ -475,7 +475,7 @@ impl Sectioned for Conv2d {
             Section::Rows(rows) => conv.of_rows(rows).0,
             Section::Channels(channels) => conv.of_channels(channels),
         };
-        padded(part.scratch::<f32>().max(part.scratch::<f64>()))
+        padded(part.forward_scratch::<f32>())
     }
 }
 

@@ -11,7 +11,7 @@ use super::join::Joined;
 use super::memory::place;
 use super::scope::{MAX_PARTS, frozen, parts, reaching, wanting_gradient};
 use super::{Access, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
-use crate::ops::{MAX_PARAMS, Place, Relation, Section, rows_of};
+use crate::ops::{MAX_PARAMS, Place, Relation, Section};
 use crate::{Error, Graph, Value};
 
 /// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more
@@ -247,7 +247,7 @@ impl Builder {
         accesses.extend(written.map(|buffer| Access { buffer, write: true, own_share: true }));
         let (staged, scratch) = match &joined {
             Some(join) => (join.staged, join.scratch),
-            None => (self.staged(value, cut, parts), self.section_scratch(value, cut, parts)),
+            None => (self.staged(value, cut), self.section_scratch(value, cut, parts)),
         };
         self.plan.scratch_len = self.plan.scratch_len.max(staged + scratch);
         self.step(Work::Forward(value), cut, accesses, false);
@@ -273,7 +273,6 @@ impl Builder {
     fn section_scratch(&self, value: Value, cut: Cut, parts: usize) -> usize {
         let node = self.plan.graph.node(value);
         let section = |part| match cut {
-            Cut::Rows(rows) => Section::Rows(rows_of(part, parts, rows)),
             Cut::Channels(cut) => Section::Channels(cut.part(part)),
             _ => Section::Whole,
         };
@@ -282,16 +281,12 @@ impl Builder {
     }
 
     /// Elements that a part of a forward step has at a time before they become its output.
-    fn staged(&self, value: Value, cut: Cut, parts: usize) -> usize {
+    fn staged(&self, value: Value, cut: Cut) -> usize {
         let (plan, shape) = (&self.plan, self.plan.graph.node(value).shape());
         let chain = plan.nodes[value.0].chain;
         let normalises = chain.is_some_and(|chain| chain.norm.is_some());
         match cut {
             Cut::Samples if normalises => plan.chunk(value) * shape.len(),
-            Cut::Rows(rows) if normalises => {
-                let most = (0..parts).map(|part| rows_of(part, parts, rows).len()).max().unwrap_or(0);
-                most * (shape.len() / rows)
-            }
             // Once as the op leaves them, once normalised, and what is added to them.
             Cut::Channels(cut) => {
                 let adds = chain.is_some_and(|chain| chain.add.is_some());

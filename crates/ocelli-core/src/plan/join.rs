@@ -1,13 +1,13 @@
 //! Which layers of an evaluation work in one step, strip by strip (`plan/strips.rs`).
 //!
-//! Layers can be joined where each one's output is read by the next one alone and rows of all can be computed by themselves. They are
+//! Every step that is cut by rows works so, with one layer or several. Layers can be joined where each one's output is read by the next one alone and rows of all can be computed by themselves. They are
 //! where that saves more time than it costs, by a model that knows sizes alone: never the number of threads, and no clock.
 //! What is between them is then not written to memory and read again, and no worker waits between them; but weights are
 //! fetched for every strip, kernels are called more often, and where a sample is cut by rows, parts compute some rows twice.
 
 use super::cuts::{self, Limits};
 use super::fuse::Fusion;
-use super::strips::rows;
+use super::strips::{rows, runs};
 use super::{Cut, Layer, MOST_LAYERS, Mode, PlanOptions, Strip, Strips, Turn};
 use crate::ops::{Op, PAIR, Section};
 use crate::{Graph, Value};
@@ -60,19 +60,22 @@ impl Joined {
         cuts: &[(Cut, usize)],
         limits: Limits,
     ) -> Joined {
-        let mut held = vec![false; graph.nodes().len()];
-        let shares = options.reuse && options.fuse && !options.curvature;
-        if options.mode != Mode::Evaluate || !shares || options.strips == Some(0) {
-            return Joined { joins: Vec::new(), held };
-        }
         let search = Search { graph, options, fusion, cuts, limits };
-        let joins: Vec<Join> =
-            search.sequences(used).iter().flat_map(|layers| search.split(layers)).collect();
+        let shares = options.reuse && options.fuse && !options.curvature;
+        let mut joins: Vec<Join> = match options.mode == Mode::Evaluate && shares && options.strips != Some(0)
+        {
+            true => search.sequences(used).iter().flat_map(|layers| search.split(layers)).collect(),
+            false => Vec::new(),
+        };
+        let mut held = vec![false; graph.nodes().len()];
         for value in graph.values().filter(|v| used[v.0]) {
-            let tail = fusion.turn(value);
-            let head = fusion.chain(tail).map_or(tail, |chain| chain.head);
-            let holds = |join: &Join| join.strips.before().any(|layer| layer == head);
-            held[value.0] = joins.iter().any(holds);
+            let head = search.chained(fusion.turn(value)).head;
+            held[value.0] = joins.iter().any(|join| join.strips.before().any(|layer| layer == head));
+        }
+        for value in graph.values().filter(|v| used[v.0] && fusion.has_turn(*v) && !held[v.0]) {
+            let layer = search.chained(value);
+            let joined = joins.iter().any(|join| join.strips.last() == layer.head);
+            joins.extend(search.alone(layer).filter(|_| !joined));
         }
         Joined { joins, held }
     }
@@ -82,7 +85,7 @@ impl Joined {
         self.held[value.0]
     }
 
-    /// The layers that work in the step of `head`, their last one, if it has any but its own.
+    /// The layers that work in the step of `head`, their last one, if they do strip by strip.
     pub(super) fn take(&mut self, head: Value) -> Option<Join> {
         let place = self.joins.iter().position(|join| join.strips.last() == head)?;
         Some(self.joins.swap_remove(place))
@@ -110,20 +113,36 @@ impl Search<'_> {
     /// Layers that can be joined, each with those that follow it.
     fn sequences(&self, used: &[bool]) -> Vec<Vec<Chained>> {
         let mut sequences: Vec<Vec<Chained>> = Vec::new();
-        for tail in self.graph.values().filter(|v| used[v.0] && self.graph.node(*v).op().is_some()) {
-            let chain = self.fusion.chain(tail);
-            let head = chain.map_or(tail, |chain| chain.head);
-            let normalises = chain.is_some_and(|chain| chain.norm.is_some());
-            if !self.fusion.has_turn(tail) || !self.can_be_layer(head) {
+        for tail in self.graph.values().filter(|v| used[v.0] && self.fusion.has_turn(*v)) {
+            let layer = self.chained(tail);
+            if !self.can_be_layer(layer.head) {
                 continue;
             }
-            let layer = Chained { head, tail, normalises };
             match sequences.iter_mut().find(|layers| self.follows(layer, layers)) {
                 Some(layers) => layers.push(layer),
                 None => sequences.push(vec![layer]),
             }
         }
         sequences
+    }
+
+    fn chained(&self, tail: Value) -> Chained {
+        let chain = self.fusion.chain(tail);
+        let normalises = chain.is_some_and(|chain| chain.norm.is_some());
+        Chained { head: chain.map_or(tail, |chain| chain.head), tail, normalises }
+    }
+
+    /// A layer by itself, if it is cut by rows.
+    fn alone(&self, layer: Chained) -> Option<Join> {
+        let (cut, parts) = self.cuts[layer.head.0];
+        let Cut::Rows(all) = cut else { return None };
+        let fitting = match self.options.strips.filter(|height| *height > 0) {
+            Some(height) => height,
+            None if layer.head == layer.tail => all,
+            None => HELD / row_len(self.graph, layer.head),
+        };
+        let height = fitting.next_multiple_of(PAIR).clamp(PAIR, all.next_multiple_of(PAIR));
+        Some(self.with_strip(&[layer], Strip::Rows(height), cut, parts).with_scratch(self.graph))
     }
 
     /// Whether the rows of what this op computes can be computed by themselves, from one input.
@@ -306,12 +325,11 @@ impl Join {
         Join { scratch, ..self }
     }
 
-    /// Calls `each` with the turns of all layers for every strip: a worker may begin with any part, and goes on to those behind
-    /// it.
+    /// Calls `each` with the turns of all layers for every strip, whichever parts a worker has.
     fn walk(&self, graph: &Graph, mut each: impl FnMut(&[Turn])) {
         let of = self.cut.parts_by_rows(self.parts);
-        for begin in 0..of {
-            self.strips.walk(graph, begin..of, of, |turns, _| each(turns));
+        for parts in runs(of) {
+            self.strips.walk(graph, parts, of, |turns, _| each(turns));
         }
     }
 }

@@ -193,7 +193,7 @@ pub(crate) struct Step {
     pub(crate) accumulate: bool,
     /// Elements of scratch memory, before those of the op, in which a forward step keeps what is not yet its output.
     pub(crate) staged: usize,
-    /// The layers of a forward step that computes several.
+    /// The layers of a forward step that works strip by strip: of several, or cut by rows.
     pub(crate) strips: Option<Strips>,
     /// Whether a pass to the parameters moves them at once. Nothing may read them after that.
     pub(crate) applies: bool,

@@ -16,7 +16,7 @@ use crate::{Graph, Node, Value};
 /// The most layers of a step.
 pub(crate) const MOST_LAYERS: usize = 8;
 
-/// The layers of a forward step that computes several.
+/// The layers of a forward step that works strip by strip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Strips {
     /// Each reads the one before it. The last one's output is that of the step.
@@ -82,16 +82,17 @@ impl Strips {
         self.layers.iter().map(|layer| layer.held).sum()
     }
 
-    /// The strips of part `part` of `parts`, where a strip is rows.
-    pub(crate) fn of_part(
+    /// The strips of some of the parts by rows that follow each other, where a strip is rows.
+    pub(crate) fn of_parts(
         &self,
         graph: &Graph,
-        part: usize,
-        parts: usize,
+        parts: Range<usize>,
+        of: usize,
     ) -> impl Iterator<Item = Range<usize>> + use<> {
-        let own = rows_of(part, parts, rows(graph.node(self.last())));
+        let all = rows(graph.node(self.last()));
+        let (first, end) = (rows_of(parts.start, of, all).start, rows_of(parts.end - 1, of, all).end);
         let Strip::Rows(height) = self.strip else { unreachable!("invariant: a strip is rows") };
-        own.clone().step_by(height).map(move |first| first..(first + height).min(own.end))
+        (first..end).step_by(height).map(move |row| row..(row + height).min(end))
     }
 
     /// From what the layers did for the strip before, nothing at first, to what they do for this one.
@@ -121,11 +122,16 @@ impl Strips {
         mut each: impl FnMut(&[Turn], Range<usize>),
     ) {
         let mut turns: [Turn; MOST_LAYERS] = Default::default();
-        for strip in parts.flat_map(|part| self.of_part(graph, part, of)) {
+        for strip in self.of_parts(graph, parts, of) {
             self.next(graph, &mut turns, strip.clone());
             each(&turns[..self.layers.len()], strip);
         }
     }
+}
+
+/// The parts of so many that a worker may have: some that follow each other.
+pub(super) fn runs(of: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..of).flat_map(move |first| (first..of).map(move |last| first..last + 1))
 }
 
 /// Rows of a layer's output.

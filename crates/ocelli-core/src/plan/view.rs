@@ -35,7 +35,7 @@ impl Plan {
                 macs: self.macs(step),
                 elements: self.elements(number),
                 moves: self.moves(step),
-                first: step.strips.as_ref().map(|strips| strips.layers[0].head),
+                first: step.strips.as_ref().and_then(|strips| strips.before().next()),
             }
         })
     }
