@@ -5,7 +5,8 @@
 //! A step of a plan is cut into parts that run at the same time, each on one of the team's workers, and `Shared` lends
 //! them slices of what the executor owns or was given. No two workers may touch an element at the same time unless both
 //! only read it, and no worker may hold an element twice unless it only reads it. What is lent follows from the plan
-//! alone (`executor/run.rs`, `executor/forward.rs`). That it keeps to this rule is for each of the things lent because:
+//! alone (`executor/run.rs`, `executor/forward.rs`, `executor/strips.rs`). That it keeps to this rule is for each of the
+//! things lent because:
 //!
 //! - **the arena**: `plan/verify.rs` derives for every plan, when it is made, what each step touches, and panics where two
 //!   steps without a barrier between them, or two parts of one step, could meet;
@@ -17,8 +18,8 @@
 //! - **the costs**: one step writes them, by samples, and the update reads them;
 //! - **scratch memory**: each worker has its own and works on one part at a time.
 //!
-//! Not proved but to be kept by whoever changes these files: that `executor/run.rs` and `executor/forward.rs` lend what
-//! `plan/verify.rs` says they do. Bounds are checked whenever a slice is lent.
+//! Not proved but to be kept by whoever changes these files: that these lend what `plan/verify.rs` says they do. Bounds
+//! are checked whenever a slice is lent.
 #![allow(unsafe_code)]
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};

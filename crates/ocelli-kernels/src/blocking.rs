@@ -72,13 +72,7 @@ impl Conv2d {
         let [one, several] = [1, 2].map(|samples| Conv2d { samples, ..*self });
         for direction in [Direction::Forward, Direction::BackwardInput] {
             for (_, shape) in self.phases(direction) {
-                most = most.max(shape.scratch());
-                for parts in
-                    matrix::PARTS.into_iter().filter(|&parts| several.is_for_matrix(direction, parts))
-                {
-                    let weights = shape.columns() / LANES * several.packed_column(direction, &shape);
-                    most = most.max(weights.saturating_add(shape.matrix_scratch(usize::MAX, parts)));
-                }
+                most = most.max(shape.scratch()).max(several.matrix_scratch(direction, &shape));
             }
         }
         for parts in matrix::PARTS.into_iter().filter(|&parts| one.is_for_matrix_weights(parts)) {
@@ -99,8 +93,7 @@ impl Conv2d {
             most = most.max(weights + wide.window(wide.rows()) * wide.samples());
         }
         let special = if self.is_depthwise() {
-            // Weights or sums by tap, the total of sums, and a row of zeros.
-            2 * self.filter_len() * self.output[2].next_multiple_of(LANES) + self.input[2]
+            self.depthwise_scratch()
         } else if self.is_dense() {
             PRODUCT.max(matrix::MOST)
         } else if self.is_narrow() {
@@ -112,11 +105,50 @@ impl Conv2d {
         most.max(special) + ALIGN
     }
 
+    /// Elements of scratch that the forward direction needs by itself. Each call makes sure of them, so they are quickly found.
+    pub fn forward_scratch<T: Element>(&self) -> usize {
+        if T::BYTES != 4 {
+            return 0;
+        }
+        if self.is_depthwise() {
+            return self.depthwise_scratch() + ALIGN;
+        }
+        if self.is_dense() {
+            return PRODUCT.max(matrix::MOST) + ALIGN;
+        }
+        let (shape, by) = (self.correlation(), self.widening(LANES));
+        let several = Conv2d { samples: 2, ..*self };
+        let mut most = shape.scratch().max(several.matrix_scratch(Direction::Forward, &shape));
+        if self.could_be_for_winograd() {
+            most = most.max(shape.winograd_scratch());
+        }
+        if by > 1 {
+            let wide = shape.widened(by);
+            most =
+                most.max(wide.terms() * wide.outputs + wide.outputs.next_multiple_of(LANES) + wide.scratch());
+        }
+        most + ALIGN
+    }
+
+    /// Weights or sums by tap, the total of sums, and a row of zeros.
+    fn depthwise_scratch(&self) -> usize {
+        2 * self.filter_len() * self.output[2].next_multiple_of(LANES) + self.input[2]
+    }
+
+    /// What a pass needs in a matrix unit, if it is worth taking there.
+    fn matrix_scratch(&self, direction: Direction, shape: &Correlation) -> usize {
+        let parts = matrix::PARTS.into_iter().filter(|&parts| self.is_for_matrix(direction, parts));
+        let most = parts.map(|parts| shape.matrix_scratch(usize::MAX, parts)).max();
+        most.map_or(0, |most| {
+            most.saturating_add(shape.columns() / LANES * self.packed_column(direction, shape))
+        })
+    }
+
     /// Elements of the weights packed for a pass; 0 where it takes them as they stand.
     pub fn packed_len<T: Element>(&self, direction: Direction) -> usize {
         match self.packed_pieces::<T>(direction) {
             0 => 0,
-            pieces => self.packed_range(direction, pieces - 1).end,
+            _ => self.groups * self.packed_group(direction),
         }
     }
 

@@ -7,7 +7,7 @@ use ocelli_kernels::{Direction, Element, Kernels, Unary};
 
 use super::run::Run;
 use crate::Value;
-use crate::ops::{ChannelCut, Epilogue, Forward, Inputs, Op, Operation, Section, rows_of};
+use crate::ops::{ChannelCut, Epilogue, Forward, Held, Inputs, Op, Operation, Section};
 use crate::plan::{Chain, Cut, Step};
 
 /// What is done to what an op leaves, in place of the nodes that follow: y = f(scale·x + shift + addend).
@@ -38,14 +38,27 @@ impl<T: Element> Tail<'_, T> {
 }
 
 /// What of the samples a call of an op computes, and where it lies among the elements of each sample.
-struct Extent {
+pub(super) struct Extent {
     samples: Range<usize>,
     section: Section,
     /// Parts of the sample from one to another, of so many.
     within: Option<[usize; 3]>,
 }
 
-impl<T: Element> Run<'_, T> {
+impl Extent {
+    /// All of some samples.
+    pub(super) fn samples(samples: Range<usize>) -> Extent {
+        Extent { samples, section: Section::Whole, within: None }
+    }
+
+    /// Some rows of one sample's image, of so many.
+    pub(super) fn rows(sample: usize, rows: Range<usize>, of: usize) -> Extent {
+        let within = Some([rows.start, rows.end, of]);
+        Extent { samples: sample..sample + 1, section: Section::Rows(rows), within }
+    }
+}
+
+impl<'a, T: Element> Run<'a, T> {
     /// A part of a forward step, or several parts whose samples follow each other.
     pub(super) fn forward(
         &self,
@@ -56,10 +69,7 @@ impl<T: Element> Run<'_, T> {
         worker: usize,
     ) {
         match step.cut {
-            Cut::Rows { rows, .. } => {
-                let own = rows_of(part, step.parts, rows);
-                samples.for_each(|sample| self.forward_rows(step, value, own.clone(), sample, worker));
-            }
+            Cut::Rows(_) => unreachable!("invariant: rows are computed strip by strip"),
             Cut::Channels(cut) if !samples.is_empty() => {
                 self.forward_channels(step, value, part, cut, samples, worker);
             }
@@ -71,26 +81,21 @@ impl<T: Element> Run<'_, T> {
                 };
                 for first in samples.clone().step_by(at_once) {
                     let samples = first..samples.end.min(first + at_once);
-                    self.forward_extent(
-                        step,
-                        value,
-                        &Extent { samples, section: Section::Whole, within: None },
-                        worker,
-                    );
+                    self.forward_extent(step, value, &Extent::samples(samples), worker);
                 }
             }
         }
     }
 
-    fn forward_rows(&self, step: &Step, value: Value, own: Range<usize>, sample: usize, worker: usize) {
-        let Cut::Rows { rows, .. } = step.cut else { unreachable!("invariant: the step is cut by rows") };
-        let within = Some([own.start, own.end, rows]);
-        let extent = Extent { samples: sample..sample + 1, section: Section::Rows(own), within };
-        self.forward_extent(step, value, &extent, worker);
-    }
-
     /// What lies in one piece in the output: samples, or rows of one.
     fn forward_extent(&self, step: &Step, value: Value, extent: &Extent, worker: usize) {
+        let (staged, scratch) = self.scratch(worker).split_at_mut(step.staged);
+        let output = self.output_of(value, extent);
+        self.forward_chain(value, extent, Held::nothing(), output, staged, scratch);
+    }
+
+    /// Where in the arena the output of an extent lies, in one piece.
+    pub(super) fn output_of(&self, value: Value, extent: &Extent) -> &'a mut [T] {
         let (places, len) = (&self.plan.nodes[value.0], self.plan.graph.node(value).shape().len());
         let samples = &extent.samples;
         let range = match extent.within {
@@ -100,18 +105,29 @@ impl<T: Element> Run<'_, T> {
             }
         };
         let offset = self.plan.buffer(places.output).expect("planned").offset;
-        let output = self.arena.write(offset + range.start..offset + range.end);
-        let (staged, scratch) = self.scratch(worker).split_at_mut(step.staged);
+        self.arena.write(offset + range.start..offset + range.end)
+    }
+
+    /// What an op and the nodes that follow it in the same step leave of an extent, in one piece.
+    pub(super) fn forward_chain(
+        &self,
+        value: Value,
+        extent: &Extent,
+        held: Held<'_, T>,
+        output: &mut [T],
+        staged: &mut [T],
+        scratch: &mut [T],
+    ) {
         let Some(chain) = self.tail_chain(value) else {
-            return self.call(step, value, extent, 0, output, scratch);
+            return self.call(value, extent, held, 0, output, scratch);
         };
         let tail = self.tail(chain, extent, 0..self.plan.graph.node(value).shape().channels());
         if tail.norm.is_some() {
             let staged = &mut staged[..output.len()];
-            self.call(step, value, extent, 0, staged, scratch);
+            self.call(value, extent, held, 0, staged, scratch);
             tail.apply(self.kernels, staged, output);
         } else {
-            self.call(step, value, extent, 0, output, scratch);
+            self.call(value, extent, held, 0, output, scratch);
             tail.in_place(self.kernels, output);
         }
     }
@@ -131,7 +147,7 @@ impl<T: Element> Run<'_, T> {
         let (staged, scratch) = self.scratch(worker).split_at_mut(step.staged);
         let (computed, rest) = staged.split_at_mut(runs * own.len());
         let extent = Extent { samples, section: Section::Channels(own.clone()), within: None };
-        self.call(step, value, &extent, part, computed, scratch);
+        self.call(value, &extent, Held::nothing(), part, computed, scratch);
         let mut finished: &[T] = computed;
         if let Some(chain) = self.tail_chain(value) {
             let mut tail = self.tail(chain, &extent, own.clone());
@@ -174,12 +190,12 @@ impl<T: Element> Run<'_, T> {
         Tail { norm, addend, unary }
     }
 
-    /// Calls the op, for `part` where the step is cut by channels.
+    /// Calls the op, for `part` where its step is cut by channels.
     fn call(
         &self,
-        step: &Step,
         value: Value,
         extent: &Extent,
+        held: Held<'_, T>,
         part: usize,
         output: &mut [T],
         scratch: &mut [T],
@@ -188,10 +204,10 @@ impl<T: Element> Run<'_, T> {
         let op = node.op().expect("an op");
         let (over, samples) = (self.plan.over(value), &extent.samples);
         // Where rows follow from the same rows of the inputs, the op need not know.
-        let local = matches!(step.cut, Cut::Rows { local: true, .. });
-        let within = extent.within.filter(|_| local);
+        let within = extent.within.filter(|_| op.is_local());
+        let section = if within.is_some() { Section::Whole } else { extent.section.clone() };
         let mut prepared = self.whole(places.prepared[Direction::Forward as usize], true);
-        if let (Cut::Channels(_), false) = (step.cut, prepared.is_empty()) {
+        if let (Cut::Channels(_), false) = (places.forward, prepared.is_empty()) {
             let packing = self.plan.packing(value, Direction::Forward);
             prepared = &prepared[op.prepared_range(node, &packing, part..part + 1)];
         }
@@ -199,17 +215,17 @@ impl<T: Element> Run<'_, T> {
             node,
             kernels: self.kernels,
             mode: self.plan.mode_of(value),
-            inputs: Inputs { overwritten: over, within, ..self.inputs(value, samples, true) },
+            inputs: Inputs { overwritten: over, within, held, ..self.inputs(value, samples, true) },
             params: self.params(places),
             prepared,
             epilogue: self.epilogue(places.chain, extent),
             statistics: self.whole(places.statistics, true),
-            section: if local { Section::Whole } else { extent.section.clone() },
+            section,
             output,
             saved: self.rows_mut(places.saved, node.signature().saved, samples),
             scratch,
             random: self.random,
-            share: self.plan.share_in(step.cut),
+            share: self.plan.share_in(places.forward),
             samples: samples.clone(),
         };
         match over {

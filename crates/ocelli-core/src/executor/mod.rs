@@ -3,6 +3,7 @@
 mod forward;
 mod profile;
 mod run;
+mod strips;
 mod sweep;
 
 use std::sync::Arc;

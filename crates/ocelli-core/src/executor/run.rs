@@ -8,8 +8,8 @@ use super::profile::Recorder;
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
 use crate::ops::{
-    Activated, BackwardInput, BackwardParams, Columns, Inputs, MAX_PARAMS, Operation, ParamViews, Prepare,
-    RandomState, Reads, Statistics, UnitPass, Values,
+    Activated, BackwardInput, BackwardParams, Columns, Held, Inputs, MAX_PARAMS, Operation, ParamViews,
+    Prepare, RandomState, Reads, Statistics, UnitPass, Values,
 };
 use crate::optim::Optimizer;
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
@@ -122,6 +122,8 @@ impl<'a, T: Element> Run<'a, T> {
     fn together(&self, step: &Step, own: usize) -> usize {
         let together = match (step.cut, step.work) {
             (Cut::Samples, work) if treats_samples_alone(work) => own,
+            // Rows that two parts need of a layer before the last are computed once.
+            (Cut::Rows(_), _) if step.strips.is_some() => own,
             (Cut::Units(all), Work::BackwardParams(value)) if self.goal == Goal::Gradients => {
                 let node = self.plan.graph.node(value);
                 node.op().expect("an op").parts_together(node, all.div_ceil(step.parts)).min(own)
@@ -147,7 +149,10 @@ impl<'a, T: Element> Run<'a, T> {
             Work::Forward(_) | Work::BackwardInput(..) if matches!(step.cut, Cut::Units(_)) => {
                 self.pass_units(step, part, samples, worker);
             }
-            Work::Forward(value) => self.forward(step, value, part, samples, worker),
+            Work::Forward(value) => match &step.strips {
+                Some(strips) => self.forward_strips(step, strips, parts, samples, worker),
+                None => self.forward(step, value, part, samples, worker),
+            },
             Work::Loss => self.loss(samples),
             // Gradients that are not kept are of no use where nothing may be moved.
             Work::BackwardParams(_) if step.applies && !finite => {}
@@ -476,6 +481,7 @@ impl<'a, T: Element> Run<'a, T> {
             samples: (samples.start, samples.end),
             overwritten: None,
             within: None,
+            held: Held::nothing(),
         }
     }
 

@@ -108,7 +108,7 @@ impl ChannelCut {
 }
 
 /// Rows of an image that are not separated: a tile of a convolution has two.
-const PAIR: usize = 2;
+pub(crate) const PAIR: usize = 2;
 
 /// The rows of part `part` of `parts`, none of which is empty where there are at most [`row_parts`].
 pub(crate) fn rows_of(part: usize, parts: usize, rows: usize) -> Range<usize> {
@@ -124,13 +124,8 @@ pub(crate) fn row_parts(rows: usize) -> usize {
 /// Along which axis the output of a sample can be cut, so that each part is computed by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Axis {
-    /// By rows of the image. With `local`, each reads the same rows of the inputs alone, and the op need not know.
-    Rows {
-        /// How many there are.
-        rows: usize,
-        /// Whether a row follows from the same rows of the inputs.
-        local: bool,
-    },
+    /// By so many rows of the image.
+    Rows(usize),
     /// By channels, or elements of a vector.
     Channels {
         /// See [`ChannelCut`].
@@ -157,8 +152,12 @@ pub(crate) trait Sectioned: Operation {
     /// How it is best cut for batches of so many samples; `None` where it cannot be.
     fn axis(&self, node: &Node, batch: usize) -> Option<Axis>;
 
-    /// Scratch memory for the largest of `parts` parts along that axis.
-    fn section_scratch(&self, node: &Node, axis: Axis, parts: usize) -> usize;
+    /// The rows of its only input that some rows of the output are computed from; `None` where rows cannot be computed by
+    /// themselves.
+    fn reads_rows(&self, node: &Node, rows: Range<usize>) -> Option<Range<usize>>;
+
+    /// Scratch memory for a section.
+    fn section_scratch(&self, node: &Node, section: Section) -> usize;
 }
 
 /// The contract of an op that can hand over the gradient of its parameters block by block ([`BackwardParams::apply`]), so
@@ -270,6 +269,23 @@ pub(crate) enum Place {
     Arena(usize),
     /// In the caller's slice for the graph's input of this number.
     External(usize),
+    /// In the worker's scratch memory, where a layer of the same step left it.
+    Held,
+}
+
+/// What a layer left in scratch memory for the next one of the same step: whole samples, or some rows of one.
+#[derive(Clone, Copy)]
+pub(crate) struct Held<'a, T> {
+    pub(crate) values: &'a [T],
+    /// The first row of the image that is there.
+    pub(crate) first: usize,
+}
+
+impl<'a, T> Held<'a, T> {
+    /// Nothing: for what reads the arena or the caller's inputs alone.
+    pub(crate) fn nothing() -> Held<'a, T> {
+        Held { values: &[], first: 0 }
+    }
 }
 
 /// The inputs of a node for some samples of the batch.
@@ -285,6 +301,8 @@ pub(crate) struct Inputs<'a, T> {
     pub(crate) overwritten: Option<usize>,
     /// The part of a sample that is lent: from the first of these parts of it up to the second, of so many in all.
     pub(crate) within: Option<[usize; 3]>,
+    /// What lies at [`Place::Held`].
+    pub(crate) held: Held<'a, T>,
 }
 
 impl<'a, T: Element> Inputs<'a, T> {
@@ -307,8 +325,21 @@ impl<'a, T: Element> Inputs<'a, T> {
         match self.places.get(i).filter(|_| self.overwritten != Some(i)) {
             Some(Place::Arena(offset)) => self.arena.read(offset + range.start..offset + range.end),
             Some(Place::External(input)) => &self.external[*input][range],
+            Some(Place::Held) => match self.within {
+                None => self.held.values,
+                Some([first, end, of]) => {
+                    let (row, above) = (len / of, self.held.first);
+                    &self.held.values[(first - above) * row..(end - above) * row]
+                }
+            },
             None => &[],
         }
+    }
+
+    /// Some rows of the image that input `i` is, of one sample.
+    pub(crate) fn rows(&self, i: usize, rows: Range<usize>) -> &'a [T] {
+        let [_, all, _] = self.shapes[i].image().expect("invariant: an image has rows");
+        Inputs { within: Some([rows.start, rows.end, all]), ..*self }.get(i)
     }
 }
 

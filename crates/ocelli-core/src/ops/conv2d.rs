@@ -9,7 +9,7 @@ use super::defaults::{he, is_he, is_one, is_ones, is_true, is_zero, is_zeros, on
 use super::sides::{self, Sides};
 use super::{
     Apply, Axis, BackwardInput, BackwardParams, BlockGradients, ChannelCut, Curvature, Forward, Operation, Packing,
-    Preparation, Prepare, Reads, Section, Sectioned, Signature, Window, connections, only_image, rows_of, squares,
+    Preparation, Prepare, Reads, Section, Sectioned, Signature, Window, connections, only_image, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -291,18 +291,17 @@ impl Operation for Conv2d {
         let conv = self.geometry_of(pass.node, pass.share);
         let (weights, scratch) = self.dense(&conv, pass.params.get(0), pass.scratch);
         let bias = if self.bias { pass.params.get(1) } else { &[] };
-        let x = pass.inputs.get(0);
+        let inputs = &pass.inputs;
         let (conv, x, weights, bias) = match pass.section {
-            Section::Whole => (conv, x, weights, bias),
+            Section::Whole => (conv, inputs.get(0), weights, bias),
             Section::Rows(rows) => {
                 let (part, input) = conv.of_rows(rows);
-                let row = conv.input[1] * conv.input[2];
-                (part, &x[input.start * row..input.end * row], weights, bias)
+                (part, inputs.rows(0, input), weights, bias)
             }
             Section::Channels(channels) => {
                 let weights = &weights[channels.start * conv.filter_len()..channels.end * conv.filter_len()];
                 let bias = if self.bias { &bias[channels.clone()] } else { bias };
-                (conv.of_channels(channels), x, weights, bias)
+                (conv.of_channels(channels), inputs.get(0), weights, bias)
             }
         };
         let packed = packed(&conv, Direction::Forward, pass.prepared);
@@ -451,10 +450,8 @@ impl Sectioned for Conv2d {
     /// Each part by rows reads all weights, each part by channels reads all of the image.
     fn axis(&self, node: &Node, batch: usize) -> Option<Axis> {
         let conv = self.geometry_of(node, batch);
-        let [rows, columns, channels] = conv.output;
-        let extent = (conv.kernel[0] - 1) * conv.dilation[0] + 1;
-        // A window without padding that is as wide as the image must not become one that covers it.
-        let by_rows = rows > 1 && columns > 1 && conv.padding[0] < extent;
+        let [rows, _, channels] = conv.output;
+        let by_rows = self.has_rows(&conv);
         let by_channels = conv.groups == 1 && channels >= 2 * GRAIN;
         let heavy = conv.weight_len() / HEAVY >= batch.saturating_mul(conv.input_len());
         match self.connections {
@@ -462,20 +459,23 @@ impl Sectioned for Conv2d {
             None if by_channels && (heavy || !by_rows) => {
                 Some(Axis::Channels { grain: GRAIN, least: GRAINS })
             }
-            None => by_rows.then_some(Axis::Rows { rows, local: false }),
+            None => by_rows.then_some(Axis::Rows(rows)),
         }
     }
 
-    fn section_scratch(&self, node: &Node, axis: Axis, parts: usize) -> usize {
+    fn reads_rows(&self, node: &Node, rows: Range<usize>) -> Option<Range<usize>> {
         let conv = self.geometry_of(node, 1);
-        let part = |part| match axis {
-            Axis::Rows { rows, .. } => conv.of_rows(rows_of(part, parts, rows)).0,
-            Axis::Channels { grain, .. } => {
-                conv.of_channels(ChannelCut { channels: conv.output[2], grain, parts }.part(part))
-            }
+        self.has_rows(&conv).then(|| conv.of_rows(rows).1)
+    }
+
+    fn section_scratch(&self, node: &Node, section: Section) -> usize {
+        let conv = self.geometry_of(node, 1);
+        let part = match section {
+            Section::Whole => return node.signature().scratch,
+            Section::Rows(rows) => conv.of_rows(rows).0,
+            Section::Channels(channels) => conv.of_channels(channels),
         };
-        let scratch = |conv: Geometry| conv.scratch::<f32>().max(conv.scratch::<f64>());
-        (0..parts).map(|p| padded(scratch(part(p)))).max().unwrap_or(0)
+        padded(part.forward_scratch::<f32>())
     }
 }
 
@@ -485,6 +485,14 @@ fn packed<'a, T: Element>(conv: &Geometry, direction: Direction, prepared: &'a [
 }
 
 impl Conv2d {
+    /// Whether rows of the output can be computed by themselves. A window without padding that is as wide as the image must
+    /// not become one that covers it.
+    fn has_rows(&self, conv: &Geometry) -> bool {
+        let extent = (conv.kernel[0] - 1) * conv.dilation[0] + 1;
+        let several = conv.output[0] > 1 && conv.output[1] > 1;
+        self.connections.is_none() && several && conv.padding[0] < extent
+    }
+
     /// ∂C/∂b of the channels `units`: sums over samples and pixels.
     fn sum_bias<T: Element>(
         &self,

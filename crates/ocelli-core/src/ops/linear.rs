@@ -1,5 +1,7 @@
 //! The linear layer: y = W·x + b.
 
+use std::ops::Range;
+
 use ocelli_kernels::{Element, Gemm, Write};
 use serde::{Deserialize, Serialize};
 
@@ -199,7 +201,11 @@ impl Sectioned for Linear {
         Some(Axis::Channels { grain: GRAIN, least: 1 })
     }
 
-    fn section_scratch(&self, node: &Node, _: Axis, _: usize) -> usize {
+    fn reads_rows(&self, _: &Node, _: Range<usize>) -> Option<Range<usize>> {
+        None
+    }
+
+    fn section_scratch(&self, node: &Node, _: Section) -> usize {
         node.signature().scratch
     }
 }

@@ -12,8 +12,8 @@ mod testing;
 pub(crate) use by_units::{ByUnits, Columns, UnitPass};
 pub(crate) use contract::{
     Activated, Apply, Axis, BackwardInput, BackwardParams, BatchStatistics, BlockGradients, ChannelCut,
-    Curvature, Epilogue, Forward, Inputs, MAX_PARAMS, Operation, Packing, ParamViews, Place, Preparation,
-    Prepare, Section, Sectioned, Statistics, Values, row_parts, rows_of,
+    Curvature, Epilogue, Forward, Held, Inputs, MAX_PARAMS, Operation, PAIR, Packing, ParamViews, Place,
+    Preparation, Prepare, Section, Sectioned, Statistics, Values, row_parts, rows_of,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
 pub(crate) use in_place::{InPlace, Relation, Relations};
@@ -228,16 +228,30 @@ macro_rules! with_sections {
                     $(Op::$op(op) => op.axis(node, batch),)*
                     $(Op::$local(_) => {
                         let [_, rows, _] = node.shape().image()?;
-                        Some(Axis::Rows { rows, local: true })
+                        Some(Axis::Rows(rows))
                     })*
                     _ => None,
                 }
             }
 
-            /// Scratch memory for the largest of `parts` parts along that axis.
-            pub(crate) fn section_scratch(&self, node: &Node, axis: Axis, parts: usize) -> usize {
+            /// Whether every pixel follows from the same pixel of the inputs, so that the op need not know of rows.
+            pub(crate) fn is_local(&self) -> bool {
+                matches!(self, $(Op::$local(_))|*)
+            }
+
+            /// See [`Sectioned::reads_rows`]; also of several inputs where it is local.
+            pub(crate) fn reads_rows(&self, node: &Node, rows: Range<usize>) -> Option<Range<usize>> {
                 match self {
-                    $(Op::$op(op) => op.section_scratch(node, axis, parts),)*
+                    $(Op::$op(op) => op.reads_rows(node, rows),)*
+                    $(Op::$local(_) => node.shape().image().map(|_| rows),)*
+                    _ => None,
+                }
+            }
+
+            /// Scratch memory for a section.
+            pub(crate) fn section_scratch(&self, node: &Node, section: Section) -> usize {
+                match self {
+                    $(Op::$op(op) => op.section_scratch(node, section),)*
                     _ => node.signature().scratch,
                 }
             }

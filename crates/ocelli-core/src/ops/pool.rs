@@ -1,13 +1,15 @@
 //! Pooling with windows that slide over the image.
 
+use std::ops::Range;
+
 use ocelli_kernels::{Element, Pool2d, Write};
 use serde::{Deserialize, Serialize};
 
 use super::defaults::{is_false, is_true, is_zeros, yes};
 use super::sides::{self, Sides};
 use super::{
-    Axis, BackwardInput, BackwardParams, Curvature, Forward, Operation, Reads, Section, Sectioned, Signature,
-    Window, only_image,
+    Axis, BackwardInput, BackwardParams, Curvature, Forward, Inputs, Operation, Reads, Section, Sectioned,
+    Signature, Window, only_image,
 };
 use crate::Shape;
 use crate::graph::Node;
@@ -201,7 +203,7 @@ impl Operation for MaxPool2d {
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
         let pool = self.sliding().geometry_of(pass.node);
-        let (pool, x) = section(pool, pass.section, pass.inputs.get(0));
+        let (pool, x) = section(pool, pass.section, &pass.inputs);
         (pass.kernels.max_pool_forward)(&pool, x, pass.output, pass.saved);
     }
 
@@ -223,7 +225,7 @@ impl Operation for AvgPool2d {
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
         let pool = self.sliding().geometry_of(pass.node);
-        let (pool, x) = section(pool, pass.section, pass.inputs.get(0));
+        let (pool, x) = section(pool, pass.section, &pass.inputs);
         (pass.kernels.average_pool_forward)(&pool, x, pass.output);
     }
 
@@ -238,13 +240,12 @@ impl Operation for AvgPool2d {
 }
 
 /// The pooling of a part of the output, and what it reads.
-fn section<T>(pool: Pool2d, section: Section, x: &[T]) -> (Pool2d, &[T]) {
+fn section<'a, T: Element>(pool: Pool2d, section: Section, inputs: &Inputs<'a, T>) -> (Pool2d, &'a [T]) {
     match section {
-        Section::Whole | Section::Channels(_) => (pool, x),
+        Section::Whole | Section::Channels(_) => (pool, inputs.get(0)),
         Section::Rows(rows) => {
             let (part, input) = pool.of_rows(rows);
-            let row = pool.input[1] * pool.input[2];
-            (part, &x[input.start * row..input.end * row])
+            (part, inputs.rows(0, input))
         }
     }
 }
@@ -252,10 +253,14 @@ fn section<T>(pool: Pool2d, section: Section, x: &[T]) -> (Pool2d, &[T]) {
 impl Sectioned for MaxPool2d {
     fn axis(&self, node: &Node, _: usize) -> Option<Axis> {
         let [_, rows, _] = node.shape().image()?;
-        Some(Axis::Rows { rows, local: false })
+        Some(Axis::Rows(rows))
     }
 
-    fn section_scratch(&self, _: &Node, _: Axis, _: usize) -> usize {
+    fn reads_rows(&self, node: &Node, rows: Range<usize>) -> Option<Range<usize>> {
+        Some(self.sliding().geometry_of(node).of_rows(rows).1)
+    }
+
+    fn section_scratch(&self, _: &Node, _: Section) -> usize {
         0
     }
 }
@@ -264,10 +269,14 @@ impl Sectioned for AvgPool2d {
     fn axis(&self, node: &Node, _: usize) -> Option<Axis> {
         let [_, rows, _] = node.shape().image()?;
         let counts = self.count_padding && self.padding[0] > 0;
-        (!counts).then_some(Axis::Rows { rows, local: false })
+        (!counts).then_some(Axis::Rows(rows))
     }
 
-    fn section_scratch(&self, _: &Node, _: Axis, _: usize) -> usize {
+    fn reads_rows(&self, node: &Node, rows: Range<usize>) -> Option<Range<usize>> {
+        self.axis(node, 1).map(|_| self.sliding().geometry_of(node).of_rows(rows).1)
+    }
+
+    fn section_scratch(&self, _: &Node, _: Section) -> usize {
         0
     }
 }

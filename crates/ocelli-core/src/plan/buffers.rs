@@ -34,6 +34,7 @@ impl Builder {
         let node = &self.plan.nodes[value.0];
         match node.output {
             Some(buffer) => Place::Arena(buffer),
+            None if self.joined.holds(value) => Place::Held,
             None => node.inputs[0],
         }
     }

@@ -7,10 +7,11 @@ use ocelli_kernels::Direction;
 use super::barriers::set_barriers;
 use super::cuts;
 use super::fuse::Fusion;
+use super::join::Joined;
 use super::memory::place;
 use super::scope::{MAX_PARTS, frozen, parts, reaching, wanting_gradient};
 use super::{Access, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
-use crate::ops::{Axis, MAX_PARAMS, Place, Relation, rows_of};
+use crate::ops::{MAX_PARAMS, Place, Relation, Section};
 use crate::{Error, Graph, Value};
 
 /// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more
@@ -41,6 +42,8 @@ pub(crate) struct Builder {
     /// Passes whose weights are still to be packed, the last one first.
     unprepared: Vec<(Value, Direction)>,
     pub(super) fusion: Fusion,
+    /// Which layers work in one step.
+    pub(super) joined: Joined,
 }
 
 impl Builder {
@@ -67,9 +70,10 @@ impl Builder {
         let frozen = frozen(graph, &options)?;
         let fusion = Fusion::of(graph, &options, &used, &frozen);
         let wants_gradient = wanting_gradient(graph, &options, &frozen);
-        let most = options.parts.unwrap_or(MAX_PARTS);
-        let cut = |value| cuts::of_forward(graph, &options, value, parts, most);
+        let limits = cuts::Limits { parts, most: options.parts.unwrap_or(MAX_PARTS) };
+        let cut = |value| cuts::of_forward(graph, &options, value, limits);
         let cuts: Vec<(Cut, usize)> = graph.values().map(cut).collect();
+        let joined = Joined::of(graph, &options, &used, &fusion, &cuts, limits);
         let nodes = cuts.iter().map(|(cut, _)| NodePlan { forward: *cut, ..NodePlan::default() }).collect();
         let plan = Plan {
             graph: Arc::clone(graph),
@@ -85,7 +89,8 @@ impl Builder {
             scratch_len: 0,
         };
         let has_gradient = vec![false; graph.nodes().len()];
-        Ok(Builder { plan, used, cuts, wants_gradient, has_gradient, unprepared: Vec::new(), fusion })
+        let unprepared = Vec::new();
+        Ok(Builder { plan, used, cuts, wants_gradient, has_gradient, unprepared, fusion, joined })
     }
 
     pub(crate) fn build(mut self) -> Result<Plan, Error> {
@@ -190,6 +195,24 @@ impl Builder {
         }
         self.prepare(value, Direction::Forward)?;
         self.plan.nodes[value.0].inputs = node.inputs().iter().map(|v| self.place_of(*v)).collect();
+        if !self.joined.holds(value) {
+            self.place_output(value)?;
+        }
+        if self.fusion.has_turn(value) && !self.fusion.is_same(value) {
+            let chain = self.fusion.chain(value);
+            let head = chain.map_or(value, |chain| chain.head);
+            self.plan.nodes[head.0].chain = chain;
+            if !self.joined.holds(value) {
+                self.forward_step(head);
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the output of `value` goes, and what it saves.
+    fn place_output(&mut self, value: Value) -> Result<(), Error> {
+        let graph = Arc::clone(&self.plan.graph);
+        let (node, signature) = (graph.node(value), graph.node(value).signature());
         let output = match self.fusion.over(value) {
             Some(input) => {
                 self.plan.nodes[node.inputs()[input].0].output.expect("invariant: over what is computed")
@@ -202,63 +225,68 @@ impl Builder {
             self.plan.nodes[value.0].saved =
                 Some(self.per_sample(BufferKind::Saved(value), signature.saved)?);
         }
-        if self.fusion.has_turn(value) && !self.fusion.is_same(value) {
-            let chain = self.fusion.chain(value);
-            let head = chain.map_or(value, |chain| chain.head);
-            self.plan.nodes[head.0].chain = chain;
-            self.forward_step(head);
-        }
         Ok(())
     }
 
+    /// The step of the chain that begins with `value`, and of the layers before it that work in the same step.
     fn forward_step(&mut self, value: Value) {
         let units = self.units(value, Direction::Forward);
+        let joined = self.joined.take(value);
         let places = &self.plan.nodes[value.0];
         let output = places.output.expect("invariant: an op has an output");
-        let (cut, parts) = match units {
-            Some(units) => (Cut::Units(units), units.min(self.plan.parts)),
-            None => self.cuts[value.0],
+        let (cut, parts) = match (units, &joined) {
+            (_, Some(join)) => (join.cut, join.parts),
+            (Some(units), _) => (Cut::Units(units), units.min(self.plan.parts)),
+            _ => self.cuts[value.0],
         };
-        let own_share = cut == Cut::Samples;
-        let mut accesses = self.input_accesses(value, own_share);
+        let heads = joined.iter().flat_map(|join| join.strips.before()).chain([value]);
+        let mut accesses: Vec<Access> =
+            heads.flat_map(|head| self.chain_reads(head, cut == Cut::Samples)).collect();
+        accesses.retain(|access| access.buffer != output);
+        let written = [Some(output), places.saved].into_iter().flatten();
+        accesses.extend(written.map(|buffer| Access { buffer, write: true, own_share: true }));
+        let (staged, scratch) = match &joined {
+            Some(join) => (join.staged, join.scratch),
+            None => (self.staged(value, cut), self.section_scratch(value, cut, parts)),
+        };
+        self.plan.scratch_len = self.plan.scratch_len.max(staged + scratch);
+        self.step(Work::Forward(value), cut, accesses, false);
+        let step = self.plan.steps.last_mut().expect("just pushed");
+        (step.parts, step.staged, step.strips) = (parts, staged, joined.map(|join| join.strips));
+    }
+
+    /// What the forward pass of a chain reads.
+    fn chain_reads(&self, head: Value, own_share: bool) -> Vec<Access> {
+        let places = &self.plan.nodes[head.0];
+        let mut accesses = self.input_accesses(head, own_share);
         accesses.extend(self.read(places.statistics, false));
-        accesses.extend(self.prepared(value, Direction::Forward));
+        accesses.extend(self.prepared(head, Direction::Forward));
         if let Some(chain) = places.chain {
             accesses.extend(chain.norm.and_then(|norm| self.prepared(norm, Direction::Forward)));
             let addend = chain.add.map(|(add, other)| self.plan.graph.node(add).inputs()[other]);
             accesses.extend(addend.and_then(|v| self.read(self.plan.nodes[v.0].output, own_share)));
         }
-        accesses.retain(|access| access.buffer != output);
-        let written = [Some(output), places.saved].into_iter().flatten();
-        accesses.extend(written.map(|buffer| Access { buffer, write: true, own_share: true }));
-        let staged = self.staged(value, cut, parts);
+        accesses
+    }
+
+    /// Scratch memory that the op needs for the largest part of a forward step.
+    fn section_scratch(&self, value: Value, cut: Cut, parts: usize) -> usize {
         let node = self.plan.graph.node(value);
-        let scratch = match cut {
-            Cut::Rows { rows, local } => {
-                node.op().map_or(0, |op| op.section_scratch(node, Axis::Rows { rows, local }, parts))
-            }
-            Cut::Channels(cut) => node.op().map_or(0, |op| {
-                op.section_scratch(node, Axis::Channels { grain: cut.grain, least: 1 }, parts)
-            }),
-            _ => node.signature().scratch,
+        let section = |part| match cut {
+            Cut::Channels(cut) => Section::Channels(cut.part(part)),
+            _ => Section::Whole,
         };
-        self.plan.scratch_len = self.plan.scratch_len.max(staged + scratch);
-        self.step(Work::Forward(value), cut, accesses, false);
-        let step = self.plan.steps.last_mut().expect("just pushed");
-        (step.parts, step.staged) = (parts, staged);
+        let scratch = |part| node.op().map_or(0, |op| op.section_scratch(node, section(part)));
+        (0..parts).map(scratch).max().unwrap_or(0)
     }
 
     /// Elements that a part of a forward step has at a time before they become its output.
-    fn staged(&self, value: Value, cut: Cut, parts: usize) -> usize {
+    fn staged(&self, value: Value, cut: Cut) -> usize {
         let (plan, shape) = (&self.plan, self.plan.graph.node(value).shape());
         let chain = plan.nodes[value.0].chain;
         let normalises = chain.is_some_and(|chain| chain.norm.is_some());
         match cut {
             Cut::Samples if normalises => plan.chunk(value) * shape.len(),
-            Cut::Rows { rows, .. } if normalises => {
-                let most = (0..parts).map(|part| rows_of(part, parts, rows).len()).max().unwrap_or(0);
-                most * (shape.len() / rows)
-            }
             // Once as the op leaves them, once normalised, and what is added to them.
             Cut::Channels(cut) => {
                 let adds = chain.is_some_and(|chain| chain.add.is_some());
@@ -561,6 +589,7 @@ impl Builder {
             barrier: false,
             accumulate,
             staged: 0,
+            strips: None,
             applies: false,
             norms: 0,
             accesses,

@@ -9,9 +9,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, Step, Work};
+use super::strips::{reads, rows, runs};
+use super::{Layer, Plan, Step, Strip, Strips, Work};
 use crate::Value;
-use crate::ops::{Reads, Relation};
+use crate::ops::{PAIR, Place, Reads, Relation, rows_of};
 
 /// A part of a gradient: of the loss, or what this node's pass to its input of this number computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,22 +92,21 @@ impl Flow<'_> {
         match step.work {
             Work::Statistics(value) => self.finds_inputs(&who, value),
             Work::Forward(value) => {
-                self.finds_inputs(&who, value);
-                let chain = plan.nodes[value.0].chain;
-                if let Some((add, other)) = chain.and_then(|chain| chain.add) {
-                    let other = plan.graph.node(add).inputs()[other];
-                    // An input of the graph is the caller's, and is always there.
-                    if plan.graph.node(other).op().is_some() {
-                        self.finds_output(&who, other);
+                let mut held = None;
+                for head in step.heads() {
+                    match held {
+                        None => self.finds_inputs(&who, head),
+                        Some(held) => self.finds_held(&who, head, held),
                     }
+                    self.finds_addend(&who, head);
+                    held = Some(self.written(&who, head));
                 }
-                let written = chain.map_or(value, |chain| chain.tail());
-                for member in [value, written] {
-                    let same = plan.nodes[member.0].output == plan.nodes[value.0].output;
-                    assert!(same, "invariant: {who} writes the output of a chain");
+                if let Some(strips) = &step.strips {
+                    assert_eq!(strips.last(), value, "invariant: {who} ends with its last layer");
+                    finds_rows(plan, step, strips);
                 }
                 let buffer = plan.nodes[value.0].output.expect("invariant: an op has an output");
-                self.content[buffer] = Content::Output(written);
+                self.content[buffer] = Content::Output(self.written(&who, value));
             }
             Work::Loss => {
                 self.finds_output(&who, plan.output);
@@ -128,6 +128,33 @@ impl Flow<'_> {
             }
             Work::Prepare(..) | Work::Update => {}
         }
+    }
+
+    /// What a layer reads of the one before it in the same step. Nobody else finds that: it is in no buffer.
+    fn finds_held(&self, who: &str, head: Value, held: Value) {
+        let (node, places) = (self.plan.graph.node(head), &self.plan.nodes[head.0].inputs);
+        let found = node.inputs() == [held] && *places == [Place::Held];
+        assert!(found, "invariant: {who} computes what '{}' reads just before it", node.name());
+        assert!(self.plan.nodes[held.0].output.is_none(), "invariant: {who} holds {held:?} alone");
+    }
+
+    /// The other term of a chain's sum.
+    fn finds_addend(&self, who: &str, head: Value) {
+        let add = self.plan.nodes[head.0].chain.and_then(|chain| chain.add);
+        let addend = add.map(|(add, other)| self.plan.graph.node(add).inputs()[other]);
+        // An input of the graph is the caller's, and is always there.
+        if let Some(addend) = addend.filter(|v| self.plan.graph.node(*v).op().is_some()) {
+            self.finds_output(who, addend);
+        }
+    }
+
+    /// What the chain that begins with `head` leaves.
+    fn written(&self, who: &str, head: Value) -> Value {
+        let nodes = &self.plan.nodes;
+        let tail = nodes[head.0].chain.map_or(head, |chain| chain.tail());
+        let same = nodes[head.0].output == nodes[tail.0].output;
+        assert!(same, "invariant: {who} writes the output of a chain");
+        tail
     }
 
     /// The pass to the parameters of `value` turns the gradient behind `unary` into its own.
@@ -193,6 +220,55 @@ impl Flow<'_> {
         let (found, name) = (&self.content[buffer], self.plan.graph.node(value).name());
         let whole = matches!(found, Content::Gradient(terms) if *terms == self.wanted[value.0]);
         assert!(whole, "invariant: {who} finds the whole gradient of '{name}', not {found:?}");
+    }
+}
+
+/// Follows the rows of layers that work strip by strip, as the executor moves them, whichever parts a worker has: each layer
+/// finds the rows that it is to read, computes rows from an even one on, and has room for those that it holds; and
+/// the last one computes all of the parts, row after row.
+fn finds_rows(plan: &Plan, step: &Step, strips: &Strips) {
+    let (graph, of) = (&plan.graph, step.cut.parts_by_rows(step.parts));
+    let before = &strips.layers[..strips.layers.len() - 1];
+    if let Strip::Samples(samples) = strips.strip {
+        let has_room = |layer: &Layer| samples * graph.node(layer.head).shape().len() <= layer.held;
+        assert!(of == 1 && before.iter().all(has_room), "invariant: {:?} has room for samples", step.work);
+        return;
+    }
+    let all = rows(graph.node(strips.last()));
+    for parts in runs(of) {
+        let mut there = vec![0..0; strips.layers.len()];
+        let (mut done, end) = (rows_of(parts.start, of, all).start, rows_of(parts.end - 1, of, all).end);
+        strips.walk(graph, parts, of, |turns, strip| {
+            for (i, (layer, turn)) in strips.layers.iter().zip(turns).enumerate() {
+                let node = graph.node(layer.head);
+                let who = || format!("{:?}, {turn:?} of '{}',", step.work, node.name());
+                let kept = there[i].start + turn.dropped..there[i].end;
+                let same = kept == (turn.first..turn.rows.start) || kept.is_empty() && turn.kept() == 0;
+                assert!(same, "invariant: {} keeps {kept:?}", who());
+                if !turn.rows.is_empty() {
+                    assert!(
+                        turn.rows.start.is_multiple_of(PAIR),
+                        "invariant: {} begins at an even row",
+                        who()
+                    );
+                    if i > 0 {
+                        let (reads, found) = (reads(node, turn.rows.clone()), &there[i - 1]);
+                        let inside = found.start <= reads.start && reads.end <= found.end;
+                        assert!(inside, "invariant: {} finds rows {reads:?}, not {found:?}", who());
+                    }
+                }
+                there[i] = turn.held();
+                if i < before.len() {
+                    let room = layer.held / (node.shape().len() / rows(node));
+                    assert!(there[i].len() <= room, "invariant: {} has room for {room} rows", who());
+                } else {
+                    let follows = turn.rows == strip && strip.start == done;
+                    assert!(follows, "invariant: {} follows row {done}", who());
+                    done = strip.end;
+                }
+            }
+        });
+        assert_eq!(done, end, "invariant: {:?} computes all rows", step.work);
     }
 }
 
@@ -286,6 +362,71 @@ mod tests {
         let mut plan = Plan::new(&Arc::new(g), PlanOptions::train(4)).unwrap();
         let out = Work::BackwardInput(value(&plan, "out"), 0);
         plan.steps.iter_mut().filter(|s| s.work == out).for_each(|s| s.accumulate = true);
+        verify(&plan);
+    }
+
+    /// A plan of one step of three layers that works strip by strip.
+    fn strips() -> Plan {
+        let mut g = Graph::new();
+        let x = g.input("x", [4, 14, 6]).unwrap();
+        let a = g.add("first", Conv2d::new(4, 3).padding(1), [x]).unwrap();
+        let a = g.add("norm", BatchNorm::default(), [a]).unwrap();
+        let a = g.add("second", Conv2d::new(4, 3).padding(1), [a]).unwrap();
+        let a = g.add("sum", Add {}, [a, x]).unwrap();
+        g.add("third", Conv2d::new(4, 1), [a]).unwrap();
+        let options = PlanOptions { parts: Some(3), strips: Some(2), ..PlanOptions::evaluate(1) };
+        Plan::new(&Arc::new(g), options).unwrap()
+    }
+
+    fn layers(plan: &mut Plan) -> &mut Vec<Layer> {
+        let strips = plan.steps.iter_mut().find_map(|step| step.strips.as_mut());
+        &mut strips.expect("layers are joined").layers
+    }
+
+    #[test]
+    fn joined_layers_have_one_step_and_no_memory_between_them() {
+        let mut plan = strips();
+        let heads: Vec<Value> = layers(&mut plan).iter().map(|layer| layer.head).collect();
+        assert_eq!(heads, ["first", "second", "third"].map(|name| value(&plan, name)));
+        let (forward, parts) = (Work::Forward(heads[2]), plan.steps[plan.steps.len() - 2].parts);
+        assert_eq!((plan.steps[plan.steps.len() - 2].work, parts), (forward, 3));
+        assert!(
+            ["first", "norm", "second", "sum"]
+                .iter()
+                .all(|name| plan.nodes[value(&plan, name).0].output.is_none())
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "has room for")]
+    fn layers_have_room_for_the_rows_that_they_hold() {
+        let mut plan = strips();
+        layers(&mut plan)[0].held -= 16;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "what 'third' reads just before it")]
+    fn layers_follow_each_other() {
+        let mut plan = strips();
+        layers(&mut plan).swap(1, 2);
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "what is read is computed")]
+    fn what_is_held_is_found_in_its_step_alone() {
+        let mut plan = strips();
+        layers(&mut plan).remove(0);
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "follows row 0")]
+    fn strips_are_even_numbers_of_rows() {
+        let mut plan = strips();
+        let strips = plan.steps.iter_mut().find_map(|step| step.strips.as_mut()).unwrap();
+        strips.strip = Strip::Rows(1);
         verify(&plan);
     }
 }

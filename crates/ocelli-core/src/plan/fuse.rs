@@ -16,12 +16,14 @@
 //!    the buffer's *names* comes after the reads of all others. A gradient may be overwritten by the one computed from it
 //!    where no other name is waiting for it. In a chain the pass to the parameters multiplies by the derivative of the
 //!    activation, in place, before it sums.
-//! 3. **Proof**: `plan/verify.rs` follows, step by step, which value and which sum of terms every buffer holds, and whether
+//! 3. **Proof**: `plan/flow.rs` follows, step by step, which value and which sum of terms every buffer holds, and whether
 //!    those are what the graph says the step should find. It knows nothing of turns and names.
 //!
 //! The results are the same bits with and without fusion: the kernels of a fused step compute every element as the steps one
 //! by one do, in the same order. What is gone is the values in between: [`Executor::value`](crate::Executor::value) has none
 //! of what was written over. Plans for second derivatives do not fuse, since these read every value.
+//!
+//! Several chains, each of which reads the one before it, may share a step in evaluation: `plan/join.rs`.
 
 use super::{Chain, PlanOptions};
 use crate::ops::{Op, Relation, Relations};
@@ -184,9 +186,19 @@ impl Fusion {
         self.over[value.0].is_some() && self.relations[value.0].forward == Relation::Same
     }
 
-    /// Whether the steps of `value` are made at its own turn; else at that of its chain's tail.
+    /// At whose turn the steps of `value` are made: at that of its chain's tail.
+    pub(super) fn turn(&self, value: Value) -> Value {
+        self.turn[value.0]
+    }
+
+    /// Whether the steps of `value` are made at its own turn.
     pub(super) fn has_turn(&self, value: Value) -> bool {
-        self.turn[value.0] == value
+        self.turn(value) == value
+    }
+
+    /// Who reads `value`, once for each time they do.
+    pub(super) fn readers(&self, value: Value) -> &[Value] {
+        &self.readers[value.0]
     }
 
     /// The chain that ends with `value`.

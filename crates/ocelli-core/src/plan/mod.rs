@@ -16,8 +16,10 @@ mod build;
 mod cuts;
 mod flow;
 mod fuse;
+mod join;
 mod memory;
 mod scope;
+mod strips;
 mod verify;
 mod view;
 
@@ -26,6 +28,7 @@ use std::sync::Arc;
 
 pub(crate) use build::*;
 use ocelli_kernels::{Direction, Precision};
+pub(crate) use strips::{Layer, MOST_LAYERS, Strip, Strips, Turn};
 pub use view::StepView;
 
 use crate::ops::{ChannelCut, MAX_PARAMS, Packing, Place};
@@ -90,6 +93,10 @@ pub struct PlanOptions {
     /// as the work that it is deserves. For tests and for measuring: sums over a batch are added part by part, so this
     /// changes the last bits of the results.
     pub parts: Option<usize>,
+    /// In evaluation, how many rows at a time are computed of layers that work in one step, wherever layers can; with 0
+    /// each has a step of its own. `None`: which do and how many rows follows from their sizes. It needs `reuse` and
+    /// `fuse`, and the results are the same bits. For tests and for measuring.
+    pub strips: Option<usize>,
 }
 
 impl PlanOptions {
@@ -108,6 +115,7 @@ impl PlanOptions {
             poison: false,
             precision: Precision::F32,
             parts: None,
+            strips: None,
         }
     }
 
@@ -124,7 +132,7 @@ pub enum Work {
     Prepare(Value, Direction),
     /// A part's contribution to the batch statistics of a node.
     Statistics(Value),
-    /// A node's output.
+    /// A node's output, with those of the layers before it that work in the same step.
     Forward(Value),
     /// The cost of each sample, and in training the gradient of the output.
     Loss,
@@ -156,19 +164,21 @@ pub(crate) enum Cut {
     /// By samples: part p of every such step has the same samples and the same worker.
     #[default]
     Samples,
-    /// By runs of rows of every sample's output.
-    Rows {
-        /// How many rows there are.
-        rows: usize,
-        /// Whether a part reads the same rows of the inputs alone.
-        local: bool,
-    },
+    /// By runs of rows of every sample's output, of so many in total.
+    Rows(usize),
     /// By runs of channels of every pixel's output.
     Channels(ChannelCut),
     /// By runs of this many units of the parameters (or pieces of packed weights) in total, all samples each.
     Units(usize),
     /// By pieces of the parameter arena.
     Pieces,
+}
+
+impl Cut {
+    /// Of so many parts those that differ in their rows: all or one.
+    pub(crate) fn parts_by_rows(self, parts: usize) -> usize {
+        if matches!(self, Cut::Rows(_)) { parts } else { 1 }
+    }
 }
 
 /// One step.
@@ -183,12 +193,26 @@ pub(crate) struct Step {
     pub(crate) accumulate: bool,
     /// Elements of scratch memory, before those of the op, in which a forward step keeps what is not yet its output.
     pub(crate) staged: usize,
+    /// The layers of a forward step that works strip by strip: of several, or cut by rows.
+    pub(crate) strips: Option<Strips>,
     /// Whether a pass to the parameters moves them at once. Nothing may read them after that.
     pub(crate) applies: bool,
     /// The first of its sums of squares, if it moves parameters.
     pub(crate) norms: usize,
     /// What it touches.
     pub(crate) accesses: Vec<Access>,
+}
+
+impl Step {
+    /// The heads of the chains that a forward step computes, in order.
+    pub(crate) fn heads(&self) -> impl Iterator<Item = Value> + '_ {
+        let one = match (self.work, &self.strips) {
+            (Work::Forward(value), None) => Some(value),
+            _ => None,
+        };
+        let several = self.strips.iter().flat_map(|strips| &strips.layers).map(|layer| layer.head);
+        one.into_iter().chain(several)
+    }
 }
 
 /// A buffer that a step touches.
@@ -275,7 +299,7 @@ pub(crate) struct NodePlan {
     pub(crate) gradient: Option<usize>,
     /// The buffer of partial parameter gradients; without one they go straight to the gradient arena, or are used at once.
     pub(crate) param_gradient: Option<usize>,
-    /// How the forward step is cut.
+    /// How a forward step of its own is cut. The choice of method goes by it, also where layers share a step.
     pub(crate) forward: Cut,
     /// The buffers of packed weights, for [`Direction::Forward`] and [`Direction::BackwardInput`].
     pub(crate) prepared: [Option<usize>; 2],
@@ -364,7 +388,7 @@ impl Plan {
 
     /// Into how many parts a batch, or what is computed of it, is cut: the most threads that can work at once.
     pub fn parts(&self) -> usize {
-        let within = |step: &&Step| matches!(step.cut, Cut::Rows { .. } | Cut::Channels(_));
+        let within = |step: &&Step| matches!(step.cut, Cut::Rows(_) | Cut::Channels(_));
         self.steps.iter().filter(within).map(|step| step.parts).fold(self.parts, usize::max)
     }
 
@@ -428,7 +452,7 @@ impl Plan {
     /// Samples that the choice of method goes by in a step that is cut like this.
     pub(crate) fn share_in(&self, cut: Cut) -> usize {
         match cut {
-            Cut::Rows { .. } | Cut::Channels(_) => self.options.batch,
+            Cut::Rows(_) | Cut::Channels(_) => self.options.batch,
             _ => self.share(),
         }
     }

@@ -1,7 +1,7 @@
 //! The proof that a plan's parts keep out of each other's way, on which the arena relies.
 //!
-//! What a step touches is derived here anew from what the executor lends to it (`executor/run.rs` and
-//! `executor/forward.rs`), and what may meet
+//! What a step touches is derived here anew from what the executor lends to it (`executor/run.rs`,
+//! `executor/forward.rs` and `executor/strips.rs`), and what may meet
 //! follows from the cuts and the barriers: neither the builder's list of accesses nor its rule for barriers is used.
 //! Proved for every plan:
 //!
@@ -76,7 +76,7 @@ fn cuts_are_sound(plan: &Plan) {
                 let apart = ranges.collect::<Vec<_>>().windows(2).all(|pair| pair[0].end <= pair[1].start);
                 pieces == op.prepared_pieces(node, &packing) && (1..=pieces).contains(&step.parts) && apart
             }
-            (Work::Forward(value), Cut::Rows { rows, .. }) => {
+            (Work::Forward(value), Cut::Rows(rows)) => {
                 let image = plan.graph.node(value).shape().image();
                 let divides = image.is_some_and(|[_, height, _]| height == rows);
                 divides && evaluates && (1..=row_parts(rows)).contains(&step.parts)
@@ -90,7 +90,7 @@ fn cuts_are_sound(plan: &Plan) {
                 let channels = plan.graph.node(value).shape().channels();
                 evaluates && follow && all && cut.channels == channels && cut.parts == step.parts
             }
-            (_, Cut::Rows { .. } | Cut::Channels(_)) => false,
+            (_, Cut::Rows(_) | Cut::Channels(_)) => false,
             (Work::Forward(value), Cut::Units(units)) => {
                 sound_units(plan, value, Direction::Forward, units, step)
             }
@@ -187,21 +187,8 @@ fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
             touches.extend(slots(plan, value, step, plan.nodes[value.0].statistics));
             touches
         }
-        Work::Forward(value) => {
-            let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
-            let mut touches = inputs(plan, value, step, plan.over(value));
-            touches.extend(whole(plan, places.statistics));
-            if let Some((add, other)) = places.chain.and_then(|chain| chain.add) {
-                touches.extend(inputs(plan, add, step, Some(1 - other)));
-            }
-            if let Some(norm) = places.chain.and_then(|chain| chain.norm) {
-                touches.extend(whole(plan, plan.nodes[norm.0].prepared[Direction::Forward as usize]));
-            }
-            touches.extend(whole(plan, places.prepared[Direction::Forward as usize]));
-            touches.extend(rows(plan, places.output, node.shape().len(), true, step));
-            touches.extend(rows(plan, places.saved, node.signature().saved, true, step));
-            touches
-        }
+        // Of several layers all but the last have no output in the arena.
+        Work::Forward(_) => step.heads().flat_map(|head| forward(plan, head, step)).collect(),
         Work::Loss => {
             let (width, places) = (plan.graph.node(plan.output).shape().len(), &plan.nodes[plan.output.0]);
             let mut touches: Vec<Touch> = rows(plan, places.output, width, false, step).into_iter().collect();
@@ -247,6 +234,23 @@ fn touches(plan: &Plan, step: &Step) -> Vec<Touch> {
     }
 }
 
+/// What the forward pass of a chain touches.
+fn forward(plan: &Plan, value: Value, step: &Step) -> Vec<Touch> {
+    let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
+    let mut touches = inputs(plan, value, step, plan.over(value));
+    touches.extend(whole(plan, places.statistics));
+    if let Some((add, other)) = places.chain.and_then(|chain| chain.add) {
+        touches.extend(inputs(plan, add, step, Some(1 - other)));
+    }
+    if let Some(norm) = places.chain.and_then(|chain| chain.norm) {
+        touches.extend(whole(plan, plan.nodes[norm.0].prepared[Direction::Forward as usize]));
+    }
+    touches.extend(whole(plan, places.prepared[Direction::Forward as usize]));
+    touches.extend(rows(plan, places.output, node.shape().len(), true, step));
+    touches.extend(rows(plan, places.saved, node.signature().saved, true, step));
+    touches
+}
+
 /// What both backward passes read besides the gradient. Second derivatives read inputs and output besides.
 fn backward(plan: &Plan, value: Value, reads: Reads, step: &Step) -> Vec<Touch> {
     let (node, places) = (plan.graph.node(value), &plan.nodes[value.0]);
@@ -276,7 +280,7 @@ fn inputs(plan: &Plan, value: Value, step: &Step, without: Option<usize>) -> Vec
     let lent = places.filter(|(i, _)| Some(*i) != without);
     let in_arena = lent.filter_map(|(_, (place, shape))| match *place {
         Place::Arena(offset) => Some(of_samples(plan, offset, shape.len(), false, step)),
-        Place::External(_) => None,
+        Place::External(_) | Place::Held => None,
     });
     in_arena.collect()
 }
@@ -290,7 +294,7 @@ fn rows(plan: &Plan, buffer: Option<usize>, width: usize, write: bool, step: &St
 fn of_samples(plan: &Plan, offset: usize, width: usize, write: bool, step: &Step) -> Touch {
     let share = match step.cut {
         Cut::Samples => Share::Samples(width),
-        Cut::Rows { .. } | Cut::Channels(_) if write => Share::Sections,
+        Cut::Rows(_) | Cut::Channels(_) if write => Share::Sections,
         // What a pass writes by units are columns of its own.
         Cut::Units(_) if write && matches!(step.work, Work::Forward(_) | Work::BackwardInput(..)) => {
             Share::Units

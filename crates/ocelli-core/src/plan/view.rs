@@ -1,6 +1,7 @@
 //! A plan's steps for those who measure or print them.
 
 use super::{BufferKind, Plan, Step, Work};
+use crate::Value;
 
 /// A step of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct StepView {
     pub elements: u64,
     /// Parameters that it moves.
     pub moves: u64,
+    /// The first layer of a forward step that computes several.
+    pub first: Option<Value>,
 }
 
 impl Plan {
@@ -29,19 +32,20 @@ impl Plan {
                 work: step.work,
                 parts: step.parts,
                 barrier: step.barrier,
-                macs: self.macs(step.work),
+                macs: self.macs(step),
                 elements: self.elements(number),
                 moves: self.moves(step),
+                first: step.strips.as_ref().and_then(|strips| strips.before().next()),
             }
         })
     }
 
-    fn macs(&self, work: Work) -> u64 {
-        match work {
-            Work::Forward(value) | Work::BackwardParams(value) | Work::BackwardInput(value, _) => {
-                let macs = self.graph.node(value).signature().macs;
-                macs.saturating_mul(self.options.batch as u64)
-            }
+    fn macs(&self, step: &Step) -> u64 {
+        let of_node =
+            |value: Value| self.graph.node(value).signature().macs.saturating_mul(self.options.batch as u64);
+        match step.work {
+            Work::Forward(_) => step.heads().map(of_node).fold(0, u64::saturating_add),
+            Work::BackwardParams(value) | Work::BackwardInput(value, _) => of_node(value),
             Work::Prepare(..) | Work::Statistics(_) | Work::Loss | Work::Update => 0,
         }
     }
@@ -54,7 +58,7 @@ impl Plan {
         let in_arena: usize = buffers.iter().map(|&buffer| self.buffers[buffer].len).sum();
         let outside = match step.work {
             Work::Statistics(value) => self.external(value),
-            Work::Forward(value) => self.external(value) + self.params_len(value),
+            Work::Forward(_) => step.heads().map(|head| self.external(head) + self.params_len(head)).sum(),
             Work::Prepare(value, _) | Work::BackwardInput(value, _) => self.params_len(value),
             // Gradients go to their arena where they are not kept per part.
             Work::BackwardParams(value) => {
@@ -79,13 +83,13 @@ impl Plan {
     }
 
     /// Elements that a node reads of the caller's inputs.
-    fn external(&self, value: crate::Value) -> usize {
+    fn external(&self, value: Value) -> usize {
         let sources = self.graph.node(value).inputs().iter().map(|&input| self.graph.node(input));
         sources.filter(|node| node.op().is_none()).map(|node| node.shape().len()).sum::<usize>()
             * self.options.batch
     }
 
-    fn params_len(&self, value: crate::Value) -> usize {
+    fn params_len(&self, value: Value) -> usize {
         self.nodes[value.0].params.iter().map(ExactSizeIterator::len).sum()
     }
 }

@@ -53,7 +53,7 @@ impl Conv2d {
     }
 
     /// Whether it may be for some number of samples.
-    fn could_be_for_winograd(&self) -> bool {
+    pub(super) fn could_be_for_winograd(&self) -> bool {
         let [inputs, outputs] = [self.group_inputs(), self.group_outputs()];
         self.kernel == [3, 3]
             && self.stride == [1, 1]
@@ -69,14 +69,18 @@ impl Conv2d {
             return 0;
         }
         let passes = [Direction::Forward, Direction::BackwardInput].into_iter();
-        let passes = passes
-            .flat_map(|direction| self.phases(direction))
-            .map(|(_, shape)| shape.columns() * POINTS * shape.inputs + shape.winograd().scratch());
+        let passes =
+            passes.flat_map(|direction| self.phases(direction)).map(|(_, shape)| shape.winograd_scratch());
         passes.max().unwrap_or(0).max(self.correlation().winograd_sums().scratch())
     }
 }
 
 impl Correlation {
+    /// Elements of scratch for a pass: a block of packed weights, and what tiles take.
+    pub(super) fn winograd_scratch(&self) -> usize {
+        self.columns() * POINTS * self.inputs + self.winograd().scratch()
+    }
+
     /// Elements of 16 columns of packed weights.
     pub(crate) fn winograd_packed(&self) -> usize {
         POINTS * self.inputs * LANES

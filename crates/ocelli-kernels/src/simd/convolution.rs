@@ -44,7 +44,8 @@ fn packed_group(conv: &Conv2d, direction: Direction, group: usize, packed: &[f32
     if packed.is_empty() {
         return std::ptr::null();
     }
-    packed[group * conv.packed_group(direction)..].as_ptr()
+    let start = if group == 0 { 0 } else { group * conv.packed_group(direction) };
+    packed[start..].as_ptr()
 }
 
 fn check_packed(kernel: &str, conv: &Conv2d, direction: Direction, len: usize) {
@@ -93,7 +94,7 @@ pub(crate) fn forward<U: Products>(
     check_weights("conv_forward", conv, w.len(), &(0..conv.output[2]));
     check_packed("conv_forward", conv, Direction::Forward, packed.len());
     check_bias("conv_forward", conv, bias.len());
-    check_scratch("conv_forward", conv, scratch.len());
+    check_scratch("conv_forward", conv, scratch.len(), conv.forward_scratch::<f32>());
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
         return depthwise::forward::<U::Vectors>(conv, x, w, bias, y, scratch);
@@ -163,7 +164,7 @@ pub(crate) fn backward_input<U: Products>(
     let samples = check_input("conv_backward_input", conv, dx.len(), dy.len());
     check_weights("conv_backward_input", conv, w.len(), &(0..conv.output[2]));
     check_packed("conv_backward_input", conv, Direction::BackwardInput, packed.len());
-    check_scratch("conv_backward_input", conv, scratch.len());
+    check_scratch("conv_backward_input", conv, scratch.len(), conv.scratch::<f32>());
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
         return depthwise::backward_input::<U::Vectors>(conv, dy, w, dx, write, scratch);
@@ -224,7 +225,7 @@ pub(crate) fn backward_weights<U: Products>(
 ) {
     let samples = check_input("conv_backward_weights", conv, x.len(), dy.len());
     check_weights("conv_backward_weights", conv, dw.len(), &outputs);
-    check_scratch("conv_backward_weights", conv, scratch.len());
+    check_scratch("conv_backward_weights", conv, scratch.len(), conv.scratch::<f32>());
     if samples == 0 || outputs.is_empty() {
         if write == Write::Set {
             dw.fill(0.0);
@@ -261,6 +262,6 @@ fn bias_rows(bias: &[f32], y: &mut [f32]) {
     }
 }
 
-fn check_scratch(kernel: &str, conv: &Conv2d, len: usize) {
-    assert!(len >= conv.scratch::<f32>(), "{kernel}: scratch of {len} elements is too short for {conv:?}");
+fn check_scratch(kernel: &str, conv: &Conv2d, len: usize, wanted: usize) {
+    assert!(len >= wanted, "{kernel}: scratch of {len} elements is too short for {conv:?}");
 }

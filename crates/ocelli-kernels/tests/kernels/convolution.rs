@@ -220,7 +220,7 @@ pub(crate) fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize)
     for kernels in tables::<T>() {
         let mut y = Guarded::nan(want.len());
         let packed = packed(kernels, &conv, Direction::Forward, &w, draw);
-        let scratch = &mut Guarded::nan(conv.scratch::<T>());
+        let scratch = &mut Guarded::nan(conv.forward_scratch::<T>());
         (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, &mut y, scratch);
         assert_sums(&y, &want, &|| {
             format!("{conv:?}, {samples} samples, {:?}, seed {}", kernels.isa, draw.seed)
@@ -307,11 +307,9 @@ fn scratch_does_not_depend_on_the_samples_that_a_method_is_chosen_by() {
     };
     for conv in typical().into_iter().chain([pixels(4, 960, 320), pixels(8, 96, 576), pixels(16, 64, 128)]) {
         for samples in [1, 2, 100] {
-            assert_eq!(
-                Conv2d { samples, ..conv }.scratch::<f32>(),
-                conv.scratch::<f32>(),
-                "{samples}: {conv:?}"
-            );
+            let scratch = |conv: Conv2d| [conv.scratch::<f32>(), conv.forward_scratch::<f32>()];
+            assert_eq!(scratch(Conv2d { samples, ..conv }), scratch(conv), "{samples}: {conv:?}");
+            assert!(conv.forward_scratch::<f32>() <= conv.scratch::<f32>(), "{conv:?}");
         }
     }
 }
@@ -333,7 +331,8 @@ fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
     let bias = draw.values::<T>(channels);
     for kernels in tables::<T>() {
         let forward = |conv: &Conv2d, x: &[T], w: &[T], packed: &[T], bias: &[T]| {
-            let (mut y, mut scratch) = (Guarded::nan(conv.output_len()), Guarded::nan(conv.scratch::<T>()));
+            let mut y = Guarded::nan(conv.output_len());
+            let mut scratch = Guarded::nan(conv.forward_scratch::<T>());
             (kernels.conv_forward)(conv, &Guarded::new(x), w, packed, bias, &mut y, &mut scratch);
             y.to_vec()
         };

@@ -23,7 +23,7 @@ pub struct Breakdown {
 /// What one step costs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StepCost {
-    /// The layer; empty for the loss and the update.
+    /// The layer, or the first and the last of several; empty for the loss and the update.
     pub layer: String,
     /// Its op.
     pub op: String,
@@ -114,7 +114,10 @@ impl Breakdown {
                 ..Cost::default()
             };
             cost.finish(total);
-            let (layer, op, output) = subject(plan, step.work);
+            let (mut layer, op, output) = subject(plan, step.work);
+            if let Some(first) = step.first {
+                layer = format!("{} … {layer}", plan.graph().node(first).name());
+            }
             steps.push(StepCost { layer, op, pass: pass(step.work), output, parts: step.parts, cost });
         }
         let inside: f64 = steps.iter().map(|step| step.cost.seconds + step.cost.barrier_seconds).sum();
