@@ -121,7 +121,7 @@ fn course(context: &Context, finding: &mut Finding) -> Result<Course, Error> {
         train,
         shape: splits.train.image_shape(),
         goal: 0.02,
-        most: 15.0,
+        most: 30.0,
         stride: 0.25,
         rates,
         maps: [8, 8, 16],
