@@ -229,7 +229,7 @@ impl Pass<'_> {
                 }
                 let right = Right { at: right.at.add(done * P * TILE), ..right };
                 let last = slab + channels == terms.inputs;
-                let finish = if last { job.finish.from_column(column) } else { Finishing::NOTHING };
+                let finish = if last { job.finish.columns_from(column) } else { Finishing::NOTHING };
                 Grid { left, right, blocks, groups, m, n: columns, from, to, finish, scratch: aside }
                     .run::<P>();
                 (done, from) = (done + blocks, From::Destination);

@@ -157,7 +157,7 @@ fn forward_group<U: Products>(
         out: y.as_mut_ptr().wrapping_add(group * outputs),
         out_strides: Strides::of(conv.output),
         write: Write::Set,
-        finish: finish.from_column(group * outputs),
+        finish: finish.columns_from(group * outputs),
     };
     let by = conv.widening(U::Vectors::LANES);
     // SAFETY: the caller has checked that the slices hold `samples` images, the weights and the scratch of `conv`.

@@ -58,7 +58,7 @@ impl Finishing {
     }
 
     /// The same where channel `column` is called the first one.
-    pub(crate) fn from_column(&self, column: usize) -> Finishing {
+    pub(crate) fn columns_from(&self, column: usize) -> Finishing {
         let [scale, shift] = [self.scale, self.shift];
         if scale.is_null() {
             return *self;
