@@ -305,7 +305,7 @@ impl Operation for Conv2d {
             }
         };
         let packed = packed(&conv, Direction::Forward, pass.prepared);
-        (pass.kernels.conv_forward)(&conv, x, weights, packed, bias, pass.finish, pass.output, scratch);
+        (pass.kernels.conv_forward)(&conv, x, weights, packed, bias, pass.output, scratch);
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {

@@ -44,8 +44,8 @@ pub(super) struct Join {
     pub(super) strips: Strips,
     pub(super) cut: Cut,
     pub(super) parts: usize,
-    /// Elements of scratch memory for what layers hold.
-    pub(super) held: usize,
+    /// Elements of scratch memory for what layers hold, and for what is not yet normalised.
+    pub(super) staged: usize,
     /// Elements of scratch memory for the ops.
     pub(super) scratch: usize,
 }
@@ -97,6 +97,8 @@ impl Joined {
 struct Chained {
     head: Value,
     tail: Value,
+    /// Whether batch normalisation follows the head.
+    normalises: bool,
 }
 
 struct Search<'a> {
@@ -125,15 +127,21 @@ impl Search<'_> {
     }
 
     fn chained(&self, tail: Value) -> Chained {
-        Chained { head: self.fusion.chain(tail).map_or(tail, |chain| chain.head), tail }
+        let chain = self.fusion.chain(tail);
+        let normalises = chain.is_some_and(|chain| chain.norm.is_some());
+        Chained { head: chain.map_or(tail, |chain| chain.head), tail, normalises }
     }
 
     /// A layer by itself, if it is cut by rows.
     fn alone(&self, layer: Chained) -> Option<Join> {
         let (cut, parts) = self.cuts[layer.head.0];
         let Cut::Rows(all) = cut else { return None };
-        let wanted = self.options.strips.filter(|height| *height > 0).unwrap_or(all);
-        let height = wanted.min(all).next_multiple_of(PAIR);
+        let fitting = match self.options.strips.filter(|height| *height > 0) {
+            Some(height) => height,
+            None if layer.head == layer.tail => all,
+            None => HELD / row_len(self.graph, layer.head),
+        };
+        let height = fitting.next_multiple_of(PAIR).clamp(PAIR, all.next_multiple_of(PAIR));
         Some(self.with_strip(&[layer], Strip::Rows(height), cut, parts).with_scratch(self.graph))
     }
 
@@ -192,7 +200,7 @@ impl Search<'_> {
             return None;
         }
         let join = self.strips(layers, cut).map(|strip| self.with_strip(layers, strip, cut, parts));
-        let mut fitting = join.filter(|join| self.options.strips.is_some() || join.held <= HELD);
+        let mut fitting = join.filter(|join| self.options.strips.is_some() || join.staged <= HELD);
         let join = fitting.next()?;
         let saved = match self.options.strips {
             Some(_) => layers.len() as f64,
@@ -225,12 +233,15 @@ impl Search<'_> {
     fn with_strip(&self, layers: &[Chained], strip: Strip, cut: Cut, parts: usize) -> Join {
         let heads = layers.iter().map(|layer| Layer { head: layer.head, held: 0 });
         let strips = Strips { layers: heads.collect(), strip };
-        let mut join = Join { strips, cut, parts, held: 0, scratch: 0 };
-        let held = join.held(self.graph);
+        let mut join = Join { strips, cut, parts, staged: 0, scratch: 0 };
+        let (held, computed) = join.elements(self.graph);
         // The last one leaves its output in the arena.
         let before = &mut join.strips.layers[..layers.len() - 1];
         before.iter_mut().zip(held).for_each(|(layer, held)| layer.held = held.next_multiple_of(LINE));
-        Join { held: join.strips.held(), ..join }
+        let normalised = layers.iter().zip(computed).filter(|(layer, _)| layer.normalises);
+        let normalised = normalised.map(|(_, computed)| computed).max().unwrap_or(0);
+        join.staged = join.strips.held() + normalised;
+        join
     }
 
     /// Cycles that the step saves in a batch, of all workers together.
@@ -271,17 +282,24 @@ impl Search<'_> {
 }
 
 impl Join {
-    /// The most elements that each layer holds.
-    fn held(&self, graph: &Graph) -> Vec<usize> {
+    /// The most elements that each layer holds, and that it computes at a time.
+    fn elements(&self, graph: &Graph) -> (Vec<usize>, Vec<usize>) {
         let heads = self.strips.layers.iter().map(|layer| layer.head);
         match self.strips.strip {
-            Strip::Samples(samples) => heads.map(|head| samples * graph.node(head).shape().len()).collect(),
+            Strip::Samples(samples) => {
+                let len = heads.map(|head| samples * graph.node(head).shape().len());
+                (len.clone().collect(), len.collect())
+            }
             Strip::Rows(_) => {
-                let mut most = vec![0; heads.len()];
+                let lens: Vec<usize> = heads.map(|head| row_len(graph, head)).collect();
+                let (mut held, mut computed) = (vec![0; lens.len()], vec![0; lens.len()]);
                 self.walk(graph, |turns| {
-                    most.iter_mut().zip(turns).for_each(|(most, turn)| *most = turn.held().len().max(*most));
+                    for (i, turn) in turns.iter().enumerate() {
+                        held[i] = held[i].max(turn.held().len() * lens[i]);
+                        computed[i] = computed[i].max(turn.rows.len() * lens[i]);
+                    }
                 });
-                most.into_iter().zip(heads).map(|(rows, head)| rows * row_len(graph, head)).collect()
+                (held, computed)
             }
         }
     }

@@ -9,7 +9,7 @@ use super::columns::{Strip, check_rows};
 use super::elementwise::{with_derivative, with_value};
 use super::math::Math;
 use super::multiply_add;
-use crate::{Element, Finish, Unary, Write};
+use crate::{Element, Unary, Write};
 
 /// y = f(scale·x + shift + addend); an empty addend is none, and no f is the identity.
 #[inline(always)]
@@ -49,47 +49,6 @@ fn affine<T: Element, const FMA: bool>(
             match addend.get(chunk).filter(|_| !addend.is_empty()) {
                 None => y.zip(sums).for_each(|(y, sum)| *y = f(sum)),
                 Some(addend) => y.zip(sums.zip(addend)).for_each(|(y, (sum, &more))| *y = f(sum + more)),
-            }
-        }
-    }
-}
-
-/// y = f(scale·y + shift + addend); see [`Finish`].
-#[inline(always)]
-pub(crate) fn finish<T: Math, const FMA: bool>(finish: &Finish<'_, T>, y: &mut [T]) {
-    if let Some([scale, _]) = finish.affine {
-        finish.check("finish", scale.len(), y.len());
-        check_rows("finish", scale.len(), y.len());
-    }
-    match finish.unary {
-        _ if finish.is_nothing() => {}
-        None => finish_with::<T, FMA>(finish, y, |a| a),
-        Some(unary) => with_value!(unary, f => finish_with::<T, FMA>(finish, y, f)),
-    }
-}
-
-#[inline(always)]
-fn finish_with<T: Element, const FMA: bool>(finish: &Finish<'_, T>, y: &mut [T], f: impl Fn(T) -> T) {
-    let addend = finish.addend;
-    let Some([scale, shift]) = finish.affine else {
-        match addend.is_empty() {
-            true => y.iter_mut().for_each(|y| *y = f(*y)),
-            false => y.iter_mut().zip(addend).for_each(|(y, &more)| *y = f(*y + more)),
-        }
-        return;
-    };
-    for strip in Strip::all(scale.len()) {
-        let (scale, shift) = (strip.repeat(scale), strip.repeat(shift));
-        for chunk in strip.chunks(y.len()) {
-            let constants = scale.iter().zip(&shift);
-            let y = y[chunk.clone()].iter_mut().zip(constants);
-            let affine = |y: T, scale: T, shift: T| multiply_add::<T, FMA>(scale, y, shift);
-            match addend.get(chunk).filter(|_| !addend.is_empty()) {
-                None => y.for_each(|(y, (&scale, &shift))| *y = f(affine(*y, scale, shift))),
-                Some(addend) => {
-                    let terms = y.zip(addend);
-                    terms.for_each(|((y, (&scale, &shift)), &more)| *y = f(affine(*y, scale, shift) + more));
-                }
             }
         }
     }

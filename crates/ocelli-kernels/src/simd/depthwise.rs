@@ -3,15 +3,9 @@
 
 use std::ops::Range;
 
-use super::finish::Finishing;
 use super::{Simd, depthwise3};
 use crate::common::{blocks, by_length, multiply_add, write_all};
 use crate::{Conv2d, Write};
-
-/// Whether the forward pass can finish its sums.
-pub(crate) fn finishes(conv: &Conv2d) -> bool {
-    depthwise3::is_meant(conv)
-}
 
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
@@ -19,12 +13,11 @@ pub(crate) fn forward<S: Simd>(
     x: &[f32],
     w: &[f32],
     bias: &[f32],
-    finish: Finishing,
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
     if depthwise3::is_meant(conv) {
-        return depthwise3::forward::<S>(conv, x, w, bias, finish, y, scratch);
+        return depthwise3::forward::<S>(conv, x, w, bias, y, scratch);
     }
     let channels = conv.input[2];
     let weights = by_tap(conv, w, scratch);

@@ -8,7 +8,6 @@ use std::ops::Range;
 
 use super::Simd;
 use super::depthwise_sums::{Outputs, Sums, TAPS, Work, load, load_taps, store};
-use super::finish::Finishing;
 use crate::{Conv2d, Write};
 
 /// The most columns that a tile reads: 4 outputs with stride 2.
@@ -26,14 +25,13 @@ pub(super) fn is_meant(conv: &Conv2d) -> bool {
         && conv.padding.iter().all(|&padding| padding <= 2)
 }
 
-/// y = bias + x ∗ w, finished. The slices have been checked.
+/// y = bias + x ∗ w. The slices have been checked.
 #[inline(always)]
 pub(super) fn forward<S: Simd>(
     conv: &Conv2d,
     x: &[f32],
     w: &[f32],
     bias: &[f32],
-    finish: Finishing,
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
@@ -47,7 +45,7 @@ pub(super) fn forward<S: Simd>(
         zeros,
     };
     let start = if bias.is_empty() { zeros } else { bias.as_ptr() };
-    let outputs = Outputs::<false> { weights, start, finish };
+    let outputs = Outputs::<false> { weights, start };
     // SAFETY: the slices hold so many samples of `conv`; weights and zeros stand in the scratch.
     unsafe {
         match conv.stride[0] {
@@ -83,13 +81,12 @@ pub(super) fn backward_input<S: Simd>(
     // The adjoint of a convolution with stride 1 is one, with the taps from the last to the first.
     let (weights, start) = by_tap::<S>(w, conv.input[2], |tap| TAPS - 1 - tap, scratch);
     let padding = conv.padding.map(|padding| 2 - padding);
-    let finish = Finishing::NOTHING;
     let sweep = Sweep { x: dy, padding, y: dx, samples, channels: 0..conv.input[2], zeros: start };
     // SAFETY: as above.
     unsafe {
         match write {
-            Write::Set => sweep.run::<S, _, 1>(Outputs::<false> { weights, start, finish }),
-            Write::Add => sweep.run::<S, _, 1>(Outputs::<true> { weights, start, finish }),
+            Write::Set => sweep.run::<S, _, 1>(Outputs::<false> { weights, start }),
+            Write::Add => sweep.run::<S, _, 1>(Outputs::<true> { weights, start }),
         }
     }
 }

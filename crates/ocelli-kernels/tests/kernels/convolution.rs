@@ -1,4 +1,4 @@
-use ocelli_kernels::{Conv2d, Direction, Element, Finish, Kernels, Unary, Write};
+use ocelli_kernels::{Conv2d, Direction, Element, Kernels, Write};
 
 use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, sums, tables, unit, wide};
 
@@ -217,28 +217,14 @@ pub(crate) fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize)
         want.iter_mut().enumerate().for_each(|(i, sum)| sum.add(bias[i % conv.output[2]].f64()));
     }
     products(&conv, samples, |o, i, k| want[o].add(x[i].f64() * w[k].f64()));
-    // Not from the case's own numbers, which would change those that follow.
-    let more = &mut Draw::new(draw.seed + 1_000_000);
-    let affine = [(); 2].map(|()| more.values::<T>(conv.output[2]));
-    let addend = more.values::<T>(want.len());
-    let unary = [Unary::Relu, Unary::Relu6, Unary::LeakyRelu(T::of(0.1)), Unary::Tanh];
-    let finish = Finish {
-        affine: more.flag().then(|| affine.each_ref().map(Vec::as_slice)),
-        addend: if more.flag() { &addend } else { &[] },
-        unary: unary.get(more.size(0, unary.len())).copied(),
-    };
     for kernels in tables::<T>() {
         let mut y = Guarded::nan(want.len());
         let packed = packed(kernels, &conv, Direction::Forward, &w, draw);
         let scratch = &mut Guarded::nan(conv.forward_scratch::<T>());
-        (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, Finish::nothing(), &mut y, scratch);
-        let context = || format!("{conv:?}, {samples} samples, {:?}, seed {}", kernels.isa, draw.seed);
-        assert_sums(&y, &want, &context);
-        let mut finished = Guarded::nan(want.len());
-        (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, finish, &mut finished, scratch);
-        (kernels.finish)(&finish, &mut y);
-        let same = finished.iter().zip(&y[..]).all(|(a, b)| a.f64().to_bits() == b.f64().to_bits());
-        assert!(same, "finished on the way and in the end, {:?}: {}", finish.unary, context());
+        (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, &mut y, scratch);
+        assert_sums(&y, &want, &|| {
+            format!("{conv:?}, {samples} samples, {:?}, seed {}", kernels.isa, draw.seed)
+        });
     }
 }
 
@@ -298,7 +284,7 @@ fn adjoints<T: Element>(draw: &mut Draw) {
     for kernels in tables::<T>() {
         let scratch = &mut Guarded::nan(conv.scratch::<T>());
         let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(Guarded::<T>::nan);
-        (kernels.conv_forward)(&conv, &x, &w, &[], &[], Finish::nothing(), &mut y, scratch);
+        (kernels.conv_forward)(&conv, &x, &w, &[], &[], &mut y, scratch);
         (kernels.conv_backward_input)(&conv, &dy, &w, &[], &mut dx, Write::Set, scratch);
         (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, 0..conv.output[2], Write::Set, scratch);
         let dot = |a: &[T], b: &[T]| wide(a).iter().zip(wide(b)).map(|(a, b)| a * b).sum::<f64>();
@@ -347,8 +333,7 @@ fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
         let forward = |conv: &Conv2d, x: &[T], w: &[T], packed: &[T], bias: &[T]| {
             let mut y = Guarded::nan(conv.output_len());
             let mut scratch = Guarded::nan(conv.forward_scratch::<T>());
-            let (x, nothing) = (Guarded::new(x), Finish::nothing());
-            (kernels.conv_forward)(conv, &x, w, packed, bias, nothing, &mut y, &mut scratch);
+            (kernels.conv_forward)(conv, &Guarded::new(x), w, packed, bias, &mut y, &mut scratch);
             y.to_vec()
         };
         let mut packed = vec![T::NAN; conv.packed_len::<T>(Direction::Forward)];

@@ -1,7 +1,7 @@
 //! Tables whose products may round: what they compute are the sums of products of operands as they are, or of operands rounded
 //! to bf16, to within the rounding of sums of `f32`. Shapes are such that a matrix unit is worth it for many of them.
 
-use ocelli_kernels::{Conv2d, Direction, Element, Finish, Gemm, Isa, Kernels, Precision, Write};
+use ocelli_kernels::{Conv2d, Direction, Element, Gemm, Isa, Kernels, Precision, Write};
 
 use crate::convolution::{packed, products};
 use crate::support::{Draw, Guarded, Sum, bound, destination, sums};
@@ -146,7 +146,7 @@ fn random_forward_convolutions_are_those_of_operands_or_of_rounded_ones() {
             let mut y = Guarded::nan(samples * conv.output_len());
             let packed = packed(kernels, &conv, Direction::Forward, &w, draw);
             let scratch = &mut Guarded::nan(conv.scratch::<f32>());
-            (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, Finish::nothing(), &mut y, scratch);
+            (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, &mut y, scratch);
             y.to_vec()
         };
         counted.check(&mut want, &mut call, &format!("{conv:?}, {samples} samples, seed {seed}"));
