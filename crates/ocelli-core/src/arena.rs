@@ -5,18 +5,20 @@
 //! A step of a plan is cut into parts that run at the same time, each on one of the team's workers, and `Shared` lends
 //! them slices of what the executor owns or was given. No two workers may touch an element at the same time unless both
 //! only read it, and no worker may hold an element twice unless it only reads it. What is lent follows from the plan
-//! alone (`executor/run.rs`, `executor/forward.rs`, `executor/strips.rs`). That it keeps to this rule is for each of the
-//! things lent because:
+//! alone (`executor/run.rs`, `executor/forward.rs`, `executor/strips.rs`; `ops/contract.rs` and `ops/by_units.rs`, which cut what these
+//! hand on). That it keeps to this rule is for each of the things lent because:
 //!
 //! - **the arena**: `plan/verify.rs` derives for every plan, when it is made, what each step touches, and panics where two
 //!   steps without a barrier between them, or two parts of one step, could meet;
 //! - **gradients**: it also checks that passes which write them directly have ranges of their own, and that the pieces
 //!   of the update lie apart; the update comes last and behind a barrier;
-//! - **parameters** and **the optimiser's slots**: the update alone writes them, by the same pieces; running statistics,
+//! - **parameters** and **the optimiser's slots**: the update writes them, by the same pieces, and passes that move parameters at
+//!   once, which it proves to be the last that touch these, behind a barrier, each part its own units; running statistics,
 //!   which lie in no piece, are folded by the one worker that has the first piece; between passes of a plan each worker
 //!   has pieces of its own, of these and of the gradients and averages (`executor/sweep.rs`);
-//! - **the costs**: one step writes them, by samples, and the update reads them;
-//! - **scratch memory**: each worker has its own and works on one part at a time.
+//! - **the costs**: one step writes them, by samples, and steps that move parameters read them, behind a barrier;
+//! - **the norms** of gradients: `Plan::norm_of` gives each part and parameter of each step a place of its own;
+//! - **scratch memory**: each worker has its own.
 //!
 //! Not proved but to be kept by whoever changes these files: that these lend what `plan/verify.rs` says they do. Bounds
 //! are checked whenever a slice is lent.

@@ -105,6 +105,6 @@ fn only_layers_with_large_weights_are_cut_so() {
     assert!(!waits(&plan, "spread"), "it reads its own samples");
     let evaluation = Plan::new(&graph, PlanOptions::evaluate(BATCH)).unwrap();
     assert!(!waits(&evaluation, "spread"));
-    let large_batch = Plan::new(&graph, PlanOptions::train(200)).unwrap();
+    let large_batch = Plan::new(&graph, PlanOptions::train(400)).unwrap();
     assert!(!waits(&large_batch, "large1"), "its activations are no longer small beside the weights");
 }

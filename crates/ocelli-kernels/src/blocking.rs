@@ -258,6 +258,26 @@ impl Conv2d {
         self.groups > 1 && self.groups == self.input[2] && self.groups == self.output[2]
     }
 
+    /// Depthwise with the small windows that tiles of pixels are made for.
+    pub(crate) fn has_depthwise_tiles(&self) -> bool {
+        let stride = self.stride[0];
+        self.is_depthwise()
+            && self.kernel == [3, 3]
+            && self.dilation == [1, 1]
+            && self.stride == [stride; 2]
+            && stride <= 2
+            && self.padding.iter().all(|&padding| padding <= 2)
+    }
+
+    /// Whether `conv_forward` does what follows the sums while they are near. Elsewhere it does so in the end, over all outputs that
+    /// it is given, so that they had better be few.
+    pub fn finishes(&self) -> bool {
+        match self.is_depthwise() {
+            true => self.has_depthwise_tiles(),
+            false => !self.is_dense() && self.widening(LANES) == 1,
+        }
+    }
+
     /// A group's input channels fill no more than half a vector, and there are taps that would.
     pub(crate) fn is_narrow(&self) -> bool {
         self.group_inputs() <= LANES / 2 && self.filter_len() > self.group_inputs()

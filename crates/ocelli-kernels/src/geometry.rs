@@ -32,9 +32,9 @@ pub struct Gemm {
     pub n: usize,
     /// Columns of A, rows of B: the length of the sums.
     pub k: usize,
-    /// Rows that the choice of method goes by. Products that give all of them the same number have the same bits in each
-    /// row, however the rows are shared out between products.
-    pub of_rows: usize,
+    /// Rows and columns of C that the choice of method goes by. Products that give the same numbers have the same bits in each
+    /// element, however rows and columns are shared out between products.
+    pub of: [usize; 2],
     /// Elements from one row of A to the next, and from one column to the next.
     pub a: [usize; 2],
     /// Elements from one row of B to the next, and from one column to the next.

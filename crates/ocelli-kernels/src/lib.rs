@@ -20,6 +20,7 @@ mod blocking;
 mod ceiling;
 mod common;
 mod element;
+mod finish;
 mod geometry;
 mod isa;
 mod precision;
@@ -35,6 +36,7 @@ mod vectorised;
 
 pub use ceiling::Ceiling;
 pub use element::Element;
+pub use finish::Finish;
 pub use geometry::{Conv2d, Direction, Gemm, Pool2d, Write};
 pub use isa::Isa;
 pub use precision::Precision;

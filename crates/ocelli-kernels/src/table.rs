@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{AdamStep, Conv2d, Direction, Element, Gemm, Isa, Pool2d, Precision, SgdStep, Unary, Write};
+use crate::{
+    AdamStep, Conv2d, Direction, Element, Finish, Gemm, Isa, Pool2d, Precision, SgdStep, Unary, Write,
+};
 
 /// Passes the list of the kernels that multiply matrices, each with its arguments and the function that it is, to a macro; and
 /// then what follows in the call.
@@ -20,11 +22,13 @@ macro_rules! for_each_product {
         conv_pack(conv: &Conv2d, direction: Direction, w: &[T], pieces: Range<usize>, packed: &mut [T]) = products::convolution::pack::<Unit>;
 
         /// y = bias + x ∗ w for a batch of x.len() / input_len samples; see [`Conv2d`]. An empty bias is none.
-        /// `packed` are the weights as `conv_pack` leaves them, or empty: they are then packed on the way.
-        /// (conv, x, w, packed, bias, y, scratch of [`Conv2d::scratch`])
+        /// `packed` are the weights as `conv_pack` leaves them, or empty: they are then packed on the way. Then `finish` is
+        /// applied, with the bits of the kernel of that name. (conv, x, w, packed, bias, finish, y, scratch of
+        /// [`Conv2d::forward_scratch`])
         conv_forward(
-            conv: &Conv2d, x: &[T], w: &[T], packed: &[T], bias: &[T], y: &mut [T], scratch: &mut [T],
-        ) = products::convolution::forward::<Unit>;
+            conv: &Conv2d, x: &[T], w: &[T], packed: &[T], bias: &[T], finish: Finish<'_, T>, y: &mut [T],
+            scratch: &mut [T],
+        ) = products::convolution::forward::<Unit, FUSED>;
 
         /// The gradient of the input: dx\[iy, ix, c\] = Σ dy\[oy, ox, o\]·w\[o, ky, kx, c\] over all outputs and taps that
         /// read it. `packed` as in `conv_forward`. (conv, dy, w, packed, dx, write, scratch)
@@ -88,6 +92,9 @@ macro_rules! for_each_kernel {
         column_affine(
             scale: &[T], shift: &[T], x: &[T], addend: &[T], unary: Option<Unary<T>>, y: &mut [T],
         ) = normalise::column_affine::<T, FUSED>;
+
+        /// y = f(scale·y + shift + addend); see [`Finish`]. (finish, y)
+        finish(finish: &Finish<'_, T>, y: &mut [T]) = normalise::finish::<T, FUSED>;
 
         /// Each channel's sum of dy·x over the rows. (dy, x, sums, write)
         column_dots(dy: &[T], x: &[T], sums: &mut [T], write: Write) = columns::column_dots::<T, FUSED>;

@@ -25,6 +25,11 @@ pub(crate) const TANH_HEIGHT: f64 = 1.7159;
 pub(crate) const TANH_SLOPE: f64 = 2.0 / 3.0;
 
 impl<T: Element> Unary<T> {
+    /// Whether it is no line with kinks, so that a value takes an exponential and a division.
+    pub fn bends(self) -> bool {
+        matches!(self, Unary::Sigmoid | Unary::Tanh | Unary::ScaledTanh)
+    }
+
     /// The function's value at `a`. NaN gives NaN.
     pub fn value(self, a: T) -> T {
         match self {

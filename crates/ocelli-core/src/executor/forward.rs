@@ -3,39 +3,12 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Direction, Element, Kernels, Unary};
+use ocelli_kernels::{Direction, Element, Finish};
 
 use super::run::Run;
 use crate::Value;
-use crate::ops::{ChannelCut, Epilogue, Forward, Held, Inputs, Op, Operation, Section};
+use crate::ops::{ChannelCut, Forward, Held, Inputs, Operation, Section};
 use crate::plan::{Chain, Cut, Step};
-
-/// What is done to what an op leaves, in place of the nodes that follow: y = f(scale·x + shift + addend).
-struct Tail<'a, T: Element> {
-    /// Scale and shift of each channel.
-    norm: Option<[&'a [T]; 2]>,
-    /// Empty for none.
-    addend: &'a [T],
-    unary: Option<Unary<T>>,
-}
-
-impl<T: Element> Tail<'_, T> {
-    /// Without a normalisation, over what the op left.
-    fn in_place(&self, kernels: &Kernels<T>, y: &mut [T]) {
-        if !self.addend.is_empty() {
-            (kernels.accumulate)(self.addend, y);
-        }
-        if let Some(unary) = self.unary {
-            (kernels.unary_in_place)(unary, y);
-        }
-    }
-
-    /// From what the op left to the output.
-    fn apply(&self, kernels: &Kernels<T>, x: &[T], y: &mut [T]) {
-        let [scale, shift] = self.norm.expect("invariant: a normalisation moves what it reads");
-        (kernels.column_affine)(scale, shift, x, self.addend, self.unary, y);
-    }
-}
 
 /// What of the samples a call of an op computes, and where it lies among the elements of each sample.
 pub(super) struct Extent {
@@ -75,23 +48,18 @@ impl<'a, T: Element> Run<'a, T> {
             }
             Cut::Channels(_) => {}
             Cut::Samples | Cut::Units(_) | Cut::Pieces => {
-                let at_once = match self.tail_chain(value) {
-                    Some(_) => self.plan.chunk(value),
-                    None => samples.len().max(1),
+                let at_once = match self.finishes_after(value) {
+                    true => self.plan.chunk(value),
+                    false => samples.len().max(1),
                 };
                 for first in samples.clone().step_by(at_once) {
                     let samples = first..samples.end.min(first + at_once);
-                    self.forward_extent(step, value, &Extent::samples(samples), worker);
+                    let extent = Extent::samples(samples);
+                    let output = self.output_of(value, &extent);
+                    self.forward_chain(value, &extent, Held::nothing(), output, self.scratch(worker));
                 }
             }
         }
-    }
-
-    /// What lies in one piece in the output: samples, or rows of one.
-    fn forward_extent(&self, step: &Step, value: Value, extent: &Extent, worker: usize) {
-        let (staged, scratch) = self.scratch(worker).split_at_mut(step.staged);
-        let output = self.output_of(value, extent);
-        self.forward_chain(value, extent, Held::nothing(), output, staged, scratch);
     }
 
     /// Where in the arena the output of an extent lies, in one piece.
@@ -115,21 +83,11 @@ impl<'a, T: Element> Run<'a, T> {
         extent: &Extent,
         held: Held<'_, T>,
         output: &mut [T],
-        staged: &mut [T],
         scratch: &mut [T],
     ) {
-        let Some(chain) = self.tail_chain(value) else {
-            return self.call(value, extent, held, 0, output, scratch);
-        };
-        let tail = self.tail(chain, extent, 0..self.plan.graph.node(value).shape().channels());
-        if tail.norm.is_some() {
-            let staged = &mut staged[..output.len()];
-            self.call(value, extent, held, 0, staged, scratch);
-            tail.apply(self.kernels, staged, output);
-        } else {
-            self.call(value, extent, held, 0, output, scratch);
-            tail.in_place(self.kernels, output);
-        }
+        let channels = 0..self.plan.graph.node(value).shape().channels();
+        let finish = self.finish(self.plan.nodes[value.0].chain, extent, channels);
+        self.finished(value, extent, held, 0, finish, output, scratch);
     }
 
     /// Some channels of every pixel: computed side by side, and then put where they belong, run by run.
@@ -147,47 +105,59 @@ impl<'a, T: Element> Run<'a, T> {
         let (staged, scratch) = self.scratch(worker).split_at_mut(step.staged);
         let (computed, rest) = staged.split_at_mut(runs * own.len());
         let extent = Extent { samples, section: Section::Channels(own.clone()), within: None };
-        self.call(value, &extent, Held::nothing(), part, computed, scratch);
-        let mut finished: &[T] = computed;
-        if let Some(chain) = self.tail_chain(value) {
-            let mut tail = self.tail(chain, &extent, own.clone());
-            let (addend, rest) = rest.split_at_mut(if tail.addend.is_empty() { 0 } else { computed.len() });
-            let pixels = tail.addend.chunks_exact(cut.channels);
-            for (to, from) in addend.chunks_exact_mut(own.len()).zip(pixels) {
-                to.copy_from_slice(&from[own.clone()]);
-            }
-            tail.addend = addend;
-            if tail.norm.is_some() {
-                let normalised = &mut rest[..computed.len()];
-                tail.apply(self.kernels, computed, normalised);
-                finished = normalised;
-            } else {
-                tail.in_place(self.kernels, computed);
-                finished = computed;
-            }
+        let mut finish = self.finish(places.chain, &extent, own.clone());
+        let addend = &mut rest[..if finish.addend.is_empty() { 0 } else { computed.len() }];
+        let pixels = finish.addend.chunks_exact(cut.channels);
+        for (to, from) in addend.chunks_exact_mut(own.len()).zip(pixels) {
+            to.copy_from_slice(&from[own.clone()]);
         }
+        finish.addend = addend;
+        self.finished(value, &extent, Held::nothing(), part, finish, computed, scratch);
         let offset = self.plan.buffer(places.output).expect("planned").offset + first * len;
-        for (run, from) in finished.chunks_exact(own.len()).enumerate() {
+        for (run, from) in computed.chunks_exact(own.len()).enumerate() {
             let start = offset + run * cut.channels;
             self.arena.write(start + own.start..start + own.end).copy_from_slice(from);
         }
     }
 
-    /// The chain that a node other than batch normalisation, which has an epilogue of its own, is the head of.
-    fn tail_chain(&self, value: Value) -> Option<Chain> {
-        let chain = self.plan.nodes[value.0].chain?;
-        (!matches!(self.plan.graph.node(value).op(), Some(Op::BatchNorm(_)))).then_some(chain)
-    }
-
-    fn tail(&self, chain: Chain, extent: &Extent, channels: Range<usize>) -> Tail<'_, T> {
-        let norm = chain.norm.map(|norm| {
+    /// What the nodes that follow an op in the same step do to some of its channels.
+    fn finish(&self, chain: Option<Chain>, extent: &Extent, channels: Range<usize>) -> Finish<'_, T> {
+        let Some(chain) = chain else { return Finish::nothing() };
+        let affine = chain.norm.map(|norm| {
             let buffer = self.plan.nodes[norm.0].prepared[Direction::Forward as usize];
             let both = self.whole(buffer, true);
             let (scale, shift) = both.split_at(both.len() / 2);
-            [&scale[channels.clone()], &shift[channels.clone()]]
+            [&scale[channels.clone()], &shift[channels]]
         });
-        let Epilogue { addend, unary } = self.epilogue(Some(chain), extent);
-        Tail { norm, addend, unary }
+        let addend = chain.add.map_or(&[][..], |(add, other)| {
+            let inputs = self.inputs(add, &extent.samples, true);
+            Inputs { within: extent.within, ..inputs }.get(other)
+        });
+        Finish { affine, addend, unary: self.unary(chain.unary) }
+    }
+
+    /// See [`Chain::finishes_after`].
+    fn finishes_after(&self, value: Value) -> bool {
+        self.plan.nodes[value.0].chain.is_some_and(|chain| chain.finishes_after(&self.plan.graph))
+    }
+
+    /// Calls the op and finishes what it leaves.
+    fn finished(
+        &self,
+        value: Value,
+        extent: &Extent,
+        held: Held<'_, T>,
+        part: usize,
+        finish: Finish<'_, T>,
+        output: &mut [T],
+        scratch: &mut [T],
+    ) {
+        if self.finishes_after(value) {
+            self.call(value, extent, held, part, Finish::nothing(), output, scratch);
+            (self.kernels.finish)(&finish, output);
+        } else {
+            self.call(value, extent, held, part, finish, output, scratch);
+        }
     }
 
     /// Calls the op, for `part` where its step is cut by channels.
@@ -197,6 +167,7 @@ impl<'a, T: Element> Run<'a, T> {
         extent: &Extent,
         held: Held<'_, T>,
         part: usize,
+        finish: Finish<'_, T>,
         output: &mut [T],
         scratch: &mut [T],
     ) {
@@ -218,7 +189,7 @@ impl<'a, T: Element> Run<'a, T> {
             inputs: Inputs { overwritten: over, within, held, ..self.inputs(value, samples, true) },
             params: self.params(places),
             prepared,
-            epilogue: self.epilogue(places.chain, extent),
+            finish,
             statistics: self.whole(places.statistics, true),
             section,
             output,
@@ -232,14 +203,5 @@ impl<'a, T: Element> Run<'a, T> {
             Some(_) => op.forward_in_place(pass),
             None => op.forward(pass),
         }
-    }
-
-    /// What is added to what the head of a chain computes, and applied to the sum.
-    fn epilogue(&self, chain: Option<Chain>, extent: &Extent) -> Epilogue<'_, T> {
-        let addend = chain.and_then(|c| c.add).map_or(&[][..], |(add, other)| {
-            let inputs = self.inputs(add, &extent.samples, true);
-            Inputs { within: extent.within, ..inputs }.get(other)
-        });
-        Epilogue { addend, unary: self.unary(chain.and_then(|c| c.unary)) }
     }
 }

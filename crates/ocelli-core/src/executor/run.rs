@@ -122,6 +122,8 @@ impl<'a, T: Element> Run<'a, T> {
     fn together(&self, step: &Step, own: usize) -> usize {
         let together = match (step.cut, step.work) {
             (Cut::Samples, work) if treats_samples_alone(work) => own,
+            // What all units read is packed for more of them at a time.
+            (Cut::Units(_), Work::Forward(_) | Work::BackwardInput(..)) => own,
             // Rows that two parts need of a layer before the last are computed once.
             (Cut::Rows(_), _) if step.strips.is_some() => own,
             (Cut::Units(all), Work::BackwardParams(value)) if self.goal == Goal::Gradients => {
@@ -147,7 +149,7 @@ impl<'a, T: Element> Run<'a, T> {
             Work::Prepare(value, direction) => self.prepare(step, value, direction, part),
             Work::Statistics(value) => self.statistics(value, part, samples),
             Work::Forward(_) | Work::BackwardInput(..) if matches!(step.cut, Cut::Units(_)) => {
-                self.pass_units(step, part, samples, worker);
+                self.pass_units(step, parts, samples, worker);
             }
             Work::Forward(value) => match &step.strips {
                 Some(strips) => self.forward_strips(step, strips, parts, samples, worker),
@@ -185,8 +187,9 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// Some units of a pass that is cut by them, for all samples.
-    fn pass_units(&self, step: &Step, part: usize, samples: Range<usize>, worker: usize) {
+    fn pass_units(&self, step: &Step, parts: Range<usize>, samples: Range<usize>, worker: usize) {
         let Cut::Units(all) = step.cut else { unreachable!("invariant: it is cut by units") };
+        let units = self.units_of(step, parts.start).start..self.units_of(step, parts.end - 1).end;
         let (direction, value) = match step.work {
             Work::BackwardInput(value, _) => (Direction::BackwardInput, value),
             work => (Direction::Forward, work.value().expect("a pass of a node")),
@@ -204,7 +207,7 @@ impl<'a, T: Element> Run<'a, T> {
             node,
             kernels: self.kernels,
             direction,
-            units: Plan::share_of(part, step.parts, all),
+            units,
             batch: self.plan.options.batch,
             from,
             params: self.params(places),
@@ -275,7 +278,12 @@ impl<'a, T: Element> Run<'a, T> {
                     let gradient = &gradient[own.start - first..own.end - first];
                     let start = places.params[i].start;
                     let norm = self.plan.norm_of(step, part, i);
-                    self.move_params(start + own.start..start + own.end, decays[i], gradient, norm);
+                    self.move_params(
+                        start + own.start..start + own.end,
+                        decays[i],
+                        gradient,
+                        [norm, per_unit],
+                    );
                 }
             }
         };
@@ -416,7 +424,7 @@ impl<'a, T: Element> Run<'a, T> {
                 }
             };
             if finite {
-                self.move_params(piece.range.clone(), piece.decays, gradient, part);
+                self.move_params(piece.range.clone(), piece.decays, gradient, [part, piece.range.len()]);
             }
         }
         if part == 0 && finite && self.plan.options.mode == Mode::Train {
@@ -425,14 +433,16 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// Moves the parameters of `range` along their gradient, if this pass moves any. Those who are to know norms find the sum
-    /// of squares added to the one numbered `norm`.
-    fn move_params(&self, range: Range<usize>, decay: bool, gradient: &[T], norm: usize) {
+    /// of squares added to the one numbered `norm`, run by run of so many elements: in one order, however many runs are given.
+    fn move_params(&self, range: Range<usize>, decay: bool, gradient: &[T], [norm, run]: [usize; 2]) {
         let (Some(update), Values::Updated(params)) = (&self.update, &self.params) else { return };
         let params = params.write(range.clone());
         update.apply(self.kernels, params, gradient, decay, &range);
         if self.norms.len() > 0 {
-            let squares: f64 = gradient.iter().map(|g| g.f64() * g.f64()).sum();
-            self.norms.write(norm..norm + 1)[0] += squares;
+            let noted = &mut self.norms.write(norm..norm + 1)[0];
+            for run in gradient.chunks(run.max(1)) {
+                *noted += run.iter().map(|g| g.f64() * g.f64()).sum::<f64>();
+            }
         }
     }
 

@@ -22,7 +22,7 @@ impl<T: Element> Run<'_, T> {
         match strips.strip {
             Strip::Samples(at_once) => {
                 for first in samples.clone().step_by(at_once) {
-                    self.layers_of_samples(step, strips, first..samples.end.min(first + at_once), worker);
+                    self.layers_of_samples(strips, first..samples.end.min(first + at_once), worker);
                 }
             }
             Strip::Rows(_) => {
@@ -36,7 +36,7 @@ impl<T: Element> Run<'_, T> {
                     }
                     for strip in strips.of_parts(&self.plan.graph, parts.clone(), of) {
                         strips.next(&self.plan.graph, &mut turns, strip);
-                        self.layers_of_rows(step, strips, sample, &turns, worker);
+                        self.layers_of_rows(strips, sample, &turns, worker);
                     }
                 }
             }
@@ -44,9 +44,8 @@ impl<T: Element> Run<'_, T> {
     }
 
     /// All layers for some samples.
-    fn layers_of_samples(&self, step: &Step, strips: &Strips, samples: Range<usize>, worker: usize) {
-        let (mut memory, rest) = self.scratch(worker).split_at_mut(strips.held());
-        let (staged, scratch) = rest.split_at_mut(step.staged - strips.held());
+    fn layers_of_samples(&self, strips: &Strips, samples: Range<usize>, worker: usize) {
+        let (mut memory, scratch) = self.scratch(worker).split_at_mut(strips.held());
         let extent = Extent::samples(samples.clone());
         let mut held = Held::nothing();
         for layer in &strips.layers {
@@ -56,22 +55,14 @@ impl<T: Element> Run<'_, T> {
                 0 => self.output_of(layer.head, &extent),
                 _ => &mut own[..len],
             };
-            self.forward_chain(layer.head, &extent, held, output, staged, scratch);
+            self.forward_chain(layer.head, &extent, held, output, scratch);
             held = Held { values: output, first: 0 };
         }
     }
 
     /// All layers for a strip of a sample.
-    fn layers_of_rows(
-        &self,
-        step: &Step,
-        strips: &Strips,
-        sample: usize,
-        turns: &[Turn; MOST_LAYERS],
-        worker: usize,
-    ) {
-        let (mut memory, rest) = self.scratch(worker).split_at_mut(strips.held());
-        let (staged, scratch) = rest.split_at_mut(step.staged - strips.held());
+    fn layers_of_rows(&self, strips: &Strips, sample: usize, turns: &[Turn; MOST_LAYERS], worker: usize) {
+        let (mut memory, scratch) = self.scratch(worker).split_at_mut(strips.held());
         let mut held = Held::nothing();
         for (layer, turn) in strips.layers.iter().zip(turns) {
             let own = memory.split_off_mut(..layer.held).expect("invariant: what is held has room");
@@ -81,14 +72,14 @@ impl<T: Element> Run<'_, T> {
             let extent = Extent::rows(sample, turn.rows.clone(), rows);
             if layer.held == 0 {
                 let output = self.output_of(layer.head, &extent);
-                return self.forward_chain(layer.head, &extent, held, output, staged, scratch);
+                return self.forward_chain(layer.head, &extent, held, output, scratch);
             }
             if kept > 0 {
                 own.copy_within(turn.dropped * row..(turn.dropped + kept) * row, 0);
             }
             let own = &mut own[..turn.held().len() * row];
             if !turn.rows.is_empty() {
-                self.forward_chain(layer.head, &extent, held, &mut own[kept * row..], staged, scratch);
+                self.forward_chain(layer.head, &extent, held, &mut own[kept * row..], scratch);
             }
             held = Held { values: own, first: turn.first };
         }

@@ -135,7 +135,7 @@ impl Operation for BatchNorm {
             prepared => prepared,
         };
         let (scale, shift) = both.split_at(channels);
-        let (x, then) = (pass.inputs.get(0), pass.epilogue);
+        let (x, then) = (pass.inputs.get(0), pass.finish);
         (pass.kernels.column_affine)(scale, shift, x, then.addend, then.unary, pass.output);
     }
 

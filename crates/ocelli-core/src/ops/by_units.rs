@@ -19,7 +19,7 @@ pub(crate) trait ByUnits: Operation {
     /// Elements of scratch memory that a part needs.
     fn unit_scratch(&self, node: &Node, direction: Direction, batch: usize) -> usize;
 
-    /// Computes some units.
+    /// Computes some units: the same bits whichever are computed together.
     fn pass_units<T: Element>(&self, pass: UnitPass<'_, T>);
 }
 
@@ -70,16 +70,16 @@ impl<T: Element> Columns<'_, T> {
     }
 }
 
-/// Weights from this many elements on do not stay in a core's cache anyhow: 2 MB of f32.
-const LARGE: usize = 1 << 19;
-/// How many times as large as the activations of a batch they must be, which are read in every part.
-const TIMES: usize = 8;
+/// Weights from this many elements on do not stay in a core's cache from step to step: 1 MB of f32, with what moves them.
+const LARGE: usize = 1 << 18;
+/// How many times as large as the activations of a batch they must be, which every worker reads.
+const TIMES: usize = 2;
 /// Elements of the result that are computed in one go: they stay in the cache.
 const BLOCK: usize = 1 << 16;
 
 /// Units that are computed in one go.
 fn step(batch: usize) -> usize {
-    (BLOCK / batch.max(1)).next_multiple_of(16)
+    (BLOCK / batch.max(1)).next_multiple_of(16).max(16)
 }
 
 impl ByUnits for Linear {
@@ -97,18 +97,18 @@ impl ByUnits for Linear {
         let (m, n) = (self.features, node.input_shapes()[0].len());
         let (all, terms) = if direction == Direction::Forward { (m, n) } else { (n, m) };
         let units = step(batch).min(all);
-        units * batch + self.units_product([batch, units, terms], batch, direction, n).scratch::<f32>()
+        units * batch + self.units_product([batch, units, terms], [batch, all], direction, n).scratch::<f32>()
     }
 
     fn pass_units<T: Element>(&self, pass: UnitPass<'_, T>) {
         let (m, n) = (self.features, pass.node.input_shapes()[0].len());
-        let terms = if pass.direction == Direction::Forward { n } else { m };
+        let (all, terms) = if pass.direction == Direction::Forward { (m, n) } else { (n, m) };
         let (count, kernels, weights) = (pass.from.len() / terms, pass.kernels, pass.params.get(0));
         let mut first = pass.units.start;
         while first < pass.units.end {
             let units = step(pass.batch).min(pass.units.end - first);
             let (block, scratch) = pass.scratch.split_at_mut(count * units);
-            let mut product = self.units_product([count, units, terms], pass.batch, pass.direction, n);
+            let mut product = self.units_product([count, units, terms], [pass.batch, all], pass.direction, n);
             if self.bias && pass.direction == Direction::Forward {
                 let bias = &pass.params.get(1)[first..first + units];
                 block.chunks_exact_mut(units).for_each(|row| row.copy_from_slice(bias));
@@ -127,11 +127,11 @@ impl Linear {
     fn units_product(
         &self,
         [m, n, k]: [usize; 3],
-        batch: usize,
+        of: [usize; 2],
         direction: Direction,
         inputs: usize,
     ) -> Gemm {
         let b = if direction == Direction::Forward { [1, inputs] } else { [inputs, 1] };
-        Gemm { m, n, k, of_rows: batch, a: [k, 1], b, c_row: n, write: Write::Set }
+        Gemm { m, n, k, of, a: [k, 1], b, c_row: n, write: Write::Set }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Direction, Element, Kernels, Unary, Write};
+use ocelli_kernels::{Direction, Element, Finish, Kernels, Unary, Write};
 
 use crate::arena::Shared;
 use crate::graph::Node;
@@ -406,15 +406,6 @@ pub(crate) struct Prepare<'a, T: Element> {
     pub(crate) prepared: &'a mut [T],
 }
 
-/// What an op does to its output before it writes it, in place of the ops that follow: y = f(own output + addend).
-#[derive(Clone, Copy)]
-pub(crate) struct Epilogue<'a, T: Element> {
-    /// As long as the output; empty for none.
-    pub(crate) addend: &'a [T],
-    /// f; the identity if there is none.
-    pub(crate) unary: Option<Unary<T>>,
-}
-
 /// The gradient behind the activation that an op applied to its output, for `backward_params` to find its own gradient.
 pub(crate) struct Activated<'a, T: Element> {
     /// f.
@@ -449,8 +440,8 @@ pub(crate) struct Forward<'a, T: Element> {
     pub(crate) section: Section,
     /// samples × what is wanted, to be overwritten.
     pub(crate) output: &'a mut [T],
-    /// What to do to the output besides; nothing but for batch normalisation.
-    pub(crate) epilogue: Epilogue<'a, T>,
+    /// What to do to the output besides, in place of the ops that follow; nothing where the op does not finish its outputs.
+    pub(crate) finish: Finish<'a, T>,
     /// samples × saved elements, to be overwritten; empty in evaluation.
     pub(crate) saved: &'a mut [T],
     /// Memory to work in; its content is undefined.

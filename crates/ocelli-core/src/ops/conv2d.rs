@@ -305,7 +305,7 @@ impl Operation for Conv2d {
             }
         };
         let packed = packed(&conv, Direction::Forward, pass.prepared);
-        (pass.kernels.conv_forward)(&conv, x, weights, packed, bias, pass.output, scratch);
+        (pass.kernels.conv_forward)(&conv, x, weights, packed, bias, pass.finish, pass.output, scratch);
     }
 
     fn backward_input<T: Element>(&self, pass: BackwardInput<'_, T>) {
@@ -485,6 +485,11 @@ fn packed<'a, T: Element>(conv: &Geometry, direction: Direction, prepared: &'a [
 }
 
 impl Conv2d {
+    /// See [`Geometry::finishes`].
+    pub(crate) fn finishes(&self, node: &Node) -> bool {
+        self.geometry_of(node, 1).finishes()
+    }
+
     /// Whether rows of the output can be computed by themselves. A window without padding that is as wide as the image must
     /// not become one that covers it.
     fn has_rows(&self, conv: &Geometry) -> bool {

@@ -58,13 +58,13 @@ impl Linear {
     /// The product with x (samples × n) on the left: C (samples × m) = x·Wᵀ.
     fn product(&self, samples: usize, share: usize, inputs: usize) -> Gemm {
         let (m, n, k) = (samples, self.features, inputs);
-        Gemm { m, n, k, of_rows: share, a: [k, 1], b: [1, k], c_row: n, write: Write::Set }
+        Gemm { m, n, k, of: [share, n], a: [k, 1], b: [1, k], c_row: n, write: Write::Set }
     }
 
     /// ∂C/∂x (samples × n) = g·W, or the same with squared weights.
     fn product_to_input(&self, samples: usize, share: usize, inputs: usize, write: Write) -> Gemm {
         let (m, n, k) = (samples, inputs, self.features);
-        Gemm { m, n, k, of_rows: share, a: [k, 1], b: [n, 1], c_row: n, write }
+        Gemm { m, n, k, of: [share, n], a: [k, 1], b: [n, 1], c_row: n, write }
     }
 
     /// ∂C/∂W (some of its rows × some of its n columns) = gᵀ·x, into rows that are `c_row` apart. The method goes by the
@@ -73,8 +73,8 @@ impl Linear {
         /// Rows that most parts have at least.
         const ROWS: usize = 64;
         let ([m, n], k) = (size, samples);
-        let of_rows = self.features.min(ROWS);
-        Gemm { m, n, k, of_rows, a: [1, self.features], b: [inputs, 1], c_row, write: Write::Set }
+        let of = [self.features.min(ROWS), n];
+        Gemm { m, n, k, of, a: [1, self.features], b: [inputs, 1], c_row, write: Write::Set }
     }
 }
 
@@ -128,7 +128,7 @@ impl Operation for Linear {
             Section::Whole | Section::Rows(_) => 0..self.features,
         };
         let mut product = self.product(pass.samples.len(), pass.share, pass.node.input_shapes()[0].len());
-        (product.n, product.c_row) = (units.len(), units.len());
+        (product.n, product.of[1], product.c_row) = (units.len(), units.len(), units.len());
         if self.bias {
             let bias = &pass.params.get(1)[units.clone()];
             pass.output.chunks_exact_mut(units.len()).for_each(|y| y.copy_from_slice(bias));
@@ -162,8 +162,10 @@ impl Operation for Linear {
                 };
                 let product = self.product_to_weights(samples, n, size, size[1]);
                 (kernels.gemm)(&product, g, x, taken, scratch);
-                for (row, gradient) in taken.chunks_exact(size[1]).take(size[0]).enumerate() {
-                    apply(0, (first + row) * n + column, gradient);
+                // Whole rows follow each other in the parameters too.
+                let run = if size[1] == n { size[0] * n } else { size[1] };
+                for (i, gradient) in taken[..size[0] * size[1]].chunks_exact(run).enumerate() {
+                    apply(0, (first + i) * n + column, gradient);
                 }
             }
         }

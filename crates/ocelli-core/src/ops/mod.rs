@@ -12,8 +12,8 @@ mod testing;
 pub(crate) use by_units::{ByUnits, Columns, UnitPass};
 pub(crate) use contract::{
     Activated, Apply, Axis, BackwardInput, BackwardParams, BatchStatistics, BlockGradients, ChannelCut,
-    Curvature, Epilogue, Forward, Held, Inputs, MAX_PARAMS, Operation, PAIR, Packing, ParamViews, Place,
-    Preparation, Prepare, Section, Sectioned, Statistics, Values, row_parts, rows_of,
+    Curvature, Forward, Held, Inputs, MAX_PARAMS, Operation, PAIR, Packing, ParamViews, Place, Preparation,
+    Prepare, Section, Sectioned, Statistics, Values, row_parts, rows_of,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
 pub(crate) use in_place::{InPlace, Relation, Relations};
@@ -365,6 +365,17 @@ macro_rules! with_unary {
 }
 
 with_unary!(Sigmoid, Tanh, ScaledTanh, Relu, LeakyRelu, Relu6);
+
+impl Op {
+    /// Whether it applies what follows it to its output itself, while that is near ([`Forward::finish`]).
+    pub(crate) fn finishes(&self, node: &Node) -> bool {
+        match self {
+            Op::Conv2d(op) => op.finishes(node),
+            Op::BatchNorm(_) => true,
+            _ => false,
+        }
+    }
+}
 
 /// The one input's shape, or an error that says how many there were.
 fn only_input(inputs: &[Shape]) -> Result<Shape, String> {

@@ -246,7 +246,7 @@ impl Builder {
         let written = [Some(output), places.saved].into_iter().flatten();
         accesses.extend(written.map(|buffer| Access { buffer, write: true, own_share: true }));
         let (staged, scratch) = match &joined {
-            Some(join) => (join.staged, join.scratch),
+            Some(join) => (join.strips.held(), join.scratch),
             None => (self.staged(value, cut), self.section_scratch(value, cut, parts)),
         };
         self.plan.scratch_len = self.plan.scratch_len.max(staged + scratch);
@@ -280,21 +280,14 @@ impl Builder {
         (0..parts).map(scratch).max().unwrap_or(0)
     }
 
-    /// Elements that a part of a forward step has at a time before they become its output.
+    /// Elements that a part of a forward step has at a time before they become its output: by channels once as the op leaves
+    /// them, and what is added to them.
     fn staged(&self, value: Value, cut: Cut) -> usize {
-        let (plan, shape) = (&self.plan, self.plan.graph.node(value).shape());
-        let chain = plan.nodes[value.0].chain;
-        let normalises = chain.is_some_and(|chain| chain.norm.is_some());
-        match cut {
-            Cut::Samples if normalises => plan.chunk(value) * shape.len(),
-            // Once as the op leaves them, once normalised, and what is added to them.
-            Cut::Channels(cut) => {
-                let adds = chain.is_some_and(|chain| chain.add.is_some());
-                let copies = 1 + usize::from(normalises) + usize::from(adds);
-                copies * plan.options.batch * (shape.len() / cut.channels) * cut.widest()
-            }
-            _ => 0,
-        }
+        let Cut::Channels(cut) = cut else { return 0 };
+        let plan = &self.plan;
+        let adds = plan.nodes[value.0].chain.is_some_and(|chain| chain.add.is_some());
+        let pixels = plan.options.batch * (plan.graph.node(value).shape().len() / cut.channels);
+        (1 + usize::from(adds)) * pixels * cut.widest()
     }
 
     /// How many units a pass is cut by, if it is.

@@ -1,7 +1,7 @@
 //! Which layers of an evaluation work in one step, strip by strip (`plan/strips.rs`).
 //!
-//! Every step that is cut by rows works so, with one layer or several. Layers can be joined where each one's output is read by the next one alone and rows of all can be computed by themselves. They are
-//! where that saves more time than it costs, by a model that knows sizes alone: never the number of threads, and no clock.
+//! Every step that is cut by rows works so, with one layer or several. Layers can be joined where each one's output is read by the
+//! next one alone and rows of all can be computed by themselves. They are where that saves more time than it costs, by a model that knows sizes alone: never the number of threads, and no clock.
 //! What is between them is then not written to memory and read again, and no worker waits between them; but weights are
 //! fetched for every strip, kernels are called more often, and where a sample is cut by rows, parts compute some rows twice.
 
@@ -44,8 +44,6 @@ pub(super) struct Join {
     pub(super) strips: Strips,
     pub(super) cut: Cut,
     pub(super) parts: usize,
-    /// Elements of scratch memory for what layers hold, and for what is not yet normalised.
-    pub(super) staged: usize,
     /// Elements of scratch memory for the ops.
     pub(super) scratch: usize,
 }
@@ -97,8 +95,6 @@ impl Joined {
 struct Chained {
     head: Value,
     tail: Value,
-    /// Whether batch normalisation follows the head.
-    normalises: bool,
 }
 
 struct Search<'a> {
@@ -127,21 +123,17 @@ impl Search<'_> {
     }
 
     fn chained(&self, tail: Value) -> Chained {
-        let chain = self.fusion.chain(tail);
-        let normalises = chain.is_some_and(|chain| chain.norm.is_some());
-        Chained { head: chain.map_or(tail, |chain| chain.head), tail, normalises }
+        Chained { head: self.fusion.chain(tail).map_or(tail, |chain| chain.head), tail }
     }
 
     /// A layer by itself, if it is cut by rows.
     fn alone(&self, layer: Chained) -> Option<Join> {
         let (cut, parts) = self.cuts[layer.head.0];
         let Cut::Rows(all) = cut else { return None };
-        let fitting = match self.options.strips.filter(|height| *height > 0) {
-            Some(height) => height,
-            None if layer.head == layer.tail => all,
-            None => HELD / row_len(self.graph, layer.head),
-        };
-        let height = fitting.next_multiple_of(PAIR).clamp(PAIR, all.next_multiple_of(PAIR));
+        let after = self.fusion.chain(layer.tail).is_some_and(|chain| chain.finishes_after(self.graph));
+        let near = if after { HELD / row_len(self.graph, layer.head) } else { all };
+        let wanted = self.options.strips.filter(|height| *height > 0).unwrap_or(near);
+        let height = wanted.clamp(1, all).next_multiple_of(PAIR);
         Some(self.with_strip(&[layer], Strip::Rows(height), cut, parts).with_scratch(self.graph))
     }
 
@@ -200,7 +192,7 @@ impl Search<'_> {
             return None;
         }
         let join = self.strips(layers, cut).map(|strip| self.with_strip(layers, strip, cut, parts));
-        let mut fitting = join.filter(|join| self.options.strips.is_some() || join.staged <= HELD);
+        let mut fitting = join.filter(|join| self.options.strips.is_some() || join.strips.held() <= HELD);
         let join = fitting.next()?;
         let saved = match self.options.strips {
             Some(_) => layers.len() as f64,
@@ -222,10 +214,12 @@ impl Search<'_> {
         };
         let samples = (whole && samples > 0).then_some(Strip::Samples(samples.min(self.options.batch)));
         let height = |strips: usize| all.div_ceil(strips).next_multiple_of(PAIR);
-        let heights: Vec<usize> = match self.options.strips {
+        let mut heights: Vec<usize> = match self.options.strips {
             Some(wanted) => vec![wanted.next_multiple_of(PAIR).min(height(1))],
             None => (1..=all.div_ceil(PAIR)).map(height).collect(),
         };
+        // They fall: the same ones follow each other.
+        heights.dedup();
         samples.into_iter().chain(heights.into_iter().map(Strip::Rows))
     }
 
@@ -233,14 +227,11 @@ impl Search<'_> {
     fn with_strip(&self, layers: &[Chained], strip: Strip, cut: Cut, parts: usize) -> Join {
         let heads = layers.iter().map(|layer| Layer { head: layer.head, held: 0 });
         let strips = Strips { layers: heads.collect(), strip };
-        let mut join = Join { strips, cut, parts, staged: 0, scratch: 0 };
-        let (held, computed) = join.elements(self.graph);
+        let mut join = Join { strips, cut, parts, scratch: 0 };
+        let held = join.held_by_layers(self.graph);
         // The last one leaves its output in the arena.
         let before = &mut join.strips.layers[..layers.len() - 1];
         before.iter_mut().zip(held).for_each(|(layer, held)| layer.held = held.next_multiple_of(LINE));
-        let normalised = layers.iter().zip(computed).filter(|(layer, _)| layer.normalises);
-        let normalised = normalised.map(|(_, computed)| computed).max().unwrap_or(0);
-        join.staged = join.strips.held() + normalised;
         join
     }
 
@@ -282,24 +273,17 @@ impl Search<'_> {
 }
 
 impl Join {
-    /// The most elements that each layer holds, and that it computes at a time.
-    fn elements(&self, graph: &Graph) -> (Vec<usize>, Vec<usize>) {
+    /// The most elements that each layer holds.
+    fn held_by_layers(&self, graph: &Graph) -> Vec<usize> {
         let heads = self.strips.layers.iter().map(|layer| layer.head);
         match self.strips.strip {
-            Strip::Samples(samples) => {
-                let len = heads.map(|head| samples * graph.node(head).shape().len());
-                (len.clone().collect(), len.collect())
-            }
+            Strip::Samples(samples) => heads.map(|head| samples * graph.node(head).shape().len()).collect(),
             Strip::Rows(_) => {
-                let lens: Vec<usize> = heads.map(|head| row_len(graph, head)).collect();
-                let (mut held, mut computed) = (vec![0; lens.len()], vec![0; lens.len()]);
+                let mut most = vec![0; heads.len()];
                 self.walk(graph, |turns| {
-                    for (i, turn) in turns.iter().enumerate() {
-                        held[i] = held[i].max(turn.held().len() * lens[i]);
-                        computed[i] = computed[i].max(turn.rows.len() * lens[i]);
-                    }
+                    most.iter_mut().zip(turns).for_each(|(most, turn)| *most = turn.held().len().max(*most));
                 });
-                (held, computed)
+                most.into_iter().zip(heads).map(|(rows, head)| rows * row_len(graph, head)).collect()
             }
         }
     }

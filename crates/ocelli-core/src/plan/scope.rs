@@ -7,7 +7,7 @@ use crate::{Error, Graph, Node, Value};
 /// product thinner and each layer's partial gradients more.
 pub(super) const MAX_PARTS: usize = 8;
 
-/// Multiply-adds that make a part worth having.
+/// Multiply-adds that make a part worth having, about.
 const MACS_PER_PART: u64 = 1 << 20;
 
 /// Into how many parts a batch is cut: by the work that it is, unless the options say.
@@ -18,7 +18,9 @@ pub(super) fn parts(graph: &Graph, used: &[bool], options: &PlanOptions) -> Resu
         None => {
             let macs = graph.values().filter(|v| used[v.0]).map(|v| graph.node(v).signature().macs);
             let macs = macs.fold(0, u64::saturating_add).saturating_mul(options.batch as u64);
-            ((macs / MACS_PER_PART) as usize).clamp(1, MAX_PARTS.min(options.batch))
+            let parts = ((macs / MACS_PER_PART) as usize).clamp(1, MAX_PARTS);
+            // As the numbers of threads mostly are, so that all have as much to do: of 3 parts two threads have 1 and 2.
+            parts.next_power_of_two().min(options.batch)
         }
     };
     // Every part has at least one sample of a full batch: 9 samples in 8 parts are 5 parts of 2.

@@ -79,7 +79,7 @@ fn cuts_are_sound(plan: &Plan) {
             (Work::Forward(value), Cut::Rows(rows)) => {
                 let image = plan.graph.node(value).shape().image();
                 let divides = image.is_some_and(|[_, height, _]| height == rows);
-                divides && evaluates && (1..=row_parts(rows)).contains(&step.parts)
+                divides && evaluates && (1..=row_parts(rows)).contains(&step.parts) && step.strips.is_some()
             }
             (Work::Forward(value), Cut::Channels(cut)) => {
                 let parts: Vec<Range<usize>> = (0..cut.parts).map(|part| cut.part(part)).collect();
@@ -100,6 +100,10 @@ fn cuts_are_sound(plan: &Plan) {
             (_, Cut::Units(_)) | (Work::Prepare(..), _) => false,
             (_, Cut::Samples) => step.parts == plan.parts,
         };
+        // What a layer holds tells the executor whether it is the last one, whose output goes to the arena.
+        let mut layers = step.strips.iter().flat_map(|strips| strips.layers.iter().rev().enumerate());
+        let held = layers.all(|(after, layer)| (layer.held == 0) == (after == 0));
+        assert!(held, "invariant: all layers of step {index} but the last are held in scratch memory");
         assert!(sound, "invariant: step {index}, {:?}, is not cut by {:?} like this", step.work, step.cut);
     }
     let costs = plan.steps.iter().filter(|step| step.work == Work::Loss).count();
@@ -115,7 +119,8 @@ fn sound_units(plan: &Plan, value: Value, direction: Direction, units: usize, st
     };
     let offered = node.op().and_then(|op| op.units(node, direction, plan.options.batch));
     let alone = node.inputs().len() == 1 && plan.over(value).is_none() && !plan.gradient_over(value, 0);
-    offered == Some(units) && units == width && (1..=units).contains(&step.parts) && alone
+    let plain = direction == Direction::BackwardInput || plan.nodes[value.0].chain.is_none();
+    offered == Some(units) && units == width && (1..=units).contains(&step.parts) && alone && plain
 }
 
 /// Elements of the arena that a step touches.

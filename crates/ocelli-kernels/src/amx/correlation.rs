@@ -14,6 +14,7 @@ use crate::Write;
 use crate::blocking::matrix::{Terms, Unit};
 use crate::simd::Avx512;
 use crate::simd::correlation::{Job, Weights};
+use crate::simd::finish::Finishing;
 use crate::simd::window::Source;
 
 /// Bytes of a block of a row of terms, of one part.
@@ -227,7 +228,10 @@ impl Pass<'_> {
                     self.take_windows::<P>(slab, channels, &left, scratch.0.cast());
                 }
                 let right = Right { at: right.at.add(done * P * TILE), ..right };
-                Grid { left, right, blocks, groups, m, n: columns, from, to, scratch: aside }.run::<P>();
+                let last = slab + channels == terms.inputs;
+                let finish = if last { job.finish.columns_from(column) } else { Finishing::NOTHING };
+                Grid { left, right, blocks, groups, m, n: columns, from, to, finish, scratch: aside }
+                    .run::<P>();
                 (done, from) = (done + blocks, From::Destination);
             }
         }

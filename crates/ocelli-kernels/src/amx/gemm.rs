@@ -4,6 +4,7 @@ use super::grid::{self, From, Grid, Left, Right, To};
 use super::unit::Tiles;
 use super::{BLOCK, SIDE, TILE, split};
 use crate::blocking::matrix;
+use crate::simd::finish::Finishing;
 use crate::{Gemm, Write};
 
 /// An operand of the product, as it stands in memory.
@@ -70,6 +71,7 @@ pub(super) unsafe fn run<const P: usize>(
                         n: columns,
                         from,
                         to,
+                        finish: Finishing::NOTHING,
                         scratch: aside,
                     };
                     grid.run::<P>();

@@ -5,6 +5,8 @@ use std::arch::x86_64::*;
 use super::SIDE;
 use super::split::lanes;
 use super::tile::{Product, Start};
+use crate::simd::Avx512;
+use crate::simd::finish::Finishing;
 
 /// Numbers of scratch for [`Grid::run`]: the sums of four tiles, and a row of them.
 pub(super) const SCRATCH: usize = 4 * SIDE * SIDE + 4 * SIDE;
@@ -61,6 +63,8 @@ pub(super) struct Grid {
     pub(super) n: usize,
     pub(super) from: From,
     pub(super) to: To,
+    /// What is done to the sums; column 0 is its first channel.
+    pub(super) finish: Finishing,
     /// [`SCRATCH`] numbers.
     pub(super) scratch: *mut f32,
 }
@@ -156,6 +160,28 @@ impl Grid {
             if aside {
                 self.put(&area, columns * SIDE);
             }
+            if !self.finish.is_nothing() {
+                self.finish(&area);
+            }
+        }
+    }
+
+    /// Finishes an area of C.
+    ///
+    /// # Safety
+    /// As [`Grid::run`]; its columns stand as rows.
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+    unsafe fn finish(&self, area: &Area) {
+        let (at_a_time, step) = match self.to {
+            To::Rows(_, step) => (area.rows, step),
+            _ => (1, 0),
+        };
+        for row in (0..area.rows).step_by(at_a_time) {
+            // SAFETY: the caller's promise: these are outputs that have just been written.
+            unsafe {
+                let at = self.row(area.row + row).add(area.column);
+                self.finish.rows::<Avx512>(at, at_a_time, step, area.column, area.columns);
+            }
         }
     }
 
@@ -244,7 +270,7 @@ impl Grid {
     /// As [`Grid::run`].
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
     unsafe fn put_columns(&self, area: &Area, width: usize, c: *mut f32, column: usize) {
-        use crate::simd::{Avx512, Simd};
+        use crate::simd::Simd;
         // SAFETY: the caller's promise; the scratch has whole tiles.
         unsafe {
             for i in (0..area.rows).step_by(SIDE) {

@@ -10,6 +10,7 @@ use super::{BLOCK, SIDE, TILE, split};
 use crate::blocking::Correlation;
 use crate::blocking::matrix::{Terms, Unit, WEIGHT_COLUMNS, WEIGHT_ROWS};
 use crate::simd::Avx512;
+use crate::simd::finish::Finishing;
 use crate::simd::window::{Source, Strides};
 use crate::{Conv2d, Write};
 
@@ -256,6 +257,7 @@ impl Sums {
                     n: width,
                     from: self.from,
                     to: To::Rows(dw.add(first), filter),
+                    finish: Finishing::NOTHING,
                     scratch: self.aside,
                 };
                 grid.run::<P>();

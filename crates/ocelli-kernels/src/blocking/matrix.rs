@@ -115,17 +115,18 @@ fn has_rows(gemm: &Gemm) -> bool {
 
 /// Whether B, transposed, is better taken as A: its terms are contiguous, and A's too and fewer.
 pub(crate) fn turns(gemm: &Gemm) -> bool {
-    gemm.b[0] == 1 && gemm.a[1] == 1 && gemm.n > gemm.of_rows
+    gemm.b[0] == 1 && gemm.a[1] == 1 && gemm.of[1] > gemm.of[0]
 }
 
 /// Whether a product is worth taking to the matrix unit, of numbers in so many parts: of fewer ones where of more.
 ///
-/// Goes by the rows of the whole product that it is a part of, of which most callers take several parts in one go.
+/// Goes by the sizes of the whole product that it is a part of; of its rows most callers take several parts in one go.
 pub(crate) fn is_worth_it(gemm: &Gemm, parts: usize) -> bool {
-    if !has_rows(gemm) || gemm.of_rows < 4 || gemm.n < 4 {
+    if !has_rows(gemm) || gemm.of.iter().any(|&sides| sides < 4) {
         return false;
     }
-    let (m, n, k) = (2 * gemm.of_rows, gemm.n, gemm.k);
+    let ([rows, n], k) = (gemm.of, gemm.k);
+    let m = 2 * rows;
     let cycles = Cycles::of(parts);
     let cost = |straight: bool| if straight { cycles.packing } else { cycles.turning };
     let (a, b) = if turns(gemm) {

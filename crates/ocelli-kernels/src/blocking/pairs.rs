@@ -14,7 +14,7 @@ const LEAST_USES: usize = 2 * LANES;
 /// Whether a product is worth it. Both operands need rows or columns of contiguous numbers.
 pub(crate) fn is_worth_it(gemm: &Gemm) -> bool {
     let contiguous = gemm.a.contains(&1) && gemm.b.contains(&1);
-    contiguous && gemm.of_rows >= LEAST_ROWS && gemm.n >= LEAST_USES && gemm.k >= LEAST_TERMS
+    contiguous && gemm.of[0] >= LEAST_ROWS && gemm.of[1] >= LEAST_USES && gemm.k >= LEAST_TERMS
 }
 
 impl Conv2d {

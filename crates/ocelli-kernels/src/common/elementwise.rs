@@ -37,7 +37,6 @@ macro_rules! with_value {
         }
     };
 }
-pub(crate) use with_value;
 
 /// As [`with_value`], for the derivative as a function of the value.
 macro_rules! with_derivative {

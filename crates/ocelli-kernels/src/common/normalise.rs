@@ -1,15 +1,18 @@
 //! Batch normalisation, with the sum and the activation that follow it: each pass reads and writes memory once.
 //!
 //! With x̂ = inverse·x + centre, where inverse = 1/√(σ² + ε) and centre = −μ·inverse, forward is y = f(γ·x̂ + β + shortcut),
-//! which is f(scale·x + shift + shortcut) with scale = γ·inverse and shift = β − μ·scale. Backward gets ∂C/∂y; with
+//! which is f(scale·x + shift + shortcut) with scale = γ·inverse and shift = β − μ·scale. An f that bends is applied in a pass
+//! of its own: a long function that stands in several places is compiled as one that is called, and without vectors.
+//! Backward gets ∂C/∂y; with
 //! g = f′·∂C/∂y it sums g and g·x̂ over the rows, and then writes ∂C/∂x = slope·g + towards·(x − μ) + offset, three numbers for
 //! each channel that follow from these sums.
 
 use super::columns::{Strip, check_rows};
-use super::elementwise::{with_derivative, with_value};
+use super::elementwise::{unary_in_place, with_derivative};
 use super::math::Math;
 use super::multiply_add;
-use crate::{Element, Unary, Write};
+use crate::unary::{leaky_relu, relu, relu6};
+use crate::{Element, Finish, Unary, Write};
 
 /// y = f(scale·x + shift + addend); an empty addend is none, and no f is the identity.
 #[inline(always)]
@@ -27,7 +30,15 @@ pub(crate) fn column_affine<T: Math, const FMA: bool>(
     debug_assert!(addend.is_empty() || addend.len() == x.len(), "column_affine: the addend is as long as x");
     match unary {
         None => affine::<T, FMA>(scale, shift, x, addend, y, |a| a),
-        Some(unary) => with_value!(unary, f => affine::<T, FMA>(scale, shift, x, addend, y, f)),
+        Some(Unary::Relu) => affine::<T, FMA>(scale, shift, x, addend, y, relu),
+        Some(Unary::Relu6) => affine::<T, FMA>(scale, shift, x, addend, y, relu6),
+        Some(Unary::LeakyRelu(slope)) => {
+            affine::<T, FMA>(scale, shift, x, addend, y, |a| leaky_relu(slope, a))
+        }
+        Some(bent @ (Unary::Sigmoid | Unary::Tanh | Unary::ScaledTanh)) => {
+            affine::<T, FMA>(scale, shift, x, addend, y, |a| a);
+            unary_in_place::<T, FMA>(bent, y);
+        }
     }
 }
 
@@ -49,6 +60,55 @@ fn affine<T: Element, const FMA: bool>(
             match addend.get(chunk).filter(|_| !addend.is_empty()) {
                 None => y.zip(sums).for_each(|(y, sum)| *y = f(sum)),
                 Some(addend) => y.zip(sums.zip(addend)).for_each(|(y, (sum, &more))| *y = f(sum + more)),
+            }
+        }
+    }
+}
+
+/// y = f(scale·y + shift + addend); see [`Finish`].
+#[inline(always)]
+pub(crate) fn finish<T: Math, const FMA: bool>(finish: &Finish<'_, T>, y: &mut [T]) {
+    finish.check("finish", finish.affine.map_or(0, |[scale, _]| scale.len()), y.len());
+    if let Some([scale, _]) = finish.affine {
+        check_rows("finish", scale.len(), y.len());
+    }
+    match finish.unary {
+        _ if finish.is_nothing() => {}
+        None => finish_with::<T, FMA>(finish, y, |a| a),
+        Some(Unary::Relu) => finish_with::<T, FMA>(finish, y, relu),
+        Some(Unary::Relu6) => finish_with::<T, FMA>(finish, y, relu6),
+        Some(Unary::LeakyRelu(slope)) => finish_with::<T, FMA>(finish, y, |a| leaky_relu(slope, a)),
+        Some(bent @ (Unary::Sigmoid | Unary::Tanh | Unary::ScaledTanh)) => {
+            if finish.affine.is_some() || !finish.addend.is_empty() {
+                finish_with::<T, FMA>(finish, y, |a| a);
+            }
+            unary_in_place::<T, FMA>(bent, y);
+        }
+    }
+}
+
+#[inline(always)]
+fn finish_with<T: Element, const FMA: bool>(finish: &Finish<'_, T>, y: &mut [T], f: impl Fn(T) -> T) {
+    let addend = finish.addend;
+    let Some([scale, shift]) = finish.affine else {
+        match addend.is_empty() {
+            true => y.iter_mut().for_each(|y| *y = f(*y)),
+            false => y.iter_mut().zip(addend).for_each(|(y, &more)| *y = f(*y + more)),
+        }
+        return;
+    };
+    for strip in Strip::all(scale.len()) {
+        let (scale, shift) = (strip.repeat(scale), strip.repeat(shift));
+        for chunk in strip.chunks(y.len()) {
+            let constants = scale.iter().zip(&shift);
+            let y = y[chunk.clone()].iter_mut().zip(constants);
+            let affine = |y: T, scale: T, shift: T| multiply_add::<T, FMA>(scale, y, shift);
+            match addend.get(chunk).filter(|_| !addend.is_empty()) {
+                None => y.for_each(|(y, (&scale, &shift))| *y = f(affine(*y, scale, shift))),
+                Some(addend) => {
+                    let terms = y.zip(addend);
+                    terms.for_each(|((y, (&scale, &shift)), &more)| *y = f(affine(*y, scale, shift) + more));
+                }
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use crate::{Conv2d, Direction, Element, Write};
+use crate::common::math::Math;
+use crate::common::normalise;
+use crate::{Conv2d, Direction, Element, Finish, Write};
 
 /// The reference reads weights as they stand.
 #[inline(always)]
@@ -16,20 +18,22 @@ pub(crate) fn pack<T: Element>(
     check_weights("conv_pack", conv, w.len(), &(0..conv.output[2]));
 }
 
-/// y = bias + x ∗ w. An empty bias is none. See [`Conv2d`].
+/// y = bias + x ∗ w, finished. An empty bias is none. See [`Conv2d`].
 #[inline(always)]
-pub(crate) fn forward<T: Element>(
+pub(crate) fn forward<T: Math, const FMA: bool>(
     conv: &Conv2d,
     x: &[T],
     w: &[T],
     _packed: &[T],
     bias: &[T],
+    finish: Finish<'_, T>,
     y: &mut [T],
     _scratch: &mut [T],
 ) {
     let samples = check_input("conv_forward", conv, x.len(), y.len());
     check_weights("conv_forward", conv, w.len(), &(0..conv.output[2]));
     check_bias("conv_forward", conv, bias.len());
+    finish.check("conv_forward", conv.output[2], y.len());
     for pixel in y.chunks_exact_mut(conv.output[2].max(1)) {
         if bias.is_empty() { pixel.fill(T::ZERO) } else { pixel.copy_from_slice(bias) }
     }
@@ -37,6 +41,7 @@ pub(crate) fn forward<T: Element>(
         let terms = x[tap.input.clone()].iter().zip(&w[tap.weights.clone()]);
         y[tap.output] += terms.map(|(&x, &w)| x * w).sum();
     }
+    normalise::finish::<T, FMA>(&finish, y);
 }
 
 /// dx = the adjoint of the convolution, applied to dy.

@@ -139,6 +139,16 @@ impl Simd for Pairs {
     }
 
     #[inline(always)]
+    unsafe fn fused(a: __m512, b: __m512, c: __m512) -> __m512 {
+        unsafe { Avx512::fused(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(a: __m512, b: __m512) -> __mmask16 {
+        unsafe { Avx512::at_most(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn greater(a: __m512, b: __m512) -> __mmask16 {
         unsafe { Avx512::greater(a, b) }
     }

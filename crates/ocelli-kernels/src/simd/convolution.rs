@@ -3,12 +3,14 @@
 use std::ops::Range;
 
 use super::correlation::{Job, Weights};
+use super::finish::Finishing;
 use super::window::{Source, Strides};
 use super::{Products, Simd, depthwise, narrow, widen};
 use crate::axis::Axis;
 use crate::blocking::{Correlation, aligned};
+use crate::common::normalise;
 use crate::scalar::convolution::{check_bias, check_input, check_weights};
-use crate::{Conv2d, Direction, Gemm, Write};
+use crate::{Conv2d, Direction, Finish, Gemm, Write};
 
 /// See [`crate::Kernels::conv_pack`].
 #[inline(always)]
@@ -81,12 +83,13 @@ fn backward_weights_of(conv: &Conv2d, phase: [usize; 2], group: usize, w: &[f32]
 
 /// See [`crate::Kernels::conv_forward`].
 #[inline(always)]
-pub(crate) fn forward<U: Products>(
+pub(crate) fn forward<U: Products, const FMA: bool>(
     conv: &Conv2d,
     x: &[f32],
     w: &[f32],
     packed: &[f32],
     bias: &[f32],
+    finish: Finish<'_, f32>,
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
@@ -95,20 +98,27 @@ pub(crate) fn forward<U: Products>(
     check_packed("conv_forward", conv, Direction::Forward, packed.len());
     check_bias("conv_forward", conv, bias.len());
     check_scratch("conv_forward", conv, scratch.len(), conv.forward_scratch::<f32>());
+    finish.check("conv_forward", conv.output[2], y.len());
     let scratch = aligned(scratch);
+    // What cannot be done on the way is done in the end.
+    let finishing = Finishing::of(&finish, y).filter(|_| conv.finishes());
+    let on_the_way = finishing.unwrap_or(Finishing::NOTHING);
     if conv.is_depthwise() {
-        return depthwise::forward::<U::Vectors>(conv, x, w, bias, y, scratch);
-    }
-    if conv.is_dense() {
+        depthwise::forward::<U::Vectors>(conv, x, w, bias, on_the_way, y, scratch);
+    } else if conv.is_dense() {
         bias_rows(bias, y);
         let write = if bias.is_empty() { Write::Set } else { Write::Add };
         let gemm = dense(samples, conv.samples, [conv.output[2], conv.filter_len()], write);
         let gemm = Gemm { a: [conv.filter_len(), 1], b: [1, conv.filter_len()], ..gemm };
         // SAFETY: the checks above; a sample's output is its row of C.
-        return unsafe { U::gemm(&gemm, x.as_ptr(), w.as_ptr(), y.as_mut_ptr(), scratch.as_mut_ptr()) };
+        unsafe { U::gemm(&gemm, x.as_ptr(), w.as_ptr(), y.as_mut_ptr(), scratch.as_mut_ptr()) };
+    } else {
+        for group in 0..conv.groups {
+            forward_group::<U>(conv, samples, group, x, w, packed, bias, on_the_way, y, scratch);
+        }
     }
-    for group in 0..conv.groups {
-        forward_group::<U>(conv, samples, group, x, w, packed, bias, y, scratch);
+    if finishing.is_none() {
+        normalise::finish::<f32, FMA>(&finish, y);
     }
 }
 
@@ -122,6 +132,7 @@ fn forward_group<U: Products>(
     w: &[f32],
     packed: &[f32],
     bias: &[f32],
+    finish: Finishing,
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
@@ -138,6 +149,7 @@ fn forward_group<U: Products>(
         out: y.as_mut_ptr().wrapping_add(group * outputs),
         out_strides: Strides::of(conv.output),
         write: Write::Set,
+        finish: finish.columns_from(group * outputs),
     };
     let by = conv.widening(U::Vectors::LANES);
     // SAFETY: the caller has checked that the slices hold `samples` images, the weights and the scratch of `conv`.
@@ -202,6 +214,7 @@ pub(crate) fn backward_input<U: Products>(
                 out: dx.as_mut_ptr().wrapping_add(group * inputs),
                 out_strides: Strides::of(conv.input),
                 write,
+                finish: Finishing::NOTHING,
             };
             // SAFETY: the slices have been checked; the axes name pixels and taps of `conv` alone.
             unsafe { U::correlate(conv, Direction::BackwardInput, &job, scratch.as_mut_ptr()) };
@@ -252,7 +265,7 @@ pub(crate) fn backward_weights<U: Products>(
 
 /// A product of m rows, like those of `of_rows`, by `[n, k]` with C contiguous; A and B are left to the caller.
 fn dense(m: usize, of_rows: usize, [n, k]: [usize; 2], write: Write) -> Gemm {
-    Gemm { m, n, k, of_rows, a: [0, 0], b: [0, 0], c_row: n, write }
+    Gemm { m, n, k, of: [of_rows, n], a: [0, 0], b: [0, 0], c_row: n, write }
 }
 
 #[inline(always)]

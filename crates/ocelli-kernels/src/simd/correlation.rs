@@ -4,6 +4,7 @@
 //! source where it stands; only windows that hang over the border are first copied with their zeros, some rows at
 //! a time.
 
+use super::finish::Finishing;
 use super::pack::pack;
 use super::tile::{self, Panel, Start, Tile, panels};
 use super::window::{self, Source, Strides};
@@ -57,6 +58,9 @@ impl Weights {
     }
 }
 
+/// Tiles that are finished at a time, which the level-1 cache holds.
+const FINISHED: usize = 4;
+
 /// Words of each sum.
 #[inline(always)]
 fn terms<S: Simd>(shape: &Correlation) -> usize {
@@ -80,6 +84,8 @@ pub(crate) struct Job {
     pub(crate) out: *mut f32,
     pub(crate) out_strides: Strides,
     pub(crate) write: Write,
+    /// What is done to the sums; the first output's channel is its first one.
+    pub(crate) finish: Finishing,
 }
 
 impl Job {
@@ -168,7 +174,7 @@ impl Job {
             for panel in panels::<S>(columns, S::VECTORS) {
                 let part = self.with_panel::<S>(&tile, column, &panel, packed, panel.vectors * S::LANES);
                 // SAFETY: these pixels lie in `out`, as far apart as the last axis says.
-                unsafe { tile::run_rows::<S>(&part, count, panel.vectors) };
+                unsafe { self.run_tiles::<S>(&part, count, column, &panel) };
             }
         }
     }
@@ -226,9 +232,32 @@ impl Job {
             let mut part = self.with_panel::<S>(&tile, column, &panel, packed, panel.vectors * S::LANES);
             for _ in 0..rows {
                 // SAFETY: these outputs lie in `out` and their windows in the source.
-                unsafe { tile::run_rows::<S>(&part, pixels, panel.vectors) };
+                unsafe { self.run_tiles::<S>(&part, pixels, column, &panel) };
                 part.a = part.a.wrapping_add(source_row);
                 part.c = part.c.wrapping_add(out_row);
+            }
+        }
+    }
+
+    /// The tiles of so many pixels of a panel, whose block begins with `column`, each finished while it is near.
+    ///
+    /// # Safety
+    /// As [`tile::run`], for all the pixels.
+    #[inline(always)]
+    unsafe fn run_tiles<S: Simd>(&self, tile: &Tile, pixels: usize, column: usize, panel: &Panel) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if self.finish.is_nothing() {
+                return tile::run_rows::<S>(tile, pixels, panel.vectors);
+            }
+            let at_a_time = FINISHED * S::ROWS[panel.vectors - 1];
+            let columns = (panel.vectors - 1) * S::LANES + panel.tail;
+            for first in (0..pixels).step_by(at_a_time) {
+                let count = at_a_time.min(pixels - first);
+                let (a, c) =
+                    (tile.a.wrapping_add(first * tile.a_row), tile.c.wrapping_add(first * tile.c_row));
+                tile::run_rows::<S>(&Tile { a, c, ..*tile }, count, panel.vectors);
+                self.finish.rows::<S>(c, count, tile.c_row, column + panel.column, columns);
             }
         }
     }

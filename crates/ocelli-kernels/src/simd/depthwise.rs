@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::finish::Finishing;
 use super::{Simd, depthwise3};
 use crate::common::{blocks, by_length, multiply_add, write_all};
 use crate::{Conv2d, Write};
@@ -13,12 +14,14 @@ pub(crate) fn forward<S: Simd>(
     x: &[f32],
     w: &[f32],
     bias: &[f32],
+    finish: Finishing,
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
-    if depthwise3::is_meant(conv) {
-        return depthwise3::forward::<S>(conv, x, w, bias, y, scratch);
+    if conv.has_depthwise_tiles() {
+        return depthwise3::forward::<S>(conv, x, w, bias, finish, y, scratch);
     }
+    debug_assert!(finish.is_nothing(), "windows of other sizes are not finished on the way");
     let channels = conv.input[2];
     let weights = by_tap(conv, w, scratch);
     for (at, pixel) in y.chunks_exact_mut(channels.max(1)).enumerate() {
@@ -69,7 +72,7 @@ pub(crate) fn backward_input<S: Simd>(
     write: Write,
     scratch: &mut [f32],
 ) {
-    if depthwise3::is_meant(conv) {
+    if conv.has_depthwise_tiles() {
         return depthwise3::backward_input::<S>(conv, dy, w, dx, write, scratch);
     }
     let [height, width, channels] = conv.input;
@@ -131,7 +134,7 @@ pub(crate) fn backward_weights<S: Simd>(
     write: Write,
     scratch: &mut [f32],
 ) {
-    if depthwise3::is_meant(conv) {
+    if conv.has_depthwise_tiles() {
         return depthwise3::backward_weights::<S>(conv, x, dy, dw, outputs, write, scratch);
     }
     let (taps, channels) = (conv.filter_len(), conv.input[2]);

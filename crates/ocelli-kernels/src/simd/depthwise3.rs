@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::Simd;
 use super::depthwise_sums::{Outputs, Sums, TAPS, Work, load, load_taps, store};
+use super::finish::Finishing;
 use crate::{Conv2d, Write};
 
 /// The most columns that a tile reads: 4 outputs with stride 2.
@@ -15,23 +16,14 @@ pub(super) const COLUMNS: usize = 9;
 /// The most rows that a tile reads: 2 outputs with stride 1.
 const ROWS: usize = 4;
 
-/// Whether the convolution is of this kind.
-pub(super) fn is_meant(conv: &Conv2d) -> bool {
-    let stride = conv.stride[0];
-    conv.kernel == [3, 3]
-        && conv.dilation == [1, 1]
-        && conv.stride == [stride; 2]
-        && stride <= 2
-        && conv.padding.iter().all(|&padding| padding <= 2)
-}
-
-/// y = bias + x ∗ w. The slices have been checked.
+/// y = bias + x ∗ w, finished. The slices have been checked.
 #[inline(always)]
 pub(super) fn forward<S: Simd>(
     conv: &Conv2d,
     x: &[f32],
     w: &[f32],
     bias: &[f32],
+    finish: Finishing,
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
@@ -45,7 +37,7 @@ pub(super) fn forward<S: Simd>(
         zeros,
     };
     let start = if bias.is_empty() { zeros } else { bias.as_ptr() };
-    let outputs = Outputs::<false> { weights, start };
+    let outputs = Outputs::<false> { weights, start, finish };
     // SAFETY: the slices hold so many samples of `conv`; weights and zeros stand in the scratch.
     unsafe {
         match conv.stride[0] {
@@ -81,12 +73,13 @@ pub(super) fn backward_input<S: Simd>(
     // The adjoint of a convolution with stride 1 is one, with the taps from the last to the first.
     let (weights, start) = by_tap::<S>(w, conv.input[2], |tap| TAPS - 1 - tap, scratch);
     let padding = conv.padding.map(|padding| 2 - padding);
+    let finish = Finishing::NOTHING;
     let sweep = Sweep { x: dy, padding, y: dx, samples, channels: 0..conv.input[2], zeros: start };
     // SAFETY: as above.
     unsafe {
         match write {
-            Write::Set => sweep.run::<S, _, 1>(Outputs::<false> { weights, start }),
-            Write::Add => sweep.run::<S, _, 1>(Outputs::<true> { weights, start }),
+            Write::Set => sweep.run::<S, _, 1>(Outputs::<false> { weights, start, finish }),
+            Write::Add => sweep.run::<S, _, 1>(Outputs::<true> { weights, start, finish }),
         }
     }
 }

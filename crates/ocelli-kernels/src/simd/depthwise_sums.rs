@@ -2,6 +2,7 @@
 
 use super::Simd;
 use super::depthwise3::{COLUMNS, Pixels, Tile};
+use super::finish::Finishing;
 
 /// Taps of the kernel.
 pub(super) const TAPS: usize = 9;
@@ -110,6 +111,8 @@ pub(super) struct Outputs<const ADD: bool> {
     pub(super) weights: *const f32,
     /// What the sums start from, for each channel: a bias, or zeros.
     pub(super) start: *const f32,
+    /// What is done to them.
+    pub(super) finish: Finishing,
 }
 
 impl<S: Simd, const ADD: bool> Work<S> for Outputs<ADD> {
@@ -154,10 +157,12 @@ impl<S: Simd, const ADD: bool> Work<S> for Outputs<ADD> {
                     }
                 }
             }
+            let finish = self.finish.lanes::<S>(c, lanes);
             for r in 0..R {
                 for p in 0..P {
                     if is_there(r, p) {
-                        store::<S, WHOLE>(tile.y[r].wrapping_add(at[p]), sums[r][p], lanes);
+                        let y = tile.y[r].wrapping_add(at[p]);
+                        store::<S, WHOLE>(y, finish.apply(sums[r][p], y), lanes);
                     }
                 }
             }

@@ -65,7 +65,8 @@ pub(crate) unsafe fn run<S: Simd>(gemm: &Gemm, a: *const f32, b: *const f32, c: 
     let along_terms = gemm.a[1] == 1 && gemm.b[0] == 1;
     let transposed = gemm.b[1] != 1;
     let dot_rows = if gemm.k > DOT_TERMS { DOT_ROWS_OF_MANY } else { DOT_ROWS };
-    let dots = S::TERMS == 1 && (gemm.n <= DOT_COLUMNS || transposed && gemm.of_rows <= dot_rows);
+    let [rows, columns] = gemm.of;
+    let dots = S::TERMS == 1 && (columns <= DOT_COLUMNS || transposed && 2 * rows <= dot_rows);
     if along_terms && gemm.k > 1 && dots {
         let added = gemm.write == Write::Add;
         let (a_row, b_column, c_row) = (gemm.a[0], gemm.b[1], gemm.c_row);

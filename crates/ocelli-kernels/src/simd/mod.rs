@@ -27,6 +27,7 @@ mod depthwise;
 mod depthwise3;
 mod depthwise_sums;
 mod dots;
+pub(crate) mod finish;
 pub(crate) mod gemm;
 mod narrow;
 #[cfg(target_arch = "aarch64")]
@@ -108,6 +109,10 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// a·b + c: products of words, where they hold several terms.
     unsafe fn multiply_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// a·b + c of numbers.
+    unsafe fn fused(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+    /// Where a ≤ b; not where one is NaN.
+    unsafe fn at_most(a: Self::Vector, b: Self::Vector) -> Self::Mask;
     /// Where a > b; not where one is NaN.
     unsafe fn greater(a: Self::Vector, b: Self::Vector) -> Self::Mask;
     /// Where a = b; not where one is NaN.

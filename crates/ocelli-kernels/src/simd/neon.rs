@@ -145,6 +145,16 @@ impl Simd for Neon {
     }
 
     #[inline(always)]
+    unsafe fn fused(a: float32x4_t, b: float32x4_t, c: float32x4_t) -> float32x4_t {
+        unsafe { vfmaq_f32(c, a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn at_most(a: float32x4_t, b: float32x4_t) -> uint32x4_t {
+        unsafe { vcleq_f32(a, b) }
+    }
+
+    #[inline(always)]
     unsafe fn greater(a: float32x4_t, b: float32x4_t) -> uint32x4_t {
         unsafe { vcgtq_f32(a, b) }
     }

@@ -16,6 +16,7 @@ use crate::Conv2d;
 /// As [`Job::run`], and scratch is as long as `conv` asks for.
 #[inline(always)]
 pub(crate) unsafe fn forward<S: Simd>(conv: &Conv2d, by: usize, job: &Job, scratch: *mut f32) {
+    debug_assert!(job.finish.is_nothing(), "wide outputs are not finished on the way");
     let shape = job.shape.widened(by);
     let (terms, outputs) = (shape.terms(), shape.outputs);
     let (weights, bias) = (scratch, scratch.wrapping_add(terms * outputs));

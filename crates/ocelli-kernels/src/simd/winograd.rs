@@ -391,17 +391,18 @@ impl Pass<'_> {
             + panel.column;
         for v in 0..panel.vectors {
             let lanes = if v + 1 == panel.vectors { panel.tail } else { S::LANES };
+            let channel = first + panel.column + v * S::LANES;
             // SAFETY: the caller's promise; pixels beyond the image are left out.
             unsafe {
                 let m = load::<S, IN>(products.add(v * S::LANES), plane);
                 let outputs = both_sides::<S, OfProducts, IN, OUT>(m);
+                let finish = self.job.finish.lanes::<S>(channel, lanes);
                 for i in 0..OUT.min(y.count - row) {
                     for j in 0..OUT.min(x.count - column) {
                         let at = out + i * y.every * to.row + j * x.every * to.pixel + v * S::LANES;
                         let at = self.job.out.add(at);
-                        let sum =
-                            self.started::<S>(outputs[i][j], at, first + panel.column + v * S::LANES, lanes);
-                        S::store_first(at, sum, lanes);
+                        let sum = self.started::<S>(outputs[i][j], at, channel, lanes);
+                        S::store_first(at, finish.apply(sum, at), lanes);
                     }
                 }
             }

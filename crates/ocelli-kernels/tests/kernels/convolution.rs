@@ -1,4 +1,6 @@
-use ocelli_kernels::{Conv2d, Direction, Element, Kernels, Write};
+use std::ops::Range;
+
+use ocelli_kernels::{Conv2d, Direction, Element, Finish, Kernels, Unary, Write};
 
 use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, sums, tables, unit, wide};
 
@@ -217,14 +219,28 @@ pub(crate) fn forward<T: Element>(draw: &mut Draw, conv: Conv2d, samples: usize)
         want.iter_mut().enumerate().for_each(|(i, sum)| sum.add(bias[i % conv.output[2]].f64()));
     }
     products(&conv, samples, |o, i, k| want[o].add(x[i].f64() * w[k].f64()));
+    // Not from the case's own numbers, which would change those that follow.
+    let more = &mut Draw::new(draw.seed + 1_000_000);
+    let affine = [(); 2].map(|()| more.values::<T>(conv.output[2]));
+    let addend = more.values::<T>(want.len());
+    let unary = [Unary::Relu, Unary::Relu6, Unary::LeakyRelu(T::of(0.1)), Unary::Tanh];
+    let finish = Finish {
+        affine: more.flag().then(|| affine.each_ref().map(Vec::as_slice)),
+        addend: if more.flag() { &addend } else { &[] },
+        unary: unary.get(more.size(0, unary.len())).copied(),
+    };
     for kernels in tables::<T>() {
         let mut y = Guarded::nan(want.len());
         let packed = packed(kernels, &conv, Direction::Forward, &w, draw);
         let scratch = &mut Guarded::nan(conv.forward_scratch::<T>());
-        (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, &mut y, scratch);
-        assert_sums(&y, &want, &|| {
-            format!("{conv:?}, {samples} samples, {:?}, seed {}", kernels.isa, draw.seed)
-        });
+        (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, Finish::nothing(), &mut y, scratch);
+        let context = || format!("{conv:?}, {samples} samples, {:?}, seed {}", kernels.isa, draw.seed);
+        assert_sums(&y, &want, &context);
+        let mut finished = Guarded::nan(want.len());
+        (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, finish, &mut finished, scratch);
+        (kernels.finish)(&finish, &mut y);
+        let same = finished.iter().zip(&y[..]).all(|(a, b)| a.f64().to_bits() == b.f64().to_bits());
+        assert!(same, "finished on the way and in the end, {:?}: {}", finish.unary, context());
     }
 }
 
@@ -284,7 +300,7 @@ fn adjoints<T: Element>(draw: &mut Draw) {
     for kernels in tables::<T>() {
         let scratch = &mut Guarded::nan(conv.scratch::<T>());
         let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(Guarded::<T>::nan);
-        (kernels.conv_forward)(&conv, &x, &w, &[], &[], &mut y, scratch);
+        (kernels.conv_forward)(&conv, &x, &w, &[], &[], Finish::nothing(), &mut y, scratch);
         (kernels.conv_backward_input)(&conv, &dy, &w, &[], &mut dx, Write::Set, scratch);
         (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, 0..conv.output[2], Write::Set, scratch);
         let dot = |a: &[T], b: &[T]| wide(a).iter().zip(wide(b)).map(|(a, b)| a * b).sum::<f64>();
@@ -329,11 +345,14 @@ fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
     let [rows, columns, channels] = conv.output;
     let (x, w) = (draw.values::<T>(conv.input_len()), draw.values::<T>(conv.weight_len()));
     let bias = draw.values::<T>(channels);
+    let [scale, shift] = [(); 2].map(|()| draw.values::<T>(channels));
     for kernels in tables::<T>() {
-        let forward = |conv: &Conv2d, x: &[T], w: &[T], packed: &[T], bias: &[T]| {
+        let forward = |conv: &Conv2d, x: &[T], w: &[T], packed: &[T], outputs: &Range<usize>| {
             let mut y = Guarded::nan(conv.output_len());
             let mut scratch = Guarded::nan(conv.forward_scratch::<T>());
-            (kernels.conv_forward)(conv, &Guarded::new(x), w, packed, bias, &mut y, &mut scratch);
+            let [scale, shift, bias] = [&scale, &shift, &bias].map(|all| &all[outputs.clone()]);
+            let finish = Finish { affine: Some([scale, shift]), addend: &[], unary: Some(Unary::Relu6) };
+            (kernels.conv_forward)(conv, &Guarded::new(x), w, packed, bias, finish, &mut y, &mut scratch);
             y.to_vec()
         };
         let mut packed = vec![T::NAN; conv.packed_len::<T>(Direction::Forward)];
@@ -341,14 +360,14 @@ fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
         if pieces > 0 {
             (kernels.conv_pack)(conv, Direction::Forward, &w, 0..pieces, &mut packed);
         }
-        let whole = forward(conv, &x, &w, &packed, &bias);
+        let whole = forward(conv, &x, &w, &packed, &(0..channels));
         let context = || format!("seed {}, {conv:?} on {:?}", draw.seed, kernels.isa);
         // From an even row on, as tiles of two rows stand.
         let cut = (draw.seed as usize * 2).min(rows);
         for part in [0..cut, cut..rows].into_iter().filter(|part| !part.is_empty()) {
             let (of_rows, input) = conv.of_rows(part.clone());
             let row = conv.input[1] * conv.input[2];
-            let y = forward(&of_rows, &x[input.start * row..input.end * row], &w, &packed, &bias);
+            let y = forward(&of_rows, &x[input.start * row..input.end * row], &w, &packed, &(0..channels));
             assert!(
                 y == whole[part.start * columns * channels..part.end * columns * channels],
                 "{part:?}: {}",
@@ -361,10 +380,11 @@ fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
         let cut = 1 + draw.seed as usize * 7 % channels;
         for part in [0..cut, cut..channels].into_iter().filter(|part| !part.is_empty()) {
             let weights = &w[part.start * conv.filter_len()..part.end * conv.filter_len()];
-            let y = forward(&conv.of_channels(part.clone()), &x, weights, &[], &bias[part.clone()]);
+            let y = forward(&conv.of_channels(part.clone()), &x, weights, &[], &part);
             for (y, whole) in y.chunks_exact(part.len()).zip(whole.chunks_exact(channels)) {
                 for (y, whole) in y.iter().zip(&whole[part.clone()]) {
-                    let bound = 8.0 * unit::<T>() * (8.0 + conv.filter_len() as f64);
+                    let steepest = scale.iter().map(|scale| scale.f64().abs()).fold(1.0, f64::max);
+                    let bound = 8.0 * unit::<T>() * (8.0 + conv.filter_len() as f64) * steepest;
                     assert!((y.f64() - whole.f64()).abs() <= bound, "{y} and {whole}: {}", context());
                 }
             }

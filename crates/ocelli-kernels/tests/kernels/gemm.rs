@@ -24,7 +24,7 @@ fn random_product<T: Element>(draw: &mut Draw) {
         _ => [2 * columns + 1, 2],
     };
     let (a, b) = (strides(draw, m, k), strides(draw, k, n));
-    let gemm = Gemm { m, n, k, of_rows: m, a, b, c_row: n + draw.size(0, 3), write: draw.write() };
+    let gemm = Gemm { m, n, k, of: [m, n], a, b, c_row: n + draw.size(0, 3), write: draw.write() };
     check::<T>(draw, gemm);
 }
 
@@ -52,7 +52,7 @@ fn products_of_the_sizes_of_small_networks_agree_with_naive_loops() {
     for (m, n, k) in sizes {
         for write in [Write::Set, Write::Add] {
             for (a, b) in [([k, 1], [n, 1]), ([k, 1], [1, k]), ([1, m], [n, 1]), ([1, m], [1, k])] {
-                check::<f32>(&mut draw, Gemm { m, n, k, of_rows: m, a, b, c_row: n, write });
+                check::<f32>(&mut draw, Gemm { m, n, k, of: [m, n], a, b, c_row: n, write });
             }
         }
     }
@@ -79,7 +79,7 @@ fn products_are_as_accurate_as_sums_of_fused_multiply_adds() {
         };
         // Portable code may have no fused multiply-add.
         for kernels in tables::<f32>().filter(|kernels| kernels.isa != Isa::Portable) {
-            let gemm = Gemm { m, n, k, of_rows: m, a: [k, 1], b: [n, 1], c_row: n, write: Write::Set };
+            let gemm = Gemm { m, n, k, of: [m, n], a: [k, 1], b: [n, 1], c_row: n, write: Write::Set };
             let mut c = nan::<f32>(m * n);
             (kernels.gemm)(&gemm, &a, &b, &mut c, &mut nan::<f32>(gemm.scratch::<f32>()));
             let [error, bound] = [error(&c), error(&fused)];
@@ -89,7 +89,7 @@ fn products_are_as_accurate_as_sums_of_fused_multiply_adds() {
 }
 
 #[test]
-fn rows_have_the_same_bits_however_many_are_computed_together() {
+fn rows_and_columns_have_the_same_bits_however_many_are_computed_together() {
     let mut draw = Draw::new(3);
     // More rows than a product turns, and sums of several blocks.
     let (m, n) = (150, 170);
@@ -100,23 +100,39 @@ fn rows_have_the_same_bits_however_many_are_computed_together() {
             let (a, b) = (draw.values::<f32>(m * k), draw.values::<f32>(k * n));
             let before = draw.values::<f32>(m * n);
             for (strides, write) in [([1, k], Write::Set), ([1, k], Write::Add), ([n, 1], Write::Add)] {
-                let product = |rows: Range<usize>| {
-                    let gemm = Gemm { m: rows.len(), n, k, of_rows, a: [k, 1], b: strides, c_row: n, write };
-                    let mut c = before[rows.start * n..rows.end * n].to_vec();
-                    let a = &a[rows.start * k..rows.end * k];
-                    (kernels.gemm)(&gemm, a, &b, &mut c, &mut nan::<f32>(gemm.scratch::<f32>()));
-                    c
+                let product = |c: &mut [f32], rows: Range<usize>, columns: Range<usize>| {
+                    let [m, n_of_all] = [rows.len(), n];
+                    let n = columns.len();
+                    let gemm = Gemm {
+                        m,
+                        n,
+                        k,
+                        of: [of_rows, n_of_all],
+                        a: [k, 1],
+                        b: strides,
+                        c_row: n_of_all,
+                        write,
+                    };
+                    let c = &mut c[rows.start * n_of_all + columns.start..];
+                    let (a, b) = (&a[rows.start * k..], &b[columns.start * strides[1]..]);
+                    (kernels.gemm)(&gemm, a, b, c, &mut nan::<f32>(gemm.scratch::<f32>()));
                 };
-                let (whole, mut parts) = (product(0..m), Vec::new());
+                let [mut whole, mut by_rows, mut by_columns] = [0; 3].map(|_| before.clone());
+                product(&mut whole, 0..m, 0..n);
                 for (start, end) in [(0, 3), (3, 19), (19, 100), (100, m)] {
-                    parts.extend(product(start..end));
+                    product(&mut by_rows, start..end, 0..n);
+                }
+                for (start, end) in [(0, 2), (2, 16), (16, 112), (112, n)] {
+                    product(&mut by_columns, 0..m, start..end);
                 }
                 let bits = |c: &[f32]| c.iter().map(|c| c.to_bits()).collect::<Vec<_>>();
-                assert_eq!(
-                    bits(&whole),
-                    bits(&parts),
-                    "{k} terms, {strides:?}, {write:?}, {isa:?} {precision:?}"
-                );
+                for parts in [by_rows, by_columns] {
+                    assert_eq!(
+                        bits(&whole),
+                        bits(&parts),
+                        "{k} terms, {strides:?}, {write:?}, {isa:?} {precision:?}"
+                    );
+                }
             }
         }
     }
@@ -125,7 +141,7 @@ fn rows_have_the_same_bits_however_many_are_computed_together() {
 #[test]
 fn numbers_that_are_not_finite_give_none_and_denormals_none_but_small_ones() {
     let (m, n, k) = (32, 48, 64);
-    let gemm = Gemm { m, n, k, of_rows: m, a: [k, 1], b: [n, 1], c_row: n, write: Write::Set };
+    let gemm = Gemm { m, n, k, of: [m, n], a: [k, 1], b: [n, 1], c_row: n, write: Write::Set };
     let b = vec![1.0_f32; k * n];
     for kernels in tables::<f32>() {
         let row = |number: f32| {

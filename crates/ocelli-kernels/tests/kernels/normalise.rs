@@ -1,6 +1,6 @@
 //! The passes of batch normalisation against naive loops in f64, each with and without what may follow it.
 
-use ocelli_kernels::{Element, Unary};
+use ocelli_kernels::{Element, Finish, Unary};
 
 use crate::elementwise::{ALL, of};
 use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, nan, sums, tables};
@@ -65,6 +65,11 @@ fn random_affine<T: Element>(draw: &mut Draw) {
         let mut y = Guarded::nan(case.len());
         let [scale, shift, ..] = case.lend();
         (kernels.column_affine)(scale, shift, &case.x, &addend, unary.map(of), &mut y);
+        let mut finished = Guarded::new(&case.x);
+        let finish = Finish { affine: Some([scale, shift]), addend: &addend, unary: unary.map(of) };
+        (kernels.finish)(&finish, &mut finished);
+        let same = finished.iter().zip(&y[..]).all(|(a, b)| a.f64().to_bits() == b.f64().to_bits());
+        assert!(same, "in place and not, {:?}, seed {}", kernels.isa, draw.seed);
         let (rows, channels) = (case.rows, case.channels);
         let context = || {
             format!(

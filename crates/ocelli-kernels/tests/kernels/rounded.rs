@@ -1,7 +1,7 @@
 //! Tables whose products may round: what they compute are the sums of products of operands as they are, or of operands rounded
 //! to bf16, to within the rounding of sums of `f32`. Shapes are such that a matrix unit is worth it for many of them.
 
-use ocelli_kernels::{Conv2d, Direction, Element, Gemm, Isa, Kernels, Precision, Write};
+use ocelli_kernels::{Conv2d, Direction, Element, Finish, Gemm, Isa, Kernels, Precision, Unary, Write};
 
 use crate::convolution::{packed, products};
 use crate::support::{Draw, Guarded, Sum, bound, destination, sums};
@@ -74,7 +74,7 @@ fn random_products_are_those_of_operands_or_of_rounded_ones() {
             false => [1, rows + draw.size(0, 3)],
         };
         let (a, b) = (strides(draw, m, k), strides(draw, k, n));
-        let gemm = Gemm { m, n, k, of_rows: m, a, b, c_row: n, write: draw.write() };
+        let gemm = Gemm { m, n, k, of: [m, n], a, b, c_row: n, write: draw.write() };
         let a = Guarded::new(&draw.values::<f32>(gemm.a_len()));
         let b = Guarded::new(&draw.values::<f32>(gemm.b_len()));
         let before = destination::<f32>(draw, gemm.c_len(), gemm.write);
@@ -134,6 +134,12 @@ fn random_forward_convolutions_are_those_of_operands_or_of_rounded_ones() {
         let x = Guarded::new(&draw.values::<f32>(samples * conv.input_len()));
         let w = Guarded::new(&draw.values::<f32>(conv.weight_len()));
         let bias = if draw.flag() { draw.values::<f32>(conv.output[2]) } else { Vec::new() };
+        // Not from the case's own numbers, which would change those that follow.
+        let more = &mut Draw::new(seed + 1_000_000);
+        let [scale, shift] = [(); 2].map(|()| more.values::<f32>(conv.output[2]));
+        let addend = more.values::<f32>(samples * conv.output_len());
+        let finish =
+            Finish { affine: Some([&scale, &shift]), addend: &addend, unary: Some(Unary::LeakyRelu(0.1)) };
         let mut want = |number: fn(f32) -> f64| {
             let mut want = vec![Sum::default(); samples * conv.output_len()];
             if !bias.is_empty() {
@@ -146,7 +152,14 @@ fn random_forward_convolutions_are_those_of_operands_or_of_rounded_ones() {
             let mut y = Guarded::nan(samples * conv.output_len());
             let packed = packed(kernels, &conv, Direction::Forward, &w, draw);
             let scratch = &mut Guarded::nan(conv.scratch::<f32>());
-            (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, &mut y, scratch);
+            let forward = kernels.conv_forward;
+            forward(&conv, &x, &w, &packed, &bias, Finish::nothing(), &mut y, scratch);
+            let mut finished = Guarded::nan(y.len());
+            forward(&conv, &x, &w, &packed, &bias, finish, &mut finished, scratch);
+            let mut after = Guarded::new(&y);
+            (kernels.finish)(&finish, &mut after);
+            let same = finished.iter().zip(&after[..]).all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(same, "finished on the way and in the end: {conv:?}, seed {seed}, {:?}", kernels.isa);
             y.to_vec()
         };
         counted.check(&mut want, &mut call, &format!("{conv:?}, {samples} samples, seed {seed}"));
@@ -213,7 +226,7 @@ fn random_gradients_of_the_weights_are_those_of_operands_or_of_rounded_ones() {
 #[test]
 fn numbers_that_are_no_numbers_stay_so() {
     let (m, n, k) = (64, 64, 64);
-    let gemm = Gemm { m, n, k, of_rows: m, a: [k, 1], b: [n, 1], c_row: n, write: Write::Set };
+    let gemm = Gemm { m, n, k, of: [m, n], a: [k, 1], b: [n, 1], c_row: n, write: Write::Set };
     for (kernels, _) in Counted::all().0 {
         let (mut a, b) = (vec![1.0; m * k], vec![1.0; k * n]);
         // One whose payload would be rounded away.

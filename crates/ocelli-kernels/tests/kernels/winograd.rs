@@ -1,6 +1,6 @@
 //! Convolutions of 3×3 windows with as many channels as Winograd's filtering is chosen for.
 
-use ocelli_kernels::{Conv2d, Direction, Isa};
+use ocelli_kernels::{Conv2d, Direction, Finish, Isa};
 
 use crate::convolution::{backward_input, backward_weights, forward, products};
 use crate::support::{Draw, Guarded, tables};
@@ -78,7 +78,7 @@ fn errors_are_no_larger_than_those_of_sums_of_fused_multiply_adds() {
         for kernels in tables::<f32>().filter(|kernels| kernels.isa != Isa::Portable) {
             let scratch = &mut Guarded::nan(conv.scratch::<f32>());
             let [mut y, mut dx, mut dw] = [dy.len(), x.len(), w.len()].map(Guarded::<f32>::nan);
-            (kernels.conv_forward)(&conv, &x, &w, &[], &[], &mut y, scratch);
+            (kernels.conv_forward)(&conv, &x, &w, &[], &[], Finish::nothing(), &mut y, scratch);
             let set = ocelli_kernels::Write::Set;
             (kernels.conv_backward_input)(&conv, &dy, &w, &[], &mut dx, set, scratch);
             (kernels.conv_backward_weights)(&conv, &x, &dy, &mut dw, 0..channels, set, scratch);

@@ -47,7 +47,7 @@ impl Moments {
                     m: n,
                     n: columns,
                     k: labels.len(),
-                    of_rows: n,
+                    of: [n, columns],
                     a: [1, n],
                     b: [columns, 1],
                     c_row: columns,

@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use ocelli_kernels::random::Key;
-use ocelli_kernels::{AdamStep, Conv2d, Direction, Gemm, Isa, Kernels, Pool2d, SgdStep, Team, Unary, Write};
+use ocelli_kernels::{
+    AdamStep, Conv2d, Direction, Finish, Gemm, Isa, Kernels, Pool2d, SgdStep, Team, Unary, Write,
+};
 use serde::Serialize;
 
 use super::peak::Roofline;
@@ -201,7 +203,7 @@ impl List {
         ];
         for (m, n, k, transposed) in sizes {
             let b = if transposed { [1, k] } else { [n, 1] };
-            let gemm = Gemm { m, n, k, a: [k, 1], b, c_row: n, write: Write::Set, of_rows: m };
+            let gemm = Gemm { m, n, k, a: [k, 1], b, c_row: n, write: Write::Set, of: [m, n] };
             let shape = format!("{m}×{n}×{k}{}", if transposed { ", B transposed" } else { "" });
             self.add("gemm", shape, m * n * k, m * k + k * n + m * n, move |kernels| {
                 let (a, b, mut c) = (values(gemm.a_len()), values(gemm.b_len()), values(gemm.c_len()));
@@ -237,7 +239,8 @@ impl List {
                 let (x, w, bias) = (values(inputs), values(weights), values(conv.output[2]));
                 let packed = packed(kernels, &conv, Direction::Forward, &w);
                 let (mut y, mut scratch) = (values(outputs), values(conv.scratch::<f32>()));
-                move || (kernels.conv_forward)(&conv, &x, &w, &packed, &bias, &mut y, &mut scratch)
+                let kernel = kernels.conv_forward;
+                move || kernel(&conv, &x, &w, &packed, &bias, Finish::nothing(), &mut y, &mut scratch)
             });
             self.add("conv_backward_input", shape(), macs, elements, move |kernels| {
                 let (dy, w) = (values(outputs), values(weights));
@@ -387,6 +390,14 @@ impl List {
                     (values(channels), values(channels), values(len), values(len));
                 let mut y = values(len);
                 move || (kernels.column_affine)(&scale, &shift, &x, &addend, Some(Unary::Relu), &mut y)
+            });
+            self.add("finish", format!("{}, relu", shape()), 0, 2 * len, move |kernels| {
+                let (scale, shift, mut y) = (values(channels), values(channels), values(len));
+                move || {
+                    let affine = Some([&scale[..], &shift[..]]);
+                    let finish = Finish { affine, unary: Some(Unary::Relu), ..Finish::nothing() };
+                    (kernels.finish)(&finish, &mut y);
+                }
             });
             self.add("normalised_sums", shape(), 0, 2 * len, move |kernels| {
                 let ([inverse, centre], [x, g]) =
