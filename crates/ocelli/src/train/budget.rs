@@ -7,8 +7,9 @@
 
 use super::length::{first_of, phase};
 
-/// How much of a measured time an older one keeps when a new one comes.
-const MEMORY: f64 = 0.95;
+/// How much of a measured time an older one keeps when a new one comes: a hundred of them count, so that other work which slows
+/// the machine for some seconds does not shorten the run, and with it the schedule.
+const MEMORY: f64 = 0.99;
 /// Before any epoch has ended: what evaluating an image takes, of what training on it takes.
 const EVALUATION: f64 = 0.35;
 /// The share of the time left after which the length is decided again.
@@ -213,6 +214,16 @@ mod tests {
         let (clock, total, decided) = simulate(900.0, 100, &[0.5625, 0.766, 1.0], growing, 1.0);
         assert!((clock - 900.0).abs() < 18.0 && total > 5000, "{clock} s, {total} steps");
         assert!(decided < 200, "{decided} decisions");
+    }
+
+    #[test]
+    fn a_few_slow_steps_hardly_change_the_length() {
+        let mut budget = Budget::new(1000.0, vec![1.0], 100, 0.0);
+        (0..500).for_each(|_| budget.note_step(0, 0.1));
+        let before = budget.fit(50.0, 500, 0);
+        (0..20).for_each(|_| budget.note_step(0, 0.2));
+        let after = budget.fit(54.0, 520, 0);
+        assert!(after < before && after as f64 > 0.8 * before as f64, "{before}, then {after}");
     }
 
     #[test]
