@@ -129,7 +129,12 @@ impl Report {
         let count = bad.iter().map(|named| named.count).sum();
         match (count, &self.damaged) {
             (0, None) => {}
-            (0, Some(_)) => text.push_str("\n\nevery picture can be decoded"),
+            (0, Some(_)) => {
+                text.push_str("\n\nevery picture can be decoded");
+                if !found.warnings().is_empty() {
+                    text.push_str("; copies, named above, are what is wrong");
+                }
+            }
             _ => {
                 let _ = write!(text, "\n\n{} cannot be read:", counted(count, "picture"));
                 bad.iter().flat_map(|named| &named.first).for_each(|line| {

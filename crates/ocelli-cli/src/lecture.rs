@@ -26,7 +26,8 @@ pub(crate) struct Args {
     /// The folder that figures are written into, and the page of all experiments
     #[arg(long, value_name = "DIR", default_value = "lecture")]
     out: PathBuf,
-    /// A folder with real data, in folders called mnist, cifar10-jpeg, miniplaces and photos [default: what is embedded]
+    /// A folder with real data: mnist (IDX files), cifar10 (pictures by class, or CIFAR's binary files), miniplaces (pictures by
+    /// class), photos (photographs of at least 256 pixels a side) [default: what is embedded]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Chooses all random numbers

@@ -1,6 +1,6 @@
 //! Ocelli trains, measures, explains and ships neural networks that see.
 //!
-//! The engine stands in [`ocelli_core`], data in [`ocelli_data`]; this crate puts them together: networks by name
+//! The engine stands in [`core`], data in [`data`], what computes in [`kernels`]; this crate puts them together: networks by name
 //! ([`arch`]), training ([`train`]), measuring ([`eval`], [`bench`](mod@bench)), prediction ([`predict`]) by one model or several
 //! ([`ensemble`]), submissions to a challenge ([`challenge`]), files ([`io`]) and reports ([`report`]); representations made by
 //! hand ([`classical`]), and the experiments of the lecture ([`lecture`]).
@@ -31,6 +31,8 @@ mod show;
 mod suggest;
 pub mod train;
 
+pub use {ocelli_core as core, ocelli_data as data, ocelli_kernels as kernels};
+
 pub use augmentation::{Augmentation, Overrides};
 pub use engine::Engine;
 pub use error::Error;
@@ -40,7 +42,11 @@ pub use show::{Mixed, ShownBatch, ShownImage};
 /// Version of the JSON that commands print.
 pub const SCHEMA: u32 = 1;
 
-/// The examples of the README compile and run.
+/// The examples of the documents compile, and run where they can.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/models.md")]
+    struct Models;
+}

@@ -23,12 +23,12 @@ pub(crate) struct Args {
     /// list or CSV of pictures and labels, IDX or CIFAR files
     #[arg(required_unless_present_any = ["resume", "repeat"])]
     pub(crate) data: Option<String>,
-    /// Go on with the run in this folder: its data, network and recipe stay. --epochs is the new total; the options
-    /// under Run may differ, except --out and --dry-run
+    /// Go on with the run in this folder: its data, network and recipe stay. --epochs is the new total;
+    /// --threads, --cache, --checkpoint-every and the form of the output may differ
     #[arg(long, value_name = "RUN")]
     pub(crate) resume: Option<PathBuf>,
     /// Do again what the run in this folder did: its data, network, recipe and seed, and as many steps, without a clock where it
-    /// had a time budget. The options under Run may differ
+    /// had a time budget. --out, --threads, --cache, --checkpoint-every, --dry-run and the form of the output may differ
     #[arg(long, value_name = "RUN", conflicts_with = "resume")]
     pub(crate) repeat: Option<PathBuf>,
     #[command(flatten)]
@@ -56,7 +56,8 @@ pub(crate) struct NetworkArgs {
     /// of the learning rate. If the classes are not the same, the last layer begins anew
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["net", "widths"])]
     pub(crate) from: Option<PathBuf>,
-    /// Other images to validate on [default: the test split of DATA; without one, a share of every class]
+    /// Other images to validate on [default: the validation split of DATA; without one its test split; without either, a tenth of
+    /// every class]
     #[arg(long, value_name = "DATA")]
     pub(crate) val: Option<String>,
     /// What everything random follows from [default: 0]
@@ -87,8 +88,8 @@ pub(crate) struct RecipeArgs {
     /// Batches per step: their gradients are added up, as those of one larger batch that needs no more memory [default: 1]
     #[arg(long, value_name = "N", value_parser = size)]
     pub(crate) accumulate: Option<usize>,
-    /// Rows of the pictures, in equal shares of the training one after another; the last are the network's input's. none:
-    /// these all the time
+    /// Train on pictures that grow: rows of pixels, each size for an equal share of the steps; the last is the network's input.
+    /// none: that size all the time
     #[arg(long, value_name = "N,N,…|none")]
     pub(crate) sizes: Option<Sizes>,
     /// The learning rate, which the schedule scales
@@ -114,8 +115,8 @@ pub(crate) struct RecipeArgs {
     /// weights themselves
     #[arg(long, value_name = "DECAY", value_parser = below_1)]
     pub(crate) ema: Option<f64>,
-    /// Leave this layer as it is, with all that it is computed from: nothing of it is trained, and its batch normalisation keeps its
-    /// statistics
+    /// Leave this layer, or block of layers, as it is, with all that it is computed from: nothing of it is trained, and its batch
+    /// normalisation keeps its statistics
     #[arg(long, value_name = "LAYER")]
     pub(crate) freeze: Option<String>,
     /// What an image of each class counts for
@@ -298,6 +299,7 @@ Examples:
   ocelli train mine/ --from runs/mnist-1 --freeze conv2 --epochs 5
   ocelli train mnist/ --find-lr               suggests a learning rate
 
-Same seed, same weights: whatever the number of threads, and however often a run was stopped and resumed.
+Same seed, same weights: whatever the number of threads, and however often a run was stopped and resumed. A run with
+--time-budget depends on how fast the machine was; --repeat gives its weights again.
 Ctrl-C, or closing the terminal, finishes the batch, writes a checkpoint and prints the command that resumes.
 OCELLI_ISA=portable|avx2|avx512|amx|neon forces an instruction set [default: the best one].";

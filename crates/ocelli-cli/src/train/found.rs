@@ -6,6 +6,7 @@ use ocelli::describe::{Description, Subject, describe_training};
 use ocelli::io::Network;
 use ocelli::train::RunConfig;
 use ocelli::{Augmentation, ClassWeights, Engine, Error, SCHEMA};
+use ocelli_core::loss::Ranking;
 use ocelli_core::{Loss, Op};
 use ocelli_data::{CachePlan, Splits, Summary, Validation, class_counts};
 use serde::Serialize;
@@ -263,19 +264,23 @@ fn augmentation(config: &RunConfig) -> String {
     text
 }
 
-/// Losses on penalties take outputs that are distances, never below 0.
+/// Losses on penalties take outputs that are distances, never below 0, and others do not.
 fn check_penalties(network: &Network, loss: &Loss) -> Result<(), Error> {
     let last = network.graph.node(network.graph.output()?);
-    if !matches!(loss, Loss::Penalty | Loss::Map { .. }) || matches!(last.op(), Some(Op::Rbf(_))) {
-        return Ok(());
+    let (name, layer) = (&network.name, last.name());
+    match (loss.ranking(), matches!(last.op(), Some(Op::Rbf(_)))) {
+        (Ranking::Lowest, false) => Err(Error::Usage(format!(
+            "--loss penalty and map take outputs that are penalties, 0 or more, as an rbf layer gives them; the last \
+             layer of {name}, '{layer}', is {}; give another --loss, or a network such as --net lenet5",
+            last.op().map_or("none", |op| op.name())
+        ))),
+        (Ranking::Highest, true) => Err(Error::Usage(format!(
+            "--loss {}: it takes the largest output for the answer, and those of {name} are penalties (its last layer, \
+             '{layer}', is rbf), of which the smallest is; give --loss map or penalty",
+            loss.name().replace('_', "-")
+        ))),
+        _ => Ok(()),
     }
-    Err(Error::Usage(format!(
-        "--loss penalty and map take outputs that are penalties, 0 or more, as an rbf layer gives them; the last \
-         layer of {}, '{}', is {}; give another --loss, or a network such as --net lenet5",
-        network.name,
-        last.name(),
-        last.op().map_or("none", |op| op.name())
-    )))
 }
 
 fn classes(n: usize) -> String {

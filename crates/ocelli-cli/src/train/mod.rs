@@ -147,7 +147,8 @@ impl Asked {
     ) -> Result<RunConfig, Failure> {
         let val = args.network.val.as_deref();
         if let (Asked::Model(model), Some(recipe)) = (self, self.recipe(args)) {
-            return Ok(RunConfig::fine_tune(data, val, model, recipe?, seed, splits)?);
+            let config = RunConfig::fine_tune(data, val, model, recipe?, seed, splits)?;
+            return size_is_taken(args, config);
         }
         let net = match self {
             Asked::Net(net) => net.clone(),
@@ -158,7 +159,20 @@ impl Asked {
         };
         let (input, classes) = (splits.train.image_shape(), splits.train.classes().len());
         let config = RunConfig::resolve(data, val, &net, recipe_of(args, &net)?, seed, splits);
-        Ok(config.map_err(|e| naming_those_that_fit(e, &net, input, classes))?)
+        size_is_taken(args, config.map_err(|e| naming_those_that_fit(e, &net, input, classes))?)
+    }
+}
+
+/// Refuses a size that was asked for of a network with an input of its own.
+fn size_is_taken(args: &Args, config: RunConfig) -> Result<RunConfig, Failure> {
+    let (own, pad) = (config.preprocess.size, config.preprocess.pad);
+    let padded = own.map(|side| side + 2 * pad);
+    match args.source.size.filter(|asked| ![own, padded].contains(asked)) {
+        Some([rows, columns]) => Err(Failure::usage(format!(
+            "--size {rows}x{columns}: this network takes pictures of {}x{} and no others; leave --size out, or take another network",
+            padded[0], padded[1]
+        ))),
+        None => Ok(config),
     }
 }
 

@@ -106,6 +106,12 @@ fn data_checks_every_picture_if_asked_to() {
         "{}",
         done.stdout
     );
+    write_pictures(&place, "copied");
+    place.write("copied/right/copy.pgm", column(0, 0));
+    let done = place.run("data copied --check");
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stdout.contains("is a copy of an image of another class"), "{}", done.stdout);
+    assert!(done.stdout.ends_with("copies, named above, are what is wrong\n"), "{}", done.stdout);
     let report = place.json("data pictures --json");
     assert_eq!((&report["schema"], &report["name"]), (&1.into(), &"pictures".into()));
     assert!(keys(&report).contains(&"found") && report.get("damaged").is_none(), "{report}");

@@ -91,6 +91,28 @@ fn losses_on_penalties_need_outputs_that_are_penalties() {
     for loss in ["penalty", "map"] {
         place.refused(&format!("train digits --loss {loss}"), 2, &["rbf", "lenet5"]);
     }
+    let layers = r#"[{ op = "flatten" }, { name = "out", op = "rbf", classes = "classes" }]"#;
+    place.write(
+        "mine.toml",
+        format!("ocelli-network = 1\nname = \"mine\"\ninput = [1, 8, 8]\nlayers = {layers}\n"),
+    );
+    place.refused("train digits --net mine.toml --dry-run", 2, &["cross-entropy", "'out'", "--loss map"]);
+    place.ok("train digits --net mine.toml --loss map --dry-run");
+}
+
+#[test]
+fn a_size_that_the_network_does_not_take_is_refused() {
+    let place = Place::new();
+    let layers = r#"[{ op = "flatten" }, { op = "linear", features = "classes" }]"#;
+    place.write(
+        "mine.toml",
+        format!("ocelli-network = 1\nname = \"mine\"\ninput = [1, 8, 8]\nlayers = {layers}\n"),
+    );
+    place.refused("train digits --net mine.toml --size 16 --dry-run", 2, &["--size 16x16", "8x8"]);
+    place.ok("train digits --net mine.toml --size 8 --dry-run");
+    place.refused("train digits --net lenet5 --size 16 --dry-run", 2, &["--size 16x16", "32x32"]);
+    place.ok("train digits --net lenet5 --size 32 --dry-run");
+    place.ok("train digits --net lenet --size 28 --dry-run");
 }
 
 #[test]

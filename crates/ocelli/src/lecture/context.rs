@@ -19,8 +19,9 @@ pub struct Context {
 const PHOTOGRAPH: &[u8] = include_bytes!("../../assets/chelsea.jpg");
 
 impl Context {
-    /// An engine, what chooses all random numbers, and a folder with real data: `mnist`, `cifar10-jpeg`, `miniplaces` and `photos`
-    /// in it are looked for. Without them experiments take what is embedded.
+    /// An engine, what chooses all random numbers, and a folder with real data: `mnist`, `cifar10`, `miniplaces` and `photos`
+    /// in it are looked for, or folders with more behind a dash, such as `cifar10-jpeg`. Without them experiments take what is
+    /// embedded.
     pub fn new(engine: Engine, seed: u64, data: Option<PathBuf>) -> Context {
         Context { engine, seed, data }
     }
@@ -42,8 +43,16 @@ impl Context {
 
     /// What has this name in the folder of real data, if there is such a folder and it is there.
     pub fn real(&self, name: &str) -> Option<PathBuf> {
-        let path = self.data.as_ref()?.join(name);
-        path.exists().then_some(path)
+        let folder = self.data.as_ref()?;
+        let path = folder.join(name);
+        if path.exists() {
+            return Some(path);
+        }
+        let longer = |path: &PathBuf| {
+            let rest = path.file_name().and_then(|found| found.to_str()?.strip_prefix(name));
+            rest.is_some_and(|rest| rest.starts_with('-'))
+        };
+        sorted(folder).into_iter().find(longer)
     }
 
     /// The embedded digits, a fifth of each class held out by the seed.
@@ -64,13 +73,20 @@ impl Context {
         Ok(open(path, &OpenOptions { seed: self.seed, ..OpenOptions::default() })?)
     }
 
-    /// A grey photograph with sides of at least 256 pixels, values from 0 to 1, and what to call it: one of the real data where
-    /// it is there, the embedded one otherwise.
+    /// A grey photograph with sides of at least 256 pixels, values from 0 to 1, and what to call it: of the real ones that of this
+    /// name or else the first that is large enough; the embedded one where there is none.
     pub(crate) fn photograph(&self, name: &str) -> Result<(Plane, String), Error> {
-        match self.real("photos").map(|folder| folder.join(name)).filter(|path| path.exists()) {
-            Some(path) => Ok((grey(&decode(&path)?), format!("the photograph {name}"))),
-            None => Ok((grey(&embedded()?), "the embedded photograph, a cat".to_owned())),
+        const SIDE: usize = 256;
+        let mut paths = self.real("photos").map(|folder| sorted(&folder)).unwrap_or_default();
+        paths.sort_by_key(|path| !path.ends_with(name));
+        for path in paths {
+            // Other files may lie there.
+            if let Some(picture) = decode(&path).ok().filter(|p| p.height.min(p.width) >= SIDE) {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                return Ok((grey(&picture), format!("the photograph {name}")));
+            }
         }
+        Ok((grey(&embedded()?), "the embedded photograph, a cat".to_owned()))
     }
 
     /// White noise: independent normal values of variance 1.
@@ -78,6 +94,14 @@ impl Context {
         let mut stream = self.key(words).stream();
         Plane::from_fn(height, width, |_, _| stream.normal())
     }
+}
+
+/// What lies in a folder, by name.
+fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 fn embedded() -> Result<Picture, Error> {

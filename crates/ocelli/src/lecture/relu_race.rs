@@ -98,7 +98,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
 }
 
 fn course(context: &Context, finding: &mut Finding) -> Result<Course, Error> {
-    if let Some(path) = context.real("cifar10-jpeg") {
+    if let Some(path) = context.real("cifar10") {
         let splits = context.open(&path)?;
         finding.data = "20,000 images of CIFAR-10".to_owned();
         let train = standardised(Samples::pixels(&*splits.train, 20_000)?);

@@ -118,7 +118,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
 /// The real ones that are there, or the embedded ones; and which.
 fn problems(context: &Context) -> Result<(Vec<Problem>, bool), Error> {
     const REAL: [(&str, &str, u64); 3] =
-        [("MNIST", "mnist", 3), ("CIFAR-10", "cifar10-jpeg", 6), ("MiniPlaces", "miniplaces", 6)];
+        [("MNIST", "mnist", 3), ("CIFAR-10", "cifar10", 6), ("MiniPlaces", "miniplaces", 6)];
     let mut real = Vec::new();
     for (name, folder, epochs) in REAL {
         if let Some(path) = context.real(folder) {

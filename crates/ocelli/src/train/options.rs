@@ -47,12 +47,19 @@ pub(crate) fn health_options() -> PlanOptions {
     Health::options()
 }
 
+/// A layer by its name, or the last one of a block: of those whose names begin with `block.`.
+fn layer_or_block(graph: &Graph, name: &str) -> Option<Value> {
+    let layers = || graph.values().filter(|value| graph.node(*value).op().is_some());
+    let named = |value: &Value| graph.node(*value).name();
+    let inside = |value: &Value| named(value).strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
+    layers().find(|value| named(value) == name).or_else(|| layers().rfind(inside))
+}
+
 /// The last layer that stays as it is.
 fn frozen(recipe: &Recipe, graph: &Arc<Graph>) -> Result<Option<Value>, Error> {
     let Some(name) = &recipe.freeze else { return Ok(None) };
     let layers = || graph.nodes().iter().filter(|node| node.op().is_some()).map(|node| node.name());
-    let found = graph.find(name).filter(|value| graph.node(*value).op().is_some());
-    let value = found.ok_or_else(|| {
+    let value = layer_or_block(graph, name).ok_or_else(|| {
         Error::Usage(format!(
             "--freeze {name}: the network has no layer of that name{}; ocelli plan lists them, from '{}' to '{}'",
             did_you_mean(name, layers()),
@@ -67,5 +74,32 @@ fn frozen(recipe: &Recipe, graph: &Arc<Graph>) -> Result<Option<Value>, Error> {
         false => Err(Error::Usage(format!(
             "--freeze {name} leaves nothing to train: no layer with parameters comes after it; freeze fewer layers"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ocelli_core::ops::{Linear, Relu};
+
+    use super::*;
+
+    #[test]
+    fn a_block_is_its_last_layer_and_a_layer_goes_before_a_block() {
+        let mut graph = Graph::new();
+        let mut x = graph.input("image", [4]).unwrap();
+        for name in ["stage1.0.fc", "stage1.0.relu", "stage1.10.fc", "stage1.10.relu", "stage11.fc"] {
+            x = match name.ends_with("fc") {
+                true => graph.add(name, Linear::new(4), [x]).unwrap(),
+                false => graph.add(name, Relu {}, [x]).unwrap(),
+            };
+        }
+        graph.add("stage1", Relu {}, [x]).unwrap();
+        let found = |name: &str| layer_or_block(&graph, name).map(|value| graph.node(value).name());
+        assert_eq!(found("stage1.0"), Some("stage1.0.relu"));
+        assert_eq!(found("stage1.10"), Some("stage1.10.relu"));
+        assert_eq!(found("stage1.0.fc"), Some("stage1.0.fc"));
+        assert_eq!(found("stage1"), Some("stage1"), "a layer of that name");
+        assert_eq!(found("stage11"), Some("stage11.fc"));
+        assert_eq!((found("stage"), found("image")), (None, None));
     }
 }

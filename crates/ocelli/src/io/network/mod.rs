@@ -94,5 +94,7 @@ const INPUT: &str = "image";
 
 /// A layer's name where none is given: its op's, and how many layers so far have given that op.
 fn default_name(op: &str, number: usize) -> String {
-    format!("{op}{number}")
+    // The first relu6 is not the 61st relu.
+    let between = if op.ends_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    format!("{op}{between}{number}")
 }
