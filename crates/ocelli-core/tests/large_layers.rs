@@ -92,6 +92,44 @@ fn the_numbers_are_those_of_a_plan_in_one_part() {
     }
 }
 
+/// Outputs of a batch and of a short one.
+fn evaluated<T: Element>(graph: &Arc<Graph>, options: PlanOptions, threads: usize, isa: Isa) -> Vec<f64> {
+    let plan = Arc::new(Plan::new(graph, options).unwrap());
+    let mut executor = Executor::<T>::new(plan, Arc::new(Team::new(threads).unwrap()), isa).unwrap();
+    let params = Params::initialised(graph.layout(), 3).unwrap();
+    let mut numbers = Vec::new();
+    for count in [BATCH, 7] {
+        let mut stream = Key::new(6, &[count as u64]).stream();
+        let x: Vec<T> = (0..count * WIDTH).map(|_| T::of(stream.normal())).collect();
+        numbers.extend(executor.forward(&params, &[&x], count).iter().map(|x| x.f64()));
+    }
+    assert!(numbers.iter().all(|x| x.is_finite()));
+    numbers
+}
+
+#[test]
+fn evaluation_is_cut_so_too_with_the_activation_that_follows() {
+    let graph = network();
+    let options = || PlanOptions { parts: Some(6), ..PlanOptions::evaluate(BATCH) };
+    let large = Work::Forward(graph.find("large1").unwrap());
+    let plan = Plan::new(&graph, options()).unwrap();
+    let step = plan.steps().find(|step| step.work == large).expect("it is the head of its chain");
+    assert!(step.parts == 6 && step.barrier, "it reads what others computed");
+    for isa in [Isa::Portable, Isa::detect()] {
+        let one = evaluated::<f32>(&graph, options(), 1, isa);
+        for threads in [2, 3, 8] {
+            assert!(evaluated::<f32>(&graph, options(), threads, isa) == one, "{threads} threads, {isa:?}");
+        }
+        for options in [PlanOptions { fuse: false, ..options() }, PlanOptions { poison: true, ..options() }] {
+            assert!(evaluated::<f32>(&graph, options.clone(), 3, isa) == one, "{options:?}, {isa:?}");
+        }
+    }
+    let whole = evaluated::<f64>(&graph, PlanOptions { parts: Some(1), ..options() }, 1, Isa::Portable);
+    for (whole, cut) in whole.iter().zip(evaluated::<f64>(&graph, options(), 2, Isa::Portable)) {
+        assert!((whole - cut).abs() <= 1e-10 * whole.abs().max(1.0), "{cut} instead of {whole}");
+    }
+}
+
 #[test]
 fn only_layers_with_large_weights_are_cut_so() {
     let graph = network();

@@ -35,6 +35,10 @@ pub trait Dataset: Send + Sync {
     /// When the image cannot be read or decoded; the error names it.
     fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError>;
 
+    /// Has image `i` brought near where that is worth it, while others are asked for: images that lie in memory, in no order that a
+    /// processor could guess. Panics where `i` is not less than `len()`.
+    fn prefetch(&self, _i: usize) {}
+
     /// What image `i` is called in messages: a path, or "train image 123".
     fn name_of(&self, i: usize) -> String;
 
@@ -195,6 +199,18 @@ impl Dataset for MemoryDataset {
         Ok(())
     }
 
+    fn prefetch(&self, i: usize) {
+        /// Bytes of a cache line.
+        const LINE: usize = 64;
+        /// Longer images are read in an order that processors do guess.
+        const LONG: usize = 64 * LINE;
+        let pixels = self.pixels(i);
+        if pixels.len() <= LONG {
+            // One byte of each line: none of these loads waits for another one.
+            std::hint::black_box(pixels.iter().step_by(LINE).fold(0, |all, &pixel| all ^ pixel));
+        }
+    }
+
     fn name_of(&self, i: usize) -> String {
         format!("{} image {i}", self.name)
     }
@@ -247,6 +263,10 @@ impl Dataset for Subset {
 
     fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
         self.parent.read(self.indices[i] as usize, picture)
+    }
+
+    fn prefetch(&self, i: usize) {
+        self.parent.prefetch(self.indices[i] as usize);
     }
 
     fn name_of(&self, i: usize) -> String {
@@ -330,6 +350,10 @@ impl Dataset for Relabelled {
 
     fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
         self.parent.read(i, picture)
+    }
+
+    fn prefetch(&self, i: usize) {
+        self.parent.prefetch(i);
     }
 
     fn name_of(&self, i: usize) -> String {

@@ -214,6 +214,7 @@ impl Preparer {
         batch.indices.extend_from_slice(self.order.1.batch(number));
         batch.labels.clear();
         batch.labels.extend(batch.indices.iter().map(|&i| self.dataset.label(i as usize)));
+        batch.indices.iter().for_each(|&i| self.dataset.prefetch(i as usize));
         let size = self.preprocessor.input_shape().iter().product::<usize>();
         // Room for a whole batch, though this may be the short last one.
         batch.images.reserve_exact(self.room().saturating_sub(batch.images.len()));

@@ -290,6 +290,10 @@ impl Dataset for Screened {
         self.parent.label(i)
     }
 
+    fn prefetch(&self, i: usize) {
+        self.parent.prefetch(i);
+    }
+
     fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
         let Err(error) = self.parent.read(i, picture) else { return Ok(()) };
         self.note(i, error)?;

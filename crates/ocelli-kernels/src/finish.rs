@@ -1,5 +1,7 @@
 //! What follows a convolution in the same pass over memory.
 
+use std::ops::Range;
+
 use crate::{Element, Unary};
 
 /// y = f(scale·y + shift + addend) over rows of channels: a batch normalisation, a sum and an activation.
@@ -22,6 +24,16 @@ impl<T: Element> Finish<'_, T> {
     /// Whether it leaves y as it is.
     pub fn is_nothing(&self) -> bool {
         self.affine.is_none() && self.addend.is_empty() && self.unary.is_none()
+    }
+
+    /// The same for some of its channels in one row, which begins with element `row` of y.
+    pub fn of_columns(&self, row: usize, columns: Range<usize>) -> Self {
+        let addend = match self.addend.is_empty() {
+            true => &[][..],
+            false => &self.addend[row + columns.start..row + columns.end],
+        };
+        let affine = self.affine.map(|both| both.map(|each| &each[columns.clone()]));
+        Finish { affine, addend, unary: self.unary }
     }
 
     /// Panics in the name of a kernel unless the lengths are those of y, `len` elements in rows of so many channels.

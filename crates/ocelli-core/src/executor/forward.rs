@@ -121,7 +121,12 @@ impl<'a, T: Element> Run<'a, T> {
     }
 
     /// What the nodes that follow an op in the same step do to some of its channels.
-    fn finish(&self, chain: Option<Chain>, extent: &Extent, channels: Range<usize>) -> Finish<'_, T> {
+    pub(super) fn finish(
+        &self,
+        chain: Option<Chain>,
+        extent: &Extent,
+        channels: Range<usize>,
+    ) -> Finish<'_, T> {
         let Some(chain) = chain else { return Finish::nothing() };
         let affine = chain.norm.map(|norm| {
             let buffer = self.plan.nodes[norm.0].prepared[Direction::Forward as usize];

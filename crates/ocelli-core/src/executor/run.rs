@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Direction, Element, Kernels, Worker, Write};
+use ocelli_kernels::{Direction, Element, Finish, Kernels, Worker, Write};
 
+use super::forward::Extent;
 use super::profile::Recorder;
 use super::{Batch, Criterion, Update};
 use crate::arena::{ALIGNMENT, Shared};
@@ -203,6 +204,10 @@ impl<'a, T: Element> Run<'a, T> {
             ),
         };
         let offset = self.plan.buffer(to).expect("planned").offset;
+        let finish = match direction {
+            Direction::Forward => self.finish(places.chain, &Extent::samples(samples), 0..all),
+            Direction::BackwardInput => Finish::nothing(),
+        };
         let pass = UnitPass {
             node,
             kernels: self.kernels,
@@ -213,6 +218,7 @@ impl<'a, T: Element> Run<'a, T> {
             params: self.params(places),
             to: Columns { arena: self.arena, offset, width: all },
             write: if step.accumulate { Write::Add } else { Write::Set },
+            finish,
             scratch: self.scratch(worker),
         };
         node.op().expect("an op").pass_units(pass);

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Direction, Element, Gemm, Kernels, Write};
+use ocelli_kernels::{Direction, Element, Finish, Gemm, Kernels, Write};
 
 use super::{Linear, Operation, ParamViews};
 use crate::arena::Shared;
@@ -43,6 +43,8 @@ pub(crate) struct UnitPass<'a, T: Element> {
     pub(crate) to: Columns<'a, T>,
     /// Whether to overwrite them or to add to them.
     pub(crate) write: Write,
+    /// What to do to the units of a forward pass besides, in place of the ops that follow.
+    pub(crate) finish: Finish<'a, T>,
     /// Memory to work in; its content is undefined.
     pub(crate) scratch: &'a mut [T],
 }
@@ -116,6 +118,11 @@ impl ByUnits for Linear {
             }
             let start = if pass.direction == Direction::Forward { first * n } else { first };
             (kernels.gemm)(&product, pass.from, &weights[start..], block, scratch);
+            if !pass.finish.is_nothing() {
+                for (sample, row) in block.chunks_exact_mut(units).enumerate() {
+                    (kernels.finish)(&pass.finish.of_columns(sample * all, first..first + units), row);
+                }
+            }
             pass.to.store(kernels, block, first, units, pass.write);
             first += units;
         }

@@ -294,7 +294,9 @@ impl Builder {
     fn units(&mut self, value: Value, direction: Direction) -> Option<usize> {
         let options = &self.plan.options;
         let (node, batch) = (self.plan.graph.node(value), options.batch);
-        let cuts = options.mode.has_backward() && self.plan.parts > 1 && !options.curvature;
+        // In evaluation what is cut within samples has its own way to share weights out.
+        let whole = options.mode.has_backward() || self.cuts[value.0].0 == Cut::Samples;
+        let cuts = whole && self.plan.parts > 1 && !options.curvature;
         let op = node.op().filter(|_| cuts)?;
         let units = op.units(node, direction, batch)?;
         self.plan.scratch_len = self.plan.scratch_len.max(op.unit_scratch(node, direction, batch));

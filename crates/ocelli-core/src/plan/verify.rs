@@ -119,8 +119,7 @@ fn sound_units(plan: &Plan, value: Value, direction: Direction, units: usize, st
     };
     let offered = node.op().and_then(|op| op.units(node, direction, plan.options.batch));
     let alone = node.inputs().len() == 1 && plan.over(value).is_none() && !plan.gradient_over(value, 0);
-    let plain = direction == Direction::BackwardInput || plan.nodes[value.0].chain.is_none();
-    offered == Some(units) && units == width && (1..=units).contains(&step.parts) && alone && plain
+    offered == Some(units) && units == width && (1..=units).contains(&step.parts) && alone
 }
 
 /// Elements of the arena that a step touches.

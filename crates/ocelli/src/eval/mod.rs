@@ -199,7 +199,8 @@ impl Evaluator {
             ways: vec![self.preprocess.clone()],
             views: vec![View::CENTRE],
             batch: BATCH,
-            threads: self.threads,
+            // What is only copied takes less time than waking a thread that does it, on a core that computes.
+            threads: if dataset.decodes() { self.threads } else { 0 },
             judges_inversion: false,
         };
         let mut feed = Feed::new(Arc::new(OfDataset(Arc::clone(dataset))), &options)?;
