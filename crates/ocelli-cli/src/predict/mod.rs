@@ -63,8 +63,8 @@ const USAGE: &str = "ocelli predict [OPTIONS] <MODEL>... <IMAGE|FOLDER|LIST>...
 
 const EXAMPLES: &str = "\
 Each line is a picture, a class and its probability, with tabs between them. A picture that cannot be read is named, \
-the others are still told, and the exit code is 3 (2 where a name leads to no file). In folders, every picture is taken, whatever folder below it stands \
-in; names that begin with a dot are passed over.
+the others are still told, and the exit code is 3 (2 where a name leads to no file). In folders, every picture is taken, \
+whatever folder below it stands in; names that begin with a dot are passed over.
 
 Examples:
   ocelli predict runs/digits-1 seven.png

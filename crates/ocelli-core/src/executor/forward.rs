@@ -143,7 +143,7 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// See [`Chain::finishes_after`].
     fn finishes_after(&self, value: Value) -> bool {
-        self.plan.nodes[value.0].chain.is_some_and(|chain| chain.finishes_after(&self.plan.graph))
+        self.plan.nodes[value.0].chain.is_some_and(|chain| chain.finishes_after)
     }
 
     /// Calls the op and finishes what it leaves.

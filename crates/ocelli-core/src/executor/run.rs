@@ -190,7 +190,7 @@ impl<'a, T: Element> Run<'a, T> {
     /// Some units of a pass that is cut by them, for all samples.
     fn pass_units(&self, step: &Step, parts: Range<usize>, samples: Range<usize>, worker: usize) {
         let Cut::Units(all) = step.cut else { unreachable!("invariant: it is cut by units") };
-        let units = self.units_of(step, parts.start).start..self.units_of(step, parts.end - 1).end;
+        let units = self.units_of(step, parts);
         let (direction, value) = match step.work {
             Work::BackwardInput(value, _) => (Direction::BackwardInput, value),
             work => (Direction::Forward, work.value().expect("a pass of a node")),
@@ -265,7 +265,7 @@ impl<'a, T: Element> Run<'a, T> {
         let (node, places) = (self.plan.graph.node(value), &self.plan.nodes[value.0]);
         let (signature, reads) = (node.signature(), self.reads(node.signature().param_reads));
         let units = match step.cut {
-            Cut::Units(_) => self.units_of(step, parts.start).start..self.units_of(step, parts.end - 1).end,
+            Cut::Units(_) => self.units_of(step, parts.clone()),
             _ => 0..signature.param_units,
         };
         let mut decays = [false; MAX_PARAMS];
@@ -275,7 +275,7 @@ impl<'a, T: Element> Run<'a, T> {
             // Part by part, so that norms are added up in one order, whoever takes several in one go.
             for part in parts.clone() {
                 let units = match step.cut {
-                    Cut::Units(_) => self.units_of(step, part),
+                    Cut::Units(_) => self.units_of(step, part..part + 1),
                     _ => 0..signature.param_units,
                 };
                 let own =
@@ -336,10 +336,11 @@ impl<'a, T: Element> Run<'a, T> {
         }
     }
 
-    /// The units of a part of a step that is cut by them.
-    fn units_of(&self, step: &Step, part: usize) -> Range<usize> {
+    /// The units of parts that follow each other, of a step that is cut by them.
+    fn units_of(&self, step: &Step, parts: Range<usize>) -> Range<usize> {
         let Cut::Units(all) = step.cut else { unreachable!("invariant: it is cut by units") };
-        Plan::share_of(part, step.parts, all)
+        let of = |part| Plan::share_of(part, step.parts, all);
+        of(parts.start).start..of(parts.end - 1).end
     }
 
     /// The destination of each trained parameter's gradient: a slot of the partial gradients, or the arena itself.

@@ -146,7 +146,7 @@ impl Fusion {
             if !begins || self.over[head.0].is_some() {
                 continue;
             }
-            let mut chain = Chain { head, norm: None, add: None, unary: None };
+            let mut chain = Chain { head, norm: None, add: None, unary: None, finishes_after: false };
             let mut tail = head;
             if let Some(norm) = self.written_over_by(graph, tail).filter(|&v| normalises(v)) {
                 (chain.norm, tail) = (Some(norm), norm);
@@ -158,10 +158,14 @@ impl Fusion {
                     (chain.add, tail) = (Some((add, other)), add);
                 }
             }
-            let unary = |v: &Value| graph.node(*v).op().is_some_and(|op| op.unary::<f32>().is_some());
-            if let Some(unary) = self.written_over_by(graph, tail).filter(unary) {
-                (chain.unary, tail) = (Some(unary), unary);
+            let function = |v: Value| graph.node(v).op()?.unary::<f32>();
+            let over = self.written_over_by(graph, tail);
+            let mut bends = false;
+            if let Some((unary, function)) = over.and_then(|v| Some((v, function(v)?))) {
+                (chain.unary, tail, bends) = (Some(unary), unary, function.bends());
             }
+            let node = graph.node(head);
+            chain.finishes_after = bends || !node.op().is_some_and(|op| op.finishes(node));
             if tail != head {
                 chain.members().for_each(|member| self.turn[member.0] = tail);
                 self.chain[tail.0] = Some(chain);

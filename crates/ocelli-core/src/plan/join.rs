@@ -1,7 +1,8 @@
 //! Which layers of an evaluation work in one step, strip by strip (`plan/strips.rs`).
 //!
 //! Every step that is cut by rows works so, with one layer or several. Layers can be joined where each one's output is read by the
-//! next one alone and rows of all can be computed by themselves. They are where that saves more time than it costs, by a model that knows sizes alone: never the number of threads, and no clock.
+//! next one alone and rows of all can be computed by themselves. They are where that saves more time than it costs, by a model that
+//! knows sizes alone: never the number of threads, and no clock.
 //! What is between them is then not written to memory and read again, and no worker waits between them; but weights are
 //! fetched for every strip, kernels are called more often, and where a sample is cut by rows, parts compute some rows twice.
 
@@ -130,7 +131,7 @@ impl Search<'_> {
     fn alone(&self, layer: Chained) -> Option<Join> {
         let (cut, parts) = self.cuts[layer.head.0];
         let Cut::Rows(all) = cut else { return None };
-        let after = self.fusion.chain(layer.tail).is_some_and(|chain| chain.finishes_after(self.graph));
+        let after = self.fusion.chain(layer.tail).is_some_and(|chain| chain.finishes_after);
         let near = if after { HELD / row_len(self.graph, layer.head) } else { all };
         let wanted = self.options.strips.filter(|height| *height > 0).unwrap_or(near);
         let height = wanted.clamp(1, all).next_multiple_of(PAIR);

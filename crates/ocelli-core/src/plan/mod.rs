@@ -27,7 +27,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub(crate) use build::*;
-use ocelli_kernels::{Direction, Precision, Unary};
+use ocelli_kernels::{Direction, Precision};
 pub(crate) use strips::{Layer, MOST_LAYERS, Strip, Strips, Turn};
 pub use view::StepView;
 
@@ -275,17 +275,12 @@ pub(crate) struct Chain {
     pub(crate) add: Option<(Value, usize)>,
     /// The activation.
     pub(crate) unary: Option<Value>,
+    /// Whether what follows the head is done after it, so that the head had better leave little at a time: where the head cannot do
+    /// it, and where the activation bends, which takes so long that nothing is won by applying it on the way.
+    pub(crate) finishes_after: bool,
 }
 
 impl Chain {
-    /// Whether what follows the head is done after it, so that the head had better leave little at a time: where the head cannot do
-    /// it, and where the activation bends, which takes so long that nothing is won by applying it on the way.
-    pub(crate) fn finishes_after(self, graph: &Graph) -> bool {
-        let head = graph.node(self.head);
-        let unary = self.unary.and_then(|unary| graph.node(unary).op()?.unary::<f32>());
-        unary.is_some_and(Unary::bends) || !head.op().is_some_and(|op| op.finishes(head))
-    }
-
     /// The nodes in order.
     pub(crate) fn members(self) -> impl Iterator<Item = Value> {
         [Some(self.head), self.norm, self.add.map(|(add, _)| add), self.unary].into_iter().flatten()

@@ -3,8 +3,8 @@
 //! With x̂ = inverse·x + centre, where inverse = 1/√(σ² + ε) and centre = −μ·inverse, forward is y = f(γ·x̂ + β + shortcut),
 //! which is f(scale·x + shift + shortcut) with scale = γ·inverse and shift = β − μ·scale. An f that bends is applied in a pass
 //! of its own: a long function that stands in several places is compiled as one that is called, and without vectors.
-//! Backward gets ∂C/∂y; with
-//! g = f′·∂C/∂y it sums g and g·x̂ over the rows, and then writes ∂C/∂x = slope·g + towards·(x − μ) + offset, three numbers for
+//!
+//! Backward gets ∂C/∂y; with g = f′·∂C/∂y it sums g and g·x̂ over the rows, and then writes ∂C/∂x = slope·g + towards·(x − μ) + offset, three numbers for
 //! each channel that follow from these sums.
 
 use super::columns::{Strip, check_rows};
