@@ -1,9 +1,9 @@
 """Writes digits-{images-idx3,labels-idx1}-ubyte.gz, the data set that is built into Ocelli.
 
-Needs scikit-learn, best in a virtual environment outside the repository:
+Needs scikit-learn, best in a virtual environment:
 
-    python3 -m venv /tmp/digits && /tmp/digits/bin/pip install scikit-learn
-    /tmp/digits/bin/python crates/ocelli-data/assets/make_digits.py
+    python3 -m venv target/digits && target/digits/bin/pip install scikit-learn
+    target/digits/bin/python crates/ocelli-data/assets/make_digits.py
 
 The files are IDX (big-endian header, then one byte per value) in gzip without name and time. Ink is
 0 to 16, as in the original; Ocelli scales it to 0 to 255 when it opens the set.

@@ -118,6 +118,10 @@ impl Dataset for CachedDataset {
         self.parent.memory() + self.bytes
     }
 
+    fn shared_memory(&self) -> Option<(usize, u64)> {
+        self.parent.shared_memory()
+    }
+
     fn replaced(&self) -> Named {
         self.parent.replaced()
     }

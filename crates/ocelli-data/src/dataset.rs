@@ -55,7 +55,7 @@ pub trait Dataset: Send + Sync {
     fn look(&self, i: usize) -> Result<Look, DataError> {
         let mut picture = Picture::default();
         self.read(i, &mut picture)?;
-        Ok(Look { shape: picture.shape(), key: hash_of(&picture) })
+        Ok(Look { shape: picture.shape(), key: hash_of(&picture), decoding_bytes: 0 })
     }
 
     /// A hash of all that image `i` is made of: equal ones mean copies of one image.
@@ -73,6 +73,11 @@ pub trait Dataset: Send + Sync {
         0
     }
 
+    /// How many of these bytes others may hold too, and what they are known by: the same number means the same bytes.
+    fn shared_memory(&self) -> Option<(usize, u64)> {
+        None
+    }
+
     /// Images that could not be decoded so far, each with the reason, and in whose place others were given.
     fn replaced(&self) -> Named {
         Named::default()
@@ -84,6 +89,8 @@ pub trait Dataset: Send + Sync {
 pub struct Look {
     /// Its shape [C, H, W].
     pub shape: [usize; 3],
+    /// Bytes of memory that decoding it takes at most: the picture, and what its decoder keeps.
+    pub decoding_bytes: u64,
     /// The same for copies of one image. Different images mostly have different ones; [`Dataset::content_hash`] tells them
     /// apart.
     pub key: u64,
@@ -289,6 +296,10 @@ impl Dataset for Subset {
         self.parent.memory() + 4 * self.indices.len() as u64
     }
 
+    fn shared_memory(&self) -> Option<(usize, u64)> {
+        self.parent.shared_memory()
+    }
+
     fn replaced(&self) -> Named {
         self.parent.replaced()
     }
@@ -374,6 +385,10 @@ impl Dataset for Relabelled {
 
     fn memory(&self) -> u64 {
         self.parent.memory()
+    }
+
+    fn shared_memory(&self) -> Option<(usize, u64)> {
+        self.parent.shared_memory()
     }
 
     fn replaced(&self) -> Named {

@@ -292,8 +292,18 @@ impl Worker {
         let (send, ready) = sync_channel(prefetch);
         let (used, recycled) = sync_channel::<Batch>(prefetch + 1);
         let work = move || {
+            let mut made = 0;
             for n in (first..).step_by(step as usize) {
-                let mut batch = recycled.try_recv().unwrap_or_default();
+                // No more memory than for those that are ready and one that is prepared; the caller returns what it has seen.
+                let mut batch = match recycled.try_recv() {
+                    Ok(batch) => batch,
+                    Err(_) if made <= prefetch => Batch::default(),
+                    Err(_) => match recycled.recv() {
+                        Ok(batch) => batch,
+                        Err(_) => return,
+                    },
+                };
+                made += 1;
                 let Some(result) = preparer.prepare(n, &mut batch) else { return };
                 if send.send((batch, result)).is_err() {
                     return;

@@ -56,17 +56,21 @@ impl Splits {
         match self.val_is {
             // Both are images of one set.
             Validation::HeldOut { .. } => self.train.memory().max(self.val.memory()),
-            _ => self.train.memory() + self.val.memory(),
+            _ => {
+                let twice = match (self.train.shared_memory(), self.val.shared_memory()) {
+                    (Some(train), Some(val)) if train == val => train.1,
+                    _ => 0,
+                };
+                self.train.memory() + self.val.memory() - twice
+            }
         }
     }
 
     /// Bytes that a thread takes at most to decode the largest picture: the picture, and what its decoder keeps.
     pub fn decoding_bytes(&self) -> u64 {
-        let pixels = |found: &Findings| {
-            found.sizes.map_or(0, |sizes| sizes.largest[0] as u64 * sizes.largest[1] as u64)
-        };
+        let looks = self.found.looks.iter().flatten();
         match self.train.decodes() {
-            true => DECODING_BYTES * pixels(&self.found.train).max(pixels(&self.found.val)),
+            true => looks.map(|look| look.decoding_bytes).max().unwrap_or(0),
             false => 0,
         }
     }
@@ -136,10 +140,6 @@ impl Splits {
         }
     }
 }
-
-/// Bytes a pixel while it is decoded: three of the picture, and three coefficients of two bytes where a JPEG is
-/// progressive; and one to spare.
-const DECODING_BYTES: u64 = 10;
 
 /// Which pictures are kept decoded, and the memory that takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -287,12 +287,13 @@ fn divided(all: Looked, share: f64, seed: u64) -> (Looked, Looked, Validation) {
 /// The splits, once it is clear which images they have.
 fn settled(
     name: String,
-    [mut train, mut val]: [Looked; 2],
+    looked: [Looked; 2],
     val_is: Validation,
     notes: Vec<String>,
     shape: [usize; 3],
     most: f64,
 ) -> Splits {
+    let [mut train, mut val] = looked.map(Looked::without_damaged_loners);
     let in_both = find_copies(
         (&*train.set, &train.looks, &mut train.findings),
         (&*val.set, &val.looks, &mut val.findings),

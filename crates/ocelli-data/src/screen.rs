@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::dataset::{Look, training_shape};
+use crate::dataset::{Look, class_counts, training_shape};
 use crate::{DataError, Dataset, ErrorKind, Picture, Subset, parallel};
 
 /// The share of images that may be unreadable unless something else is said.
@@ -79,7 +79,7 @@ pub(crate) struct Looked {
 /// Looks at every image of `set` and leaves out what cannot be read.
 ///
 /// # Errors
-/// [`DataError::Malformed`] where that is more than the share `most` of them.
+/// [`DataError::Malformed`] where that is more than the share `most` of them; [`DataError::Io`] where a disk does not answer.
 pub(crate) fn look_at_all(name: &str, set: Arc<dyn Dataset>, most: f64) -> Result<Looked, DataError> {
     let results = parallel::map(set.len(), || (), |(), i| set.look(i));
     let mut findings = Findings::default();
@@ -90,6 +90,7 @@ pub(crate) fn look_at_all(name: &str, set: Arc<dyn Dataset>, most: f64) -> Resul
                 kept.push(i);
                 looks.push(look);
             }
+            Err(error) if is_of_the_moment(&error) => return Err(error),
             Err(error) => findings.unreadable.add(|| error.to_string()),
         }
     }
@@ -101,14 +102,28 @@ pub(crate) fn look_at_all(name: &str, set: Arc<dyn Dataset>, most: f64) -> Resul
     Ok(Looked { set, looks, findings })
 }
 
+/// Whether an error may not be there the next time, so that it must not decide which images belong to a set: what a disk or
+/// network says, other than that a file is not there or not to be read.
+fn is_of_the_moment(error: &DataError) -> bool {
+    match error {
+        DataError::Io { source, .. } => {
+            error.kind() == ErrorKind::Io && source.kind() != std::io::ErrorKind::PermissionDenied
+        }
+        _ => false,
+    }
+}
+
 /// `set` without the images that [`open`](crate::open()) leaves out, and these with the reasons. A held-out share of it is
 /// the one that training held out.
-pub fn readable(set: Arc<dyn Dataset>) -> (Arc<dyn Dataset>, Named) {
+///
+/// # Errors
+/// [`DataError::Io`] where a disk does not answer.
+pub fn readable(set: Arc<dyn Dataset>) -> Result<(Arc<dyn Dataset>, Named), DataError> {
     if !set.decodes() {
-        return (set, Named::default());
+        return Ok((set, Named::default()));
     }
-    let looked = look_at_all("", set, 1.0).expect("invariant: no share is more than all");
-    (looked.set, looked.findings.unreadable)
+    let looked = look_at_all("", set, 1.0)?;
+    Ok((looked.set, looked.findings.unreadable))
 }
 
 impl Looked {
@@ -118,6 +133,33 @@ impl Looked {
         let mut findings = Findings::default();
         findings.measure(&looks);
         Looked { set: Arc::new(subset), looks, findings }
+    }
+
+    /// Without pictures that are alone in their class and turn out to be damaged when they are decoded: no other one could take
+    /// their place.
+    pub(crate) fn without_damaged_loners(mut self) -> Looked {
+        if !self.set.decodes() {
+            return self;
+        }
+        let counts = class_counts(&*self.set);
+        let alone: Vec<usize> =
+            (0..self.set.len()).filter(|&i| counts[self.set.label(i) as usize] == 1).collect();
+        let problems = parallel::map(alone.len(), Picture::default, |picture, k| {
+            let error = self.set.read(alone[k], picture).err();
+            error.filter(|error| matches!(error.kind(), ErrorKind::BadData | ErrorKind::Memory))
+        });
+        let damaged: BTreeMap<usize, DataError> =
+            alone.into_iter().zip(problems).filter_map(|(i, problem)| Some((i, problem?))).collect();
+        if damaged.is_empty() {
+            return self;
+        }
+        damaged.values().for_each(|error| self.findings.unreadable.add(|| error.to_string()));
+        let kept: Vec<u32> =
+            (0..self.set.len() as u32).filter(|&i| !damaged.contains_key(&(i as usize))).collect();
+        self.looks = kept.iter().map(|&i| self.looks[i as usize]).collect();
+        self.set = Arc::new(Subset::new(self.set, kept));
+        self.findings.measure(&self.looks);
+        self
     }
 }
 
@@ -214,9 +256,9 @@ fn note_copies(
     let class =
         |place: (usize, usize)| sets[0].classes().get(label(place) as usize).cloned().unwrap_or_default();
     let first = group[0];
-    for (n, &place) in group.iter().enumerate().skip(1) {
+    for &place in &group[1..] {
         let pair = || format!("{} is {}", name(place), name(first));
-        match group[..n].iter().any(|before| before.0 == place.0) {
+        match first.0 == place.0 {
             true => findings[place.0].copies.add(pair),
             false => in_both.add(pair),
         }
@@ -296,6 +338,7 @@ impl Dataset for Screened {
 
     fn read(&self, i: usize, picture: &mut Picture) -> Result<(), DataError> {
         let Err(error) = self.parent.read(i, picture) else { return Ok(()) };
+        let reason = error.to_string();
         self.note(i, error)?;
         // The next one of the class, so that the label holds; from the first on again after the last.
         let (label, n) = (self.parent.label(i), self.len());
@@ -309,7 +352,7 @@ impl Dataset for Screened {
         Err(DataError::malformed(
             &*self.name,
             format!("a picture of class \"{class}\" that can be read"),
-            "none",
+            format!("none, such as: {reason}"),
             "replace them, or remove the class",
         ))
     }
@@ -332,6 +375,10 @@ impl Dataset for Screened {
 
     fn memory(&self) -> u64 {
         self.parent.memory()
+    }
+
+    fn shared_memory(&self) -> Option<(usize, u64)> {
+        self.parent.shared_memory()
     }
 
     fn replaced(&self) -> Named {

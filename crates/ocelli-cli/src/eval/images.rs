@@ -28,7 +28,7 @@ pub(super) fn images(
     if let Some(val) = parts.val {
         return Ok((val, "the validation split"));
     }
-    let (readable, unreadable) = readable(Arc::clone(&parts.train));
+    let (readable, unreadable) = readable(Arc::clone(&parts.train))?;
     // By content, whatever the data are called now and wherever they lie.
     let trained_on = |model: &ModelFile, digest: &str| {
         model.training.get("train_digest").and_then(|own| own.as_str()) == Some(digest)

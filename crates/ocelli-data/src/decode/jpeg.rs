@@ -22,12 +22,16 @@ pub(super) fn is_jpeg(first: &[u8]) -> bool {
     first.starts_with(&[0xff, 0xd8, 0xff])
 }
 
-/// The shape [C, H, W] that [`decode`] gives.
-pub(super) fn shape(first: &[u8]) -> Result<[usize; 3], Problem> {
+/// Bytes a pixel while it is decoded: three of the picture, and three coefficients of two bytes where a JPEG is
+/// progressive; and one to spare.
+const DECODING_BYTES: usize = 10;
+
+/// What [`decode`] gives, and takes.
+pub(super) fn header_of(first: &[u8]) -> Result<super::Header, Problem> {
     let mut decoder = opened(first)?;
     let header = header(&mut decoder)?;
     let [height, width] = turned(header.size, header.orientation);
-    Ok([header.channels, height, width])
+    Ok(super::Header::new([header.channels, height, width], DECODING_BYTES))
 }
 
 /// Decodes into `picture`: grey pictures into 1 channel, all others into 3.

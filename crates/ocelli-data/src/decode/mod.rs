@@ -15,7 +15,7 @@ use crate::files::MOST_FILE_BYTES;
 use crate::{DataError, Picture};
 
 /// The most pixels (height times width) of a picture file that is decoded. A picture takes 1 to 4 bytes of memory a pixel,
-/// and while it is decoded at most 16, so 1 GiB.
+/// and while it is decoded at most 20, so 1.25 GiB.
 pub const MOST_PIXELS: u64 = 1 << 26;
 
 /// The most memory that decoding may take besides.
@@ -67,12 +67,26 @@ pub(crate) fn decode_into(bytes: &[u8], picture: &mut Picture) -> Result<(), Pro
     })
 }
 
-/// The shape [C, H, W] of a picture file as it will be decoded, by its first bytes; a picture with an opacity channel may
-/// turn out to need none.
-pub(crate) fn shape_of(first: &[u8]) -> Result<[usize; 3], Problem> {
+/// What the first bytes of a picture file tell.
+pub(crate) struct Header {
+    /// [C, H, W] as it will be decoded; a picture with an opacity channel may turn out to need none.
+    pub(crate) shape: [usize; 3],
+    /// Bytes of memory that decoding takes at most.
+    pub(crate) decoding_bytes: u64,
+}
+
+impl Header {
+    fn new(shape: [usize; 3], bytes_a_pixel: usize) -> Header {
+        let [_, height, width] = shape;
+        Header { shape, decoding_bytes: (height * width * bytes_a_pixel) as u64 }
+    }
+}
+
+/// What the first bytes of a picture file tell.
+pub(crate) fn header_of(first: &[u8]) -> Result<Header, Problem> {
     guarded(|| match jpeg::is_jpeg(first) {
-        true => jpeg::shape(first),
-        false => others::shape(first),
+        true => jpeg::header_of(first),
+        false => others::header_of(first),
     })
 }
 

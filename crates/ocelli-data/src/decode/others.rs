@@ -3,10 +3,10 @@
 use std::io::Cursor;
 
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{ColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::orient::{orient, turned};
-use super::{MOST_DECODING_BYTES, MOST_HEADER_BYTES, Problem, checked_size};
+use super::{Header, MOST_DECODING_BYTES, MOST_HEADER_BYTES, Problem, checked_size};
 use crate::Picture;
 
 /// Whether pictures of this format are decoded.
@@ -15,11 +15,15 @@ pub(super) fn reads(format: ImageFormat) -> bool {
     matches!(format, Png | Jpeg | Bmp | Gif | WebP | Pnm)
 }
 
-/// The shape [C, H, W] that [`decode`] gives, or with a channel for opacity that no pixel needs.
-pub(super) fn shape(first: &[u8]) -> Result<[usize; 3], Problem> {
+/// What [`decode`] gives, or with a channel for opacity that no pixel needs; and what it takes: the picture and one that is turned,
+/// and what the format's decoder keeps of it, or more bits a channel before they are rounded.
+pub(super) fn header_of(first: &[u8]) -> Result<Header, Problem> {
     let (decoder, [height, width], orientation) = opened(first)?;
     let [height, width] = turned([height, width], orientation);
-    Ok([channels(decoder.color_type()), height, width])
+    let color = decoder.color_type();
+    let deep = color.bytes_per_pixel() > color.channel_count();
+    let keeps = deep || matches!(image::guess_format(first), Ok(ImageFormat::WebP | ImageFormat::Gif));
+    Ok(Header::new([channels(color), height, width], if keeps { 20 } else { 10 }))
 }
 
 /// Decodes into `picture`.
@@ -34,10 +38,16 @@ pub(super) fn decode(bytes: &[u8], picture: &mut Picture) -> Result<(), Problem>
             let pixels = picture.reshape(height, width, channels(color));
             decoder.read_image(pixels).map_err(|e| Problem::of(bytes, e))?;
         }
-        _ => {
-            let image = DynamicImage::from_decoder(decoder).map_err(|e| Problem::of(bytes, e))?;
-            *picture = rounded(image);
+        ColorType::L16 | ColorType::La16 | ColorType::Rgb16 | ColorType::Rgba16 => {
+            let mut deep = vec![0; height * width * 2 * channels(color)];
+            decoder.read_image(&mut deep).map_err(|e| Problem::of(bytes, e))?;
+            let pixels = picture.reshape(height, width, channels(color));
+            for (pixel, deep) in pixels.iter_mut().zip(deep.as_chunks::<2>().0) {
+                // 65535 is 255 · 257.
+                *pixel = ((u32::from(u16::from_ne_bytes(*deep)) + 128) / 257) as u8;
+            }
         }
+        _ => return Err(Problem::no_picture(bytes)),
     }
     drop_needless_opacity(picture);
     orient(picture, orientation);
@@ -67,19 +77,6 @@ fn channels(color: ColorType) -> usize {
         (false, true) => 2,
         (true, true) => 4,
     }
-}
-
-/// More bits a channel, in 8.
-fn rounded(image: DynamicImage) -> Picture {
-    let (height, width, channels) =
-        (image.height() as usize, image.width() as usize, channels(image.color()));
-    let pixels = match channels {
-        1 => image.into_luma8().into_raw(),
-        2 => image.into_luma_alpha8().into_raw(),
-        3 => image.into_rgb8().into_raw(),
-        _ => image.into_rgba8().into_raw(),
-    };
-    Picture { pixels, height, width, channels }
 }
 
 /// Takes the channel of opacity away where every pixel is opaque.

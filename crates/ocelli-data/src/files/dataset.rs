@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::store::{Ends, Files};
 use crate::dataset::{Look, training_shape};
-use crate::decode::{self, Problem};
+use crate::decode::{self, Header, Problem};
 use crate::{DataError, Dataset, Picture};
 
 /// Labelled picture files, decoded whenever they are read.
@@ -42,19 +42,21 @@ impl FileDataset {
 
     /// What the first bytes of a file tell, and its last ones of whether it is whole; `None` where they do not suffice.
     fn glance(first: &[u8], ends: &Ends) -> Option<Look> {
-        let shape = decode::shape_of(first).ok()?;
-        decode::ends_well(first, ends.tail).then(|| Look { shape, key: key(first, ends.length) })
+        let Header { shape, decoding_bytes } = decode::header_of(first).ok()?;
+        let look = || Look { shape, decoding_bytes, key: key(first, ends.length) };
+        decode::ends_well(first, ends.tail).then(look)
     }
 
     /// What a whole file tells, without its pixels being decoded unless its end is missing.
     fn study(bytes: &[u8]) -> Result<Look, Problem> {
-        let mut shape = decode::shape_of(bytes)?;
+        let Header { mut shape, decoding_bytes } = decode::header_of(bytes)?;
         if !decode::is_whole(bytes) {
             let mut picture = Picture::default();
             decode::decode_into(bytes, &mut picture)?;
             shape = picture.shape();
         }
-        Ok(Look { shape, key: key(&bytes[..bytes.len().min(FIRST as usize)], bytes.len() as u64) })
+        let key = key(&bytes[..bytes.len().min(FIRST as usize)], bytes.len() as u64);
+        Ok(Look { shape, decoding_bytes, key })
     }
 }
 
@@ -117,5 +119,9 @@ impl Dataset for FileDataset {
 
     fn memory(&self) -> u64 {
         self.files.memory() + 8 * self.members.len() as u64
+    }
+
+    fn shared_memory(&self) -> Option<(usize, u64)> {
+        Some((Arc::as_ptr(&self.files).addr(), self.files.memory()))
     }
 }

@@ -130,6 +130,18 @@ impl Others {
         }
     }
 
+    /// What is not read, in words: `one` for one of them, `many` for several.
+    pub(crate) fn note(&self, one: &str, many: &str) -> Option<String> {
+        let Others { count, first } = self;
+        let more = if *count > first.len() { ", …" } else { "" };
+        let what = match count {
+            0 => return None,
+            1 => format!("1 {one}"),
+            n => format!("{n} {many}"),
+        };
+        Some(format!("{what} and not read: {}{more}", first.join(", ")))
+    }
+
     /// Adds those of another place.
     pub(crate) fn join(&mut self, other: Others) {
         self.count += other.count;

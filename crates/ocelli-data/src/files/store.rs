@@ -1,12 +1,13 @@
 //! Where the bytes of files are, and reading them from several threads at once.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::names::{Names, Others, path_of};
-use super::tar::{Span, index};
+use super::tar::{Found, Span, index};
 use super::unpack::{Packing, unpack};
 use super::walk::walk;
 use super::xz::ReadAt;
@@ -93,13 +94,26 @@ impl Files {
         let number = archives.len() as u32;
         let (names, shown) = (&mut self.names, path.display().to_string());
         let mut unwanted = Others::default();
-        let mut each = |name: &[u8], span: Span| {
-            match wanted(name) {
-                true => {
+        // Where the wanted files lie that were found before the first link, and all since.
+        let mut places: Option<HashMap<Vec<u8>, Span>> = None;
+        let start = names.len();
+        let mut each = |name: &[u8], found: Found| {
+            let span = match found {
+                Found::File(span) => Some(span),
+                Found::Link(target) => {
+                    let known = || (start..names.len()).map(|i| (names.get(i).to_vec(), members[i].span));
+                    places.get_or_insert_with(|| known().collect()).get(target).copied()
+                }
+            };
+            if let (Some(places), Some(span)) = (&mut places, span) {
+                places.insert(name.to_vec(), span);
+            }
+            match span.filter(|_| wanted(name)) {
+                Some(span) => {
                     names.push(name)?;
                     members.push(Member { archive: number, span });
                 }
-                false => unwanted.add(name),
+                None => unwanted.add(name),
             }
             Ok(())
         };
@@ -135,6 +149,14 @@ impl Files {
             }
         };
         self.names.memory() + archives
+    }
+
+    /// Which of the archives file `i` is in; 0 where there are none.
+    pub(crate) fn archive_of(&self, i: usize) -> u32 {
+        match &self.place {
+            Place::Folder(_) => 0,
+            Place::Archives { members, .. } => members[i].archive,
+        }
     }
 
     /// What file `i` is called in messages.

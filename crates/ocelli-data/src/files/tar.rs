@@ -1,8 +1,8 @@
 //! Where the files of a tar archive lie in it.
 
-use std::io::{Read, Seek};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
-use tar::{Archive, EntryType};
+use tar::{Archive, Entry, EntryType};
 
 use super::names::Others;
 use crate::DataError;
@@ -17,35 +17,56 @@ pub(super) struct Span {
 /// Tar pads everything to blocks of this size, and ends with blocks of zeros.
 const BLOCK: u64 = 512;
 
+/// What an entry of an archive is.
+pub(super) enum Found<'a> {
+    File(Span),
+    /// Another name of the file of this name, which comes before it.
+    Link(&'a [u8]),
+}
+
 /// Calls `each` with the name and place of every file of the archive `input`, which has `length` bytes and is called
 /// `name`. Names are cleaned: no `.`, no leading `/`. Nothing is unpacked, so a name cannot lead out of the archive; names
-/// with `..`, links and other things that are no plain files are noted in `others`, and what is hidden is passed over.
+/// with `..`, and what is no plain file, such as symbolic links and files with holes, are noted in `others`, and what is hidden is
+/// passed over.
 ///
 /// # Errors
-/// [`DataError::Malformed`] for what is no tar archive, or was cut off; those of `each`.
+/// [`DataError::Malformed`] for what is no tar archive, was cut off, or is several archives one after another; those of `each`.
 pub(super) fn index<R: Read + Seek>(
     name: &str,
     mut input: R,
     length: u64,
     others: &mut Others,
-    mut each: impl FnMut(&[u8], Span) -> Result<(), DataError>,
+    mut each: impl FnMut(&[u8], Found) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
     let mut end = 0;
     {
         let mut archive = Archive::new(&mut input);
         for entry in archive.entries_with_seek().map_err(|e| damaged(name, &e.to_string()))? {
-            let entry = entry.map_err(|e| damaged(name, &e.to_string()))?;
-            let span = Span { offset: entry.raw_file_position(), length: entry.size() };
-            let path = entry.path_bytes();
+            let mut entry = entry.map_err(|e| damaged(name, &e.to_string()))?;
+            let kind = entry.header().entry_type();
+            // A file with holes says how long it is with them; what is stored is shorter.
+            let stored = if kind == EntryType::GNUSparse { entry.header().entry_size().ok() } else { None };
+            let span = Span { offset: entry.raw_file_position(), length: stored.unwrap_or(entry.size()) };
+            let path = entry.path_bytes().into_owned();
             end = span.offset.saturating_add(span.length);
             if end > length {
                 let file = String::from_utf8_lossy(&path).into_owned();
                 return Err(damaged(name, &format!("the end of the archive in the middle of {file}")));
             }
-            match (entry.header().entry_type(), clean(&path)) {
+            match (kind, clean(&path)) {
                 (EntryType::Directory | EntryType::XGlobalHeader, _) => {}
-                (EntryType::Regular | EntryType::Continuous, Cleaned::Name(path)) => each(&path, span)?,
                 (_, Cleaned::Hidden) => {}
+                (EntryType::Regular | EntryType::Continuous, Cleaned::Name(path))
+                    if !has_holes(&mut entry) =>
+                {
+                    each(&path, Found::File(span))?;
+                }
+                (EntryType::Link, Cleaned::Name(path)) => {
+                    match entry.link_name_bytes().map(|target| clean(&target)) {
+                        Some(Cleaned::Name(target)) => each(&path, Found::Link(&target))?,
+                        _ => others.add(&path),
+                    }
+                }
                 _ => others.add(&path),
             }
         }
@@ -53,7 +74,18 @@ pub(super) fn index<R: Read + Seek>(
     ends_with_mark(name, &mut input, end.next_multiple_of(BLOCK), length)
 }
 
-/// An archive without the block of zeros at its end was cut off between two files.
+/// Whether an entry that seems a plain file begins with a list of its holes, as the pax format has it.
+fn has_holes<R: Read>(entry: &mut Entry<R>) -> bool {
+    let sparse = |key: &str| key.starts_with("GNU.sparse.");
+    entry
+        .pax_extensions()
+        .ok()
+        .flatten()
+        .is_some_and(|extensions| extensions.flatten().any(|extension| extension.key().is_ok_and(sparse)))
+}
+
+/// The last entry ends at `end` or later, and `input` stands where nothing more was found. An archive without the block of
+/// zeros at its end was cut off between two files, and what follows them is another one.
 fn ends_with_mark(
     name: &str,
     input: &mut (impl Read + Seek),
@@ -61,14 +93,35 @@ fn ends_with_mark(
     length: u64,
 ) -> Result<(), DataError> {
     let mut block = [1; BLOCK as usize];
-    let whole = end.saturating_add(BLOCK) <= length
-        && input.seek(std::io::SeekFrom::Start(end)).is_ok()
-        && input.read_exact(&mut block).is_ok()
-        && block.iter().all(|&b| b == 0);
-    match whole {
-        true => Ok(()),
-        false => Err(damaged(name, "no end mark: files may be missing")),
+    let mark = input.stream_position().ok().filter(|&at| at <= length).and_then(|at| at.checked_sub(BLOCK));
+    let whole = mark.is_some_and(|mark| {
+        mark >= end
+            && input.seek(SeekFrom::Start(mark)).is_ok()
+            && input.read_exact(&mut block).is_ok()
+            && block.iter().all(|&b| b == 0)
+    });
+    if !whole {
+        return Err(damaged(name, "no end mark: files may be missing"));
     }
+    let mut rest = [0; 64 * BLOCK as usize];
+    loop {
+        match input.read(&mut rest) {
+            Ok(0) => return Ok(()),
+            Ok(count) if rest[..count].iter().all(|&b| b == 0) => {}
+            Ok(_) => return Err(several(name)),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(DataError::io(name, "read", e)),
+        }
+    }
+}
+
+fn several(name: &str) -> DataError {
+    DataError::malformed(
+        name,
+        "one tar archive",
+        "something after its end, such as another archive",
+        "join archives with tar -A, or name each train-0.tar, train-1.tar and so on in a folder",
+    )
 }
 
 enum Cleaned {

@@ -3,7 +3,7 @@
 //! The format: Collin and others, "The .xz File Format", version 1.2.0. A stream is a header, blocks, an index of their
 //! sizes, and a footer that says where the index begins.
 
-use std::io::{self, Error, ErrorKind, Read};
+use std::io::{self, BufReader, Error, ErrorKind, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -102,22 +102,36 @@ impl Stream {
 
     /// A block as a stream of its own, which the decoder takes with all its checks.
     fn unpack_block(&self, file: &impl ReadAt, block: Block, out: &mut [u8]) -> io::Result<()> {
-        let too_long = || Error::new(ErrorKind::InvalidData, "a block longer than the file");
-        let padded = usize::try_from(block.padded()).map_err(|_| too_long())?;
-        let mut stream = Vec::new();
-        stream.try_reserve_exact(padded + 64).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
-        stream.extend_from_slice(&self.header);
-        stream.resize(self.header.len() + padded, 0);
-        file.read(block.offset, &mut stream[self.header.len()..])?;
-        stream.extend(index_of(block));
-        let index_length = stream.len() - self.header.len() - padded;
-        stream.extend(footer_of(index_length, [self.header[6], self.header[7]]));
-        let mut reader = XzReader::new_mem_limit(&stream[..], false, MOST_WINDOW);
+        let index = index_of(block);
+        let footer = footer_of(index.len(), [self.header[6], self.header[7]]);
+        let packed = Packed { file, next: block.offset, left: block.padded() };
+        let packed = BufReader::with_capacity(PIECE, packed);
+        let stream = self.header.chain(packed).chain(&index[..]).chain(&footer[..]);
+        let mut reader = XzReader::new_mem_limit(stream, false, MOST_WINDOW);
         reader.read_exact(out)?;
         match reader.read(&mut [0])? {
             0 => Ok(()),
             _ => Err(Error::new(ErrorKind::InvalidData, "a block of another size than the index says")),
         }
+    }
+}
+
+/// Bytes of a block that are read at a time.
+const PIECE: usize = 1 << 16;
+
+/// Some bytes of a file, from front to back.
+struct Packed<'a, F> {
+    file: &'a F,
+    next: u64,
+    left: u64,
+}
+
+impl<F: ReadAt> Read for Packed<'_, F> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.left.min(bytes.len() as u64) as usize;
+        self.file.read(self.next, &mut bytes[..count])?;
+        (self.next, self.left) = (self.next + count as u64, self.left - count as u64);
+        Ok(count)
     }
 }
 

@@ -39,7 +39,7 @@ pub fn is_archive(path: &Path) -> bool {
 
 fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
-    let list = ClassList::beside(folder)?;
+    let list = ClassList::beside(folder, None)?;
     let shards = match path.is_dir() {
         true => Shards::in_folder(path)?.into_iter().map(|(role, archives)| (Some(role), archives)).collect(),
         false => vec![(None, named(path))],
@@ -63,11 +63,13 @@ fn samples(
     origins: Vec<(Option<Role>, Files)>,
     list: Option<&ClassList>,
 ) -> Result<Parts, DataError> {
-    let mut sets = Role::ALL.map(|_| None);
+    let (mut sets, mut notes) = (Role::ALL.map(|_| None), Vec::new());
     for (role, files) in origins {
-        sets[role.unwrap_or(Role::Train) as usize] = Some(webdataset::samples(files, path, list)?);
+        let (set, more) = webdataset::samples(files, path, list)?;
+        sets[role.unwrap_or(Role::Train) as usize] = Some(set);
+        notes.extend(more);
     }
-    Ok(Parts::of_splits(title(path), sets))
+    Ok(Parts { notes, ..Parts::of_splits(title(path), sets) })
 }
 
 /// The most archives that one name stands for.
@@ -114,7 +116,9 @@ impl Shards {
             paths.push(entry.map_err(failed)?.path());
         }
         paths.retain(|path| stem(path).is_some() && path.is_file());
-        paths.sort();
+        // Of an archive and itself packed, which is read in place.
+        paths.sort_by(|a, b| (stem(a), a).cmp(&(stem(b), b)));
+        paths.dedup_by(|b, a| stem(a) == stem(b));
         let mut of_role: Vec<(Role, Vec<PathBuf>)> = Role::ALL.map(|role| (role, Vec::new())).into();
         for path in &paths {
             if let Some(role) = stem(path).and_then(|stem| Role::of(unnumbered(stem).0.as_bytes())) {

@@ -25,6 +25,9 @@ const SIDE: usize = 32;
 const PLANE: usize = SIDE * SIDE;
 const PIXELS: usize = 3 * PLANE;
 
+/// The most files of training images; the originals are five.
+const MOST_BATCHES: usize = 99;
+
 /// The most images of one file: twenty times what the originals have.
 const MOST_IMAGES: u64 = 1_000_000;
 
@@ -67,13 +70,23 @@ impl Kind {
         }
     }
 
-    fn training_files(self, folder: &Path) -> Vec<PathBuf> {
-        match self {
-            Kind::Cifar10 => {
-                let files = (1..).map(|k| folder.join(format!("data_batch_{k}.bin")));
-                files.take_while(|path| path.is_file()).collect()
-            }
-            Kind::Cifar100 => vec![folder.join("train.bin")],
+    /// # Errors
+    /// [`DataError::Malformed`] where one in the middle is missing.
+    fn training_files(self, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+        if self == Kind::Cifar100 {
+            return Ok(vec![folder.join("train.bin")]);
+        }
+        let batch = |k: usize| folder.join(format!("data_batch_{k}.bin"));
+        let last = (1..=MOST_BATCHES).rev().find(|&k| batch(k).is_file()).unwrap_or(0);
+        let files: Vec<PathBuf> = (1..=last).map(batch).collect();
+        match files.iter().find(|path| !path.is_file()) {
+            None => Ok(files),
+            Some(missing) => Err(DataError::malformed(
+                folder.display().to_string(),
+                format!("data_batch_1.bin to data_batch_{last}.bin"),
+                format!("no {}", missing.file_name().unwrap_or_default().display()),
+                "get the missing file, or move those after it away",
+            )),
         }
     }
 
@@ -105,7 +118,7 @@ fn open(folder: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
             classes.clone(),
         )?))
     };
-    let train = set("train", &kind.training_files(folder))?;
+    let train = set("train", &kind.training_files(folder)?)?;
     let test = match kind.test_file(folder) {
         Some(file) => Some(set("test", &[file])? as Arc<dyn crate::Dataset>),
         None => None,

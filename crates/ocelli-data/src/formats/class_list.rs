@@ -1,6 +1,6 @@
 //! Files that name the classes: `classes.txt`, `categories.txt`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,15 @@ pub(super) struct ClassList {
 }
 
 impl ClassList {
-    /// The list that lies in `folder`, if there is one.
+    /// The list that lies in `folder`, if there is one beside `table`, the file whose pictures it names the classes of.
     ///
     /// # Errors
     /// Those of [`ClassList::read`].
-    pub(super) fn beside(folder: &Path) -> Result<Option<ClassList>, DataError> {
-        let path = FILES.iter().map(|file| folder.join(file)).find(|path| path.is_file());
+    pub(super) fn beside(folder: &Path, table: Option<&Path>) -> Result<Option<ClassList>, DataError> {
+        let itself = table.and_then(|table| table.canonicalize().ok());
+        let is_other = |path: &PathBuf| itself.is_none() || path.canonicalize().ok() != itself;
+        let mut paths = FILES.iter().map(|file| folder.join(file));
+        let path = paths.find(|path| path.is_file() && is_other(path));
         path.map(|path| ClassList::read(&path)).transpose()
     }
 
@@ -82,9 +85,13 @@ fn numbered(line: &str) -> Option<(&str, u32)> {
     Some((name.trim_end().trim_start_matches('/'), number.parse().ok()?))
 }
 
-/// Whether the numbers are labels, which differ and begin with 0 or 1; otherwise they belong to the names, as in "boeing
-/// 737".
+/// Whether the numbers are labels, which differ and begin with 0 or 1, of names that differ; otherwise they belong to the
+/// names, as in "boeing 737" and "class 1".
 fn are_labels(lines: &[(&str, u32)]) -> bool {
+    let mut names = HashSet::new();
+    if !lines.iter().all(|&(name, _)| names.insert(name)) {
+        return false;
+    }
     let mut numbers: Vec<u32> = lines.iter().map(|&(_, number)| number).collect();
     numbers.sort_unstable();
     numbers.first().is_some_and(|&first| first <= 1) && numbers.windows(2).all(|pair| pair[0] < pair[1])
@@ -131,6 +138,7 @@ mod tests {
         // Numbers that are no labels belong to the names.
         assert_eq!(read(b"boeing 7\nairbus 7\n").unwrap(), ["boeing 7", "airbus 7"]);
         assert_eq!(read(b"boeing 737\nboeing 747\n").unwrap(), ["boeing 737", "boeing 747"]);
+        assert_eq!(read(b"class 0\nclass 1\n").unwrap(), ["class 0", "class 1"]);
     }
 
     #[test]

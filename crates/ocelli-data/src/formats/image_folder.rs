@@ -4,6 +4,7 @@
 //! folder; see [`Layout::of`](super::layout::Layout::of) for folders within folders. `classes.txt` or `categories.txt` in the
 //! root fixes the order of the classes, which is otherwise that of their names, and may name further ones.
 
+use std::collections::VecDeque;
 use std::path::Path;
 
 use super::class_list::ClassList;
@@ -19,16 +20,18 @@ pub(super) const FORMAT: Format = Format {
     open,
 };
 
-/// The most entries of folders that are looked at for the first picture.
-const MOST_LOOKED_AT: usize = 100_000;
+/// The most entries of a folder that are looked at for the first picture, and of all folders.
+const MOST_OF_FOLDER: usize = 20_000;
+const MOST_LOOKED_AT: usize = 1_000_000;
 
-/// A folder with a picture in a folder below it.
+/// A folder with a picture in a folder below it. Folders at the top are looked at first, and none for long, so that what else lies
+/// there does not hide the pictures.
 fn recognises(path: &Path) -> bool {
-    let mut waiting = vec![path.to_owned()];
+    let mut waiting = VecDeque::from([path.to_owned()]);
     let mut looked_at = 0;
-    while let Some(folder) = waiting.pop() {
+    while let Some(folder) = waiting.pop_front() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-        for entry in entries.flatten() {
+        for entry in entries.flatten().take(MOST_OF_FOLDER) {
             looked_at += 1;
             let name = entry.file_name();
             let name = name.as_encoded_bytes();
@@ -37,7 +40,7 @@ fn recognises(path: &Path) -> bool {
             }
             let inner = entry.path();
             match inner.is_dir() {
-                true => waiting.push(inner),
+                true => waiting.push_back(inner),
                 false if folder != path && is_picture(name) => return true,
                 false => {}
             }
@@ -50,7 +53,7 @@ fn recognises(path: &Path) -> bool {
 }
 
 fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
-    let list = ClassList::beside(path)?;
+    let list = ClassList::beside(path, None)?;
     let files = Files::in_folder(path)?;
     let layout = Layout::of(files, &Reading { unwrap: false, role: None, list: list.as_ref() })?;
     assemble(title(path), &path.display().to_string(), &[layout], list.as_ref())

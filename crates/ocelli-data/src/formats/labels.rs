@@ -42,8 +42,8 @@ impl Labels {
 
     /// The names of the classes, and for each image its label among them.
     ///
-    /// Where all labels are whole numbers, they number the classes of the list, or classes called "0", "1"
-    /// and so on. Otherwise they are the names, in the order of the list or else of themselves.
+    /// Where all labels are names of the list, they are meant. Else, where all are whole numbers, they number the classes of the
+    /// list, or classes called "0", "1" and so on. Otherwise they are the names, in the order of themselves.
     pub(super) fn resolve(
         &self,
         origin: &str,
@@ -51,18 +51,11 @@ impl Labels {
     ) -> Result<(Vec<String>, Vec<u32>), DataError> {
         let words = &self.words.words;
         let numbers: Option<Vec<u32>> = words.iter().map(|word| word.parse().ok()).collect();
-        let (classes, of_word) = match (numbers, list) {
-            (Some(numbers), list) => (numbered(origin, &numbers, list)?, numbers),
-            (None, Some(list)) => {
-                let places: HashMap<&str, u32> = list.names.iter().map(String::as_str).zip(0..).collect();
-                let place = |word: &String| {
-                    places
-                        .get(word.trim_start_matches('/'))
-                        .copied()
-                        .ok_or_else(|| unlisted(origin, word, list))
-                };
-                (list.names.clone(), words.iter().map(place).collect::<Result<_, _>>()?)
-            }
+        let names = list.map(|list| (list, places(list, words)));
+        let (classes, of_word) = match (names, numbers) {
+            (Some((list, Ok(places))), _) => (list.names.clone(), places),
+            (_, Some(numbers)) => (numbered(origin, &numbers, list)?, numbers),
+            (Some((list, Err(word))), None) => return Err(unlisted(origin, word, list)),
             (None, None) => {
                 let sorted: BTreeSet<&String> = words.iter().collect();
                 let places: HashMap<&String, u32> = sorted.iter().copied().zip(0..).collect();
@@ -71,6 +64,12 @@ impl Labels {
         };
         Ok((classes, self.labels.iter().map(|&word| of_word[word as usize]).collect()))
     }
+}
+
+/// The place of each word among the names of the list, or the first word that it lacks.
+fn places<'a>(list: &ClassList, words: &'a [String]) -> Result<Vec<u32>, &'a str> {
+    let places: HashMap<&str, u32> = list.names.iter().map(String::as_str).zip(0..).collect();
+    words.iter().map(|word| places.get(word.trim_start_matches('/')).copied().ok_or(word.as_str())).collect()
 }
 
 fn numbered(origin: &str, numbers: &[u32], list: Option<&ClassList>) -> Result<Vec<String>, DataError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::class_list::ClassList;
 use super::{Parts, Role};
-use crate::files::{FileDataset, Files, Names, Others, split_first, split_last};
+use crate::files::{FileDataset, Files, Names, split_first, split_last};
 use crate::{DataError, Dataset};
 
 /// Pictures of one origin, by what their paths say.
@@ -106,14 +106,9 @@ impl Layout {
 
     /// What is not read, in words.
     fn note(&self) -> Option<String> {
-        let Others { count, first } = &self.files.others;
-        let more = if *count > first.len() { ", …" } else { "" };
-        let what = match count {
-            0 => return None,
-            1 => "1 entry is no picture in a class folder".to_owned(),
-            n => format!("{n} entries are no pictures in class folders"),
-        };
-        Some(format!("{what} and not read: {}{more}", first.join(", ")))
+        self.files
+            .others
+            .note("entry is no picture in a class folder", "entries are no pictures in class folders")
     }
 
     fn members(&self, role: Role) -> &[Member] {

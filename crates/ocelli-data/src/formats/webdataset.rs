@@ -1,12 +1,13 @@
 //! Archives in the manner of WebDataset: files that follow each other and share a name up to its first dot are a sample,
 //! `0017.jpg` and `0017.cls`. The text in `.cls` is the label: a number, or a name.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::class_list::ClassList;
 use super::labels::Labels;
-use crate::files::{FileDataset, Files, is_picture, split_last};
+use crate::files::{FileDataset, Files, Others, is_picture, split_last};
 use crate::{DataError, Dataset};
 
 /// The most bytes of a label.
@@ -22,26 +23,31 @@ pub(super) fn has_labels(files: &Files) -> bool {
     (0..files.len()).any(|i| is_label(files.names.get(i)))
 }
 
-/// The samples of some archives, in their order.
+/// The samples of some archives, in their order, and what is not read, in words.
 ///
 /// # Errors
-/// [`DataError::Malformed`] for a picture without a label, and a label that is none; those of reading.
+/// [`DataError::Malformed`] for a picture without a label, a label that is none, and a sample of several pictures; those of
+/// reading.
 pub(super) fn samples(
     files: Files,
     origin: &Path,
     list: Option<&ClassList>,
-) -> Result<Arc<dyn Dataset>, DataError> {
+) -> Result<(Arc<dyn Dataset>, Vec<String>), DataError> {
     let (mut members, mut labels) = (Vec::new(), Labels::default());
+    let mut without = Others::default();
     let mut next = 0;
     while next < files.len() {
         let start = next;
-        while next < files.len() && key(files.names.get(next)) == key(files.names.get(start)) {
+        let sample = |i: usize| (files.archive_of(i), key(files.names.get(i)));
+        while next < files.len() && sample(next) == sample(start) {
             next += 1;
         }
-        let of = |wanted: fn(&[u8]) -> bool| (start..next).find(|&i| wanted(files.names.get(i)));
-        let Some(picture) = of(is_picture) else { continue };
-        let label =
-            of(is_label).ok_or_else(|| malformed(&files, picture, "no .cls file of the same name"))?;
+        let label = (start..next).find(|&i| is_label(files.names.get(i)));
+        let Some(picture) = picture_of(&files, start..next)? else {
+            without.add(files.names.get(start));
+            continue;
+        };
+        let label = label.ok_or_else(|| malformed(&files, picture, "no .cls file of the same name"))?;
         let word = files.with_bytes(label, |bytes| {
             let text =
                 bytes.get(..MOST_LABEL.min(bytes.len())).and_then(|bytes| std::str::from_utf8(bytes).ok());
@@ -54,7 +60,35 @@ pub(super) fn samples(
         members.push(picture as u32);
     }
     let (classes, labels) = labels.resolve(&origin.display().to_string(), list)?;
-    Ok(Arc::new(FileDataset::new(Arc::new(files), members, labels, classes.into())))
+    let notes = [
+        files
+            .others
+            .note("entry is neither a picture nor a label", "entries are neither pictures nor labels"),
+        without.note("sample has no picture", "samples have no picture"),
+    ];
+    let set = FileDataset::new(Arc::new(files), members, labels, classes.into());
+    Ok((Arc::new(set), notes.into_iter().flatten().collect()))
+}
+
+/// The picture of a sample: the one that has nothing else in its name than its ending, `0017.jpg` beside `0017.depth.png`, or
+/// the only one.
+fn picture_of(files: &Files, sample: Range<usize>) -> Result<Option<usize>, DataError> {
+    let pictures: Vec<usize> = sample.filter(|&i| is_picture(files.names.get(i))).collect();
+    let plain = |&i: &usize| {
+        let name = files.names.get(i);
+        name[key(name).len()..].iter().filter(|&&b| b == b'.').count() == 1
+    };
+    let plain: Vec<usize> = pictures.iter().copied().filter(plain).collect();
+    match (&plain[..], &pictures[..]) {
+        ([], []) => Ok(None),
+        ([one], _) | ([], [one]) => Ok(Some(*one)),
+        ([first, second, ..], _) | ([], [first, second, ..]) => Err(DataError::malformed(
+            files.title(*first),
+            "one picture in a sample",
+            format!("{} too", files.names.text(*second)),
+            "leave one of them out, or give the others names such as 0017.depth.png beside 0017.jpg",
+        )),
+    }
 }
 
 /// A file's name up to the first dot after its folder.

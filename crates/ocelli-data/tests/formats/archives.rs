@@ -1,8 +1,8 @@
 //! Tar archives.
 
-use ocelli_data::{Validation, class_counts, open_parts};
+use ocelli_data::{OpenOptions, Validation, class_counts, open, open_parts};
 
-use crate::support::{Place, contents, gzip, png, tar};
+use crate::support::{Place, contents, gzip, header, png, tar};
 
 fn two_classes() -> Vec<u8> {
     tar(&[
@@ -162,12 +162,121 @@ fn xz_of_several_blocks_is_unpacked_and_damage_found() {
 #[test]
 fn several_streams_in_one_xz_file_are_read_one_after_another() {
     let place = Place::with(&[]);
-    let first = open_parts({
-        place.write("set.tar.xz", BLOCKS);
-        place.join("set.tar.xz")
-    });
-    drop(first);
-    // A tar archive ends at its end mark, whatever follows.
+    // The second stream holds another archive, which is found only where both are unpacked.
     place.write("two.tar.xz", [BLOCKS, BLOCKS].concat());
-    assert_eq!(open_parts(place.join("two.tar.xz")).unwrap().train.len(), 2);
+    let said = place.refused("two.tar.xz");
+    assert!(said.contains("something after its end, such as another archive"), "{said}");
+}
+
+#[test]
+fn archives_one_after_another_in_a_file_are_refused_and_padding_is_not() {
+    let place = Place::with(&[]);
+    place.write("two.tar", [two_classes(), two_classes()].concat());
+    let said = place.refused("two.tar");
+    assert!(said.contains("two.tar: expected one tar archive") && said.contains("tar -A"), "{said}");
+    place.write("padded.tar", [two_classes(), vec![0; 20 * 512]].concat());
+    assert_eq!(open_parts(place.join("padded.tar")).unwrap().train.len(), 2);
+}
+
+#[test]
+fn further_names_of_a_file_are_that_file() {
+    let place = Place::with(&[]);
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut file =
+        |name: &str, bytes: &[u8]| builder.append(&header(name, bytes.len() as u64), bytes).unwrap();
+    file("raw/x.bin", &png(3));
+    file("a/1.png", &png(1));
+    for (name, target) in
+        [("b/2.png", "./a/1.png"), ("a/3.png", "raw/x.bin"), ("b/4.png", "b/2.png"), ("b/5.png", "none.png")]
+    {
+        let mut header = header(name, 0);
+        header.set_entry_type(tar::EntryType::Link);
+        header.set_link_name(target).unwrap();
+        header.set_cksum();
+        builder.append(&header, &b""[..]).unwrap();
+    }
+    place.write("set.tar", builder.into_inner().unwrap());
+    let parts = open_parts(place.join("set.tar")).unwrap();
+    assert_eq!(contents(&*parts.train), [(1, "a"), (1, "b"), (1, "b")]);
+    assert!(parts.notes[0].starts_with("3 entries are no pictures in class folders"), "{:?}", parts.notes);
+}
+
+#[test]
+fn files_with_holes_are_passed_over_and_noted() {
+    let place = Place::with(&[]);
+    let mut builder = tar::Builder::new(Vec::new());
+    // A GNU entry says the length with its holes, here a megabyte, of which 512 bytes are stored.
+    let mut sparse = header("a/holes.png", 512);
+    sparse.set_entry_type(tar::EntryType::GNUSparse);
+    let gnu = sparse.as_gnu_mut().unwrap();
+    gnu.sparse[0].offset.copy_from_slice(b"00000000000\0");
+    gnu.sparse[0].numbytes.copy_from_slice(b"00000001000\0");
+    gnu.realsize.copy_from_slice(b"00004000000\0");
+    gnu.sparse[1].offset.copy_from_slice(b"00004000000\0");
+    gnu.sparse[1].numbytes.copy_from_slice(b"00000000000\0");
+    sparse.set_cksum();
+    builder.append(&sparse, &[7; 512][..]).unwrap();
+    // The pax format has the list of holes before the content.
+    builder
+        .append_pax_extensions([("GNU.sparse.major", &b"1"[..]), ("GNU.sparse.name", b"a/more.png")])
+        .unwrap();
+    builder.append(&header("a/GNUSparseFile.1/more.png", 4), &b"1\n0\n"[..]).unwrap();
+    for (name, value) in [("a/1.png", 1), ("b/2.png", 2)] {
+        builder.append(&header(name, png(value).len() as u64), &png(value)[..]).unwrap();
+    }
+    builder.append(&sparse, &[7; 512][..]).unwrap();
+    place.write("set.tar", builder.into_inner().unwrap());
+    let parts = open_parts(place.join("set.tar")).unwrap();
+    assert_eq!(contents(&*parts.train), [(1, "a"), (2, "b")]);
+    assert!(parts.notes[0].starts_with("3 entries are no pictures"), "{:?}", parts.notes);
+}
+
+#[test]
+fn samples_end_with_their_archive_and_have_one_picture() {
+    let place = Place::with(&[]);
+    let sample = |value: u8| tar(&[("s.png", &png(value)), ("s.cls", b"0")]);
+    place.write("train-0.tar", sample(1));
+    place.write("train-1.tar", sample(2));
+    assert_eq!(contents(&*place.parts().train), [(1, "0"), (2, "0")]);
+    let depth = [
+        ("s.cls", &b"0"[..]),
+        ("s.depth.png", &png(9)),
+        ("s.png", &png(4)),
+        ("t.cls", b"1"),
+        ("t.tif", b"II"),
+    ];
+    place.write("train-1.tar", tar(&depth));
+    let parts = place.parts();
+    assert_eq!(contents(&*parts.train), [(1, "0"), (4, "0")]);
+    assert_eq!(parts.notes[0], "1 entry is neither a picture nor a label and not read: t.tif");
+    assert_eq!(parts.notes[1], "1 sample has no picture and not read: t.cls");
+    place.write("train-1.tar", tar(&[("s.cls", &b"0"[..]), ("s.gif", &png(9)), ("s.png", &png(4))]));
+    let said = place.refused("");
+    assert!(said.contains("train-1.tar:s.gif: expected one picture in a sample, found s.png too"), "{said}");
+}
+
+#[test]
+fn an_archive_beside_itself_packed_is_read_once() {
+    let place = Place::with(&[]);
+    place.write("train.tar", two_classes());
+    place.write("train.tar.gz", gzip(&two_classes()));
+    assert_eq!(place.parts().train.len(), 2);
+}
+
+#[test]
+fn an_archive_that_holds_both_splits_is_counted_once() {
+    let place = Place::with(&[]);
+    let pictures: Vec<Vec<u8>> = (0..4).map(png).collect();
+    let filler = vec![1; 1 << 16];
+    let files = [
+        ("train/a/1.png", &pictures[0]),
+        ("train/b/2.png", &pictures[1]),
+        ("val/a/3.png", &pictures[2]),
+        ("val/b/4.png", &pictures[3]),
+        ("x.bin", &filler),
+    ];
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (*name, &bytes[..])).collect();
+    place.write("set.tar.gz", gzip(&tar(&files)));
+    let splits = open(place.join("set.tar.gz"), &OpenOptions::default()).unwrap();
+    assert!((1 << 16..3 << 15).contains(&splits.memory()), "{}", splits.memory());
 }

@@ -42,6 +42,19 @@ fn cifar100_has_its_fine_labels() {
 }
 
 #[test]
+fn a_missing_file_of_several_is_named() {
+    let place = Place::with(&[]);
+    for file in ["data_batch_1.bin", "data_batch_2.bin", "data_batch_4.bin"] {
+        place.write(file, record(&[3]));
+    }
+    let said = place.refused("");
+    assert!(
+        said.contains("expected data_batch_1.bin to data_batch_4.bin, found no data_batch_3.bin"),
+        "{said}"
+    );
+}
+
+#[test]
 fn damaged_files_are_refused_by_name() {
     let place = Place::with(&[]);
     for (bytes, said) in [

@@ -167,3 +167,19 @@ fn many_pictures_open_at_once() {
     // Names, numbers and labels: a few dozen bytes each.
     assert!(splits.memory() < 2000 * 64, "{}", splits.memory());
 }
+
+#[test]
+fn a_folder_that_is_called_like_an_idx_file_is_none() {
+    let place = Place::with(&["train-images-idx3-ubyte/a/1.png", "train-images-idx3-ubyte/a/2.png"]);
+    assert_eq!(place.parts().train.len(), 2);
+}
+
+#[test]
+fn many_other_files_do_not_hide_the_pictures() {
+    let place = Place::with(&["train/a/1.png", "train/b/2.png"]);
+    place.write("notes/0.xml", "");
+    for i in 1..20_100 {
+        std::fs::hard_link(place.join("notes/0.xml"), place.join(&format!("notes/{i}.xml"))).unwrap();
+    }
+    assert_eq!(place.parts().train.len(), 2);
+}

@@ -185,3 +185,33 @@ fn what_is_left_out_is_the_same_whatever_is_kept_decoded() {
     assert_eq!(contents(&*plain.train), contents(&*cached.train));
     assert_eq!(plain.train.replaced(), cached.train.replaced());
 }
+
+#[test]
+fn a_damaged_picture_that_is_alone_in_its_class_is_left_out() {
+    let place = twenty();
+    place.write("train/a/1.png", png(100));
+    for i in 0..20 {
+        std::fs::rename(
+            place.join(&format!("{}/{i:02}.png", ["a", "b"][i % 2])),
+            place.join(&format!("{i}.png")),
+        )
+        .unwrap();
+        place.write(&format!("train/{}/{i}.png", ["a", "b"][i % 2]), png(i as u8));
+        place.write(&format!("val/a/{i}.png"), png(50 + i as u8));
+    }
+    place.write("val/b/alone.png", damaged_inside(90));
+    let splits = open(place.path(), &options(0.1)).unwrap();
+    assert_eq!((splits.val.len(), splits.found.val.unreadable.count), (20, 1));
+    assert!(splits.found.val.unreadable.first[0].contains("alone.png"), "{:?}", splits.found.val.unreadable);
+    assert_eq!(contents(&*splits.val).len(), 20);
+}
+
+#[test]
+fn decoding_takes_more_where_the_format_keeps_more() {
+    let place = twenty();
+    let small = open(place.path(), &options(0.1)).unwrap().decoding_bytes();
+    let deep = image::ImageBuffer::from_pixel(4, 3, image::Rgb([9u16, 10, 200]));
+    place.write("a/deep.png", encode(deep, ImageFormat::Png));
+    let large = open(place.path(), &options(0.1)).unwrap().decoding_bytes();
+    assert_eq!((small, large), (4 * 3 * 10, 4 * 3 * 20));
+}

@@ -90,7 +90,7 @@ pub(crate) fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// A header with any name, which `tar` itself would not write.
-fn header(name: &str, size: u64) -> tar::Header {
+pub(crate) fn header(name: &str, size: u64) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_size(size);

@@ -121,3 +121,33 @@ fn csv_that_cannot_be_meant_is_refused_by_line() {
             .contains("train, val or test in the column of splits, found \"spare\"")
     );
 }
+
+#[test]
+fn a_quote_that_is_not_closed_is_refused_and_not_a_long_label() {
+    let place = Place::with(&["1.png", "2.png", "3.png"]);
+    place.write("set.csv", "path,label\n1.png,a\n2.png,\"b\n3.png,a\n");
+    let said = place.refused("set.csv");
+    assert!(said.contains("set.csv, line 3") && said.contains("a quote that is not closed?"), "{said}");
+    place.write("set.tsv", "path\tlabel\n1.png\t\"a\n2.png\t\"b\n3.png\ta\n");
+    assert!(place.refused("set.tsv").contains("a quote that is not closed?"));
+}
+
+#[test]
+fn a_list_does_not_name_its_own_classes() {
+    let place = Place::with(&["1.png", "2.png"]);
+    place.write("labels.txt", "1.png 0\n2.png 1\n");
+    assert_eq!(contents(&*open_parts(place.join("labels.txt")).unwrap().train), [(0, "0"), (1, "1")]);
+    place.write("classes.txt", "cat\ndog\n");
+    assert_eq!(contents(&*open_parts(place.join("labels.txt")).unwrap().train), [(0, "cat"), (1, "dog")]);
+}
+
+#[test]
+fn numbers_that_are_names_of_classes_are_meant_as_names() {
+    let place = Place::with(&["1.png", "2.png"]);
+    place.write("classes.txt", "1\n2\n5\n");
+    place.write("set.txt", "1.png 1\n2.png 2\n");
+    assert_eq!(contents(&*open_parts(place.join("set.txt")).unwrap().train), [(0, "1"), (1, "2")]);
+    place.write("classes.txt", "10\n20\n");
+    place.write("set.txt", "1.png 10\n2.png 20\n");
+    assert_eq!(contents(&*open_parts(place.join("set.txt")).unwrap().train), [(0, "10"), (1, "20")]);
+}

@@ -126,10 +126,12 @@ fn drawing(context: &Context) -> Result<Sheet, Error> {
         let hidden = learner.values(&grid, node);
         let output = learner.outputs(&grid);
         let of_unit = |unit: usize| hidden.iter().skip(unit).step_by(2).copied().collect::<Vec<_>>();
-        for (title, values) in
-            [("hidden unit 1", of_unit(0)), ("hidden unit 2", of_unit(1)), ("output", output)]
-        {
-            sheet = sheet.add(with_cases(title, &values, SIDE));
+        for (title, values, note) in [
+            ("hidden unit 1", of_unit(0), "x₁ →, x₂ ↑: −2 to 2"),
+            ("hidden unit 2", of_unit(1), "blue −1, white 0, orange 1"),
+            ("output", output, "● true, ○ false"),
+        ] {
+            sheet = sheet.add(with_cases(title, &values, SIDE).note(note));
         }
     }
     Ok(sheet.add(plot))

@@ -105,7 +105,8 @@ fn images_in(folder: &Path) -> Result<Vec<(Name, PathBuf)>, DataError> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        if let Some(name) = Name::of_images(&path) {
+        // Some programs unpack a file into a folder that is called like it.
+        if let Some(name) = Name::of_images(&path).filter(|_| path.is_file()) {
             found.push((name, path));
         }
     }

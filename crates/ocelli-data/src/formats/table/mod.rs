@@ -57,6 +57,11 @@ impl Table {
             let missing = if picture.is_empty() { "no path" } else { "no label" };
             return Err(self.malformed(line, "a path and a label", missing.to_owned()));
         }
+        let lines = |text: &[u8]| text.iter().any(|&b| b == b'\n' || b == b'\r');
+        if lines(picture) || lines(label.as_bytes()) {
+            let found = "one of several lines: a quote that is not closed?";
+            return Err(self.malformed(line, "a path and a label of one line each", found.to_owned()));
+        }
         // Paths as archives have them; a leading slash is the root of the file system.
         let picture = picture.strip_prefix(b"./").unwrap_or(picture);
         self.pictures.push(picture)?;
@@ -89,7 +94,7 @@ impl Table {
                 "add lines, or name another file",
             ));
         }
-        let list = ClassList::beside(path.parent().unwrap_or(Path::new("")))?;
+        let list = ClassList::beside(path.parent().unwrap_or(Path::new("")), Some(&path))?;
         let (classes, labels) = self.labels.resolve(&path.display().to_string(), list.as_ref())?;
         let Table { pictures, roles, .. } = self;
         let (files, members) = Root::of(&path, root).find(&path, pictures)?;
