@@ -5,6 +5,7 @@
 //! Sutskever and Hinton 2012, section 4.1, of ten views; section 5, of several networks). Classes are matched by name, so that models
 //! may have them in different orders; pictures are prepared for each model as it was trained.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -260,11 +261,9 @@ impl Ensemble {
         let rows = self.answer(fed).chunks_exact(classes);
         for ((probabilities, &truth), &image) in rows.zip(labels).zip(&fed.pictures) {
             let best = || best_classes(probabilities, eval::FIVE);
-            let truth_p = probabilities[truth as usize];
-            let before = |(class, &p): (usize, &f32)| p > truth_p || p == truth_p && class < truth as usize;
-            let rank = probabilities.iter().enumerate().filter(|&entry| before(entry)).count();
+            let rank = rank_of(truth as usize, probabilities);
             let predicted = best_classes(probabilities, 1)[0];
-            let loss = -truth_p.max(f32::MIN_POSITIVE).ln();
+            let loss = -probabilities[truth as usize].max(f32::MIN_POSITIVE).ln();
             tally.add(&Answered { image, truth, predicted, rank, loss, probabilities }, best);
         }
     }
@@ -332,6 +331,16 @@ pub(crate) fn best_classes(probabilities: &[f32], most: usize) -> Vec<usize> {
     classes
 }
 
+/// How many classes come before `class` in the order of the best ones, also where outputs overflowed and nothing is a number.
+fn rank_of(class: usize, probabilities: &[f32]) -> usize {
+    let before = |&(other, p): &(usize, &f32)| match p.total_cmp(&probabilities[class]) {
+        Ordering::Greater => true,
+        Ordering::Equal => other < class,
+        Ordering::Less => false,
+    };
+    probabilities.iter().enumerate().filter(before).count()
+}
+
 /// For each class of model `number`, its place among `classes`.
 fn order_of(number: usize, own: &[String], classes: &[String]) -> Result<Vec<usize>, Error> {
     let places: HashMap<&String, usize> = classes.iter().zip(0..).collect();
@@ -362,6 +371,11 @@ mod tests {
         assert_eq!(best_classes(&p, 1), [1]);
         assert_eq!(best_classes(&p, 9), [1, 3, 4, 0, 2]);
         assert_eq!(best_classes(&p, 0), [] as [usize; 0]);
+        for p in [&p[..], &[f32::NAN; 4], &[0.5, f32::NAN, 0.5]] {
+            for (rank, class) in best_classes(p, p.len()).into_iter().enumerate() {
+                assert_eq!(rank_of(class, p), rank, "{p:?}");
+            }
+        }
     }
 
     #[test]

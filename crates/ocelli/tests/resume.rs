@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ocelli::io::Checkpoint;
 use ocelli::train::{Control, Event, NetSpec, RunConfig, RunFolder, Trainer};
 use ocelli::{Engine, Error, Recipe};
 use ocelli_data::{OpenOptions, Splits};
@@ -114,6 +115,55 @@ fn a_changed_configuration_is_refused_and_more_epochs_are_not() {
     assert_eq!(warnings, Vec::<String>::new());
     run(&mut trainer, usize::MAX).unwrap();
     assert_eq!(RunFolder::open(&path).unwrap().load_config().unwrap().recipe.epochs, 3);
+}
+
+#[test]
+fn images_may_lie_elsewhere_by_now_and_a_checkpoint_of_another_run_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let mut trainer = begin(&path, "perceptron", |r| (r.epochs, r.batch) = (2, 500)).unwrap();
+    assert!(matches!(run(&mut trainer, 2), Err(Error::Interrupted(_))));
+    drop(trainer);
+    resume(&path, |config| config.data_path = Some("moved/digits".into())).unwrap();
+    let changes: [fn(&mut Checkpoint); 4] = [
+        |c| c.state.steps = u64::MAX,
+        |c| c.progress["epoch"] = u64::MAX.into(),
+        |c| c.progress["batch"] = 1000.into(),
+        |c| c.optimizer = ocelli_core::Optimizer::Sgd { momentum: 0.5, nesterov: true, weight_decay: 0.0 },
+    ];
+    let (last, kept) = (path.join("last.ckpt"), folder.path().join("kept.ckpt"));
+    std::fs::copy(&last, &kept).unwrap();
+    for change in changes {
+        std::fs::copy(&kept, &last).unwrap();
+        let (mut forged, _) = Checkpoint::load(&path).unwrap();
+        change(&mut forged);
+        forged.save(&path).unwrap();
+        std::fs::remove_file(path.join("previous.ckpt")).unwrap();
+        let error = resume(&path, |_| {}).map(|_| ()).unwrap_err();
+        assert!(matches!(error, Error::Bad(_)) && error.to_string().contains("not of this run"), "{error}");
+    }
+}
+
+#[test]
+fn a_run_whose_first_checkpoint_failed_begins_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run");
+    let mut trainer = begin(&path, "perceptron", |r| r.epochs = 2).unwrap();
+    // Stopped in the second epoch: as if the files of the end of the first had come as far as the best model.
+    let batches = trainer.run(&mut Control {
+        observer: &mut |_| (),
+        stop: &AtomicBool::new(false),
+        checkpoint_every: Duration::MAX,
+    });
+    batches.unwrap();
+    drop(trainer);
+    for file in ["last.ckpt", "previous.ckpt", "model.safetensors"] {
+        let _ = std::fs::remove_file(path.join(file));
+    }
+    let first = std::fs::read_to_string(path.join("metrics.jsonl")).unwrap();
+    std::fs::write(path.join("metrics.jsonl"), first.lines().next().unwrap()).unwrap();
+    let (_, warnings) = resume(&path, |_| {}).unwrap();
+    assert!(warnings.iter().any(|warning| warning.contains("training starts anew")), "{warnings:?}");
 }
 
 #[test]

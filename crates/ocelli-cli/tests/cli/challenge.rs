@@ -84,6 +84,16 @@ fn what_is_no_submission_is_refused() {
 }
 
 #[test]
+fn a_name_may_begin_like_another_one() {
+    let place = trained();
+    place.write("names.txt", "photo 0\nphoto 2 1\nother 4\nmore 4\n");
+    place.write("answers.txt", "photo 0 1 2 3 4\nphoto 2 0 1 2 3 4\nother 4 0 1 2 3\nmore 4 0 1 2 3\n");
+    let done = place.ok("eval --submission answers.txt names.txt --json");
+    let score: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!((&score["error"][0], &score["error"][1]), (&0.25.into(), &0.0.into()), "{score}");
+}
+
+#[test]
 fn a_leaderboard_ranks_a_folder() {
     let place = trained();
     place.write("all/good.txt", "val/a.pgm 0 2 3 4 5\nval/b.pgm 5 2 3 4 1\nval/c.pgm 0 1 3 4 2\n");

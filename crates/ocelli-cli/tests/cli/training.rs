@@ -94,6 +94,16 @@ fn a_model_is_trained_on_and_what_is_frozen_is_named() {
 }
 
 #[test]
+fn a_repeated_run_can_be_prolonged() {
+    let place = Place::new();
+    place.ok("train digits --net perceptron --epochs 1 --out first -q");
+    place.ok("train --repeat first --out second -q");
+    place.ok("train --resume second --epochs 2 -q");
+    place.ok("train --resume first --epochs 2 -q");
+    assert_eq!(text(&place.path("second/metrics.jsonl")).lines().count(), 2);
+}
+
+#[test]
 fn a_rate_is_found_and_its_curve_is_written() {
     let place = Place::new();
     let found = place.json("train digits --net mlp --widths 32 --find-lr --json -q");

@@ -111,13 +111,16 @@ impl std::fmt::Display for Submission {
     }
 }
 
-/// The file of a line and what follows it. Names may have spaces in them, so what is a file is what the list says.
+/// The file of a line and what follows it. Names may have spaces in them, and one may begin like another: what is a file is what the
+/// list says, and of several the one that leaves as many labels as there should be.
 fn divide<'a>(line: &'a str, truth: &Truth) -> Result<(&'a str, Vec<&'a str>), String> {
     let ends = line.char_indices().filter(|(_, c)| c.is_whitespace()).map(|(at, _)| at).chain([line.len()]);
-    for end in ends {
-        if truth.labels.contains_key(&line[..end]) {
-            return Ok((&line[..end], line[end..].split_whitespace().collect()));
-        }
+    let files = ends.filter(|&end| truth.labels.contains_key(&line[..end]));
+    let ways: Vec<(&str, Vec<&str>)> =
+        files.map(|end| (&line[..end], line[end..].split_whitespace().collect())).collect();
+    let fits = ways.iter().position(|(_, labels)| labels.len() == LABELS).unwrap_or(0);
+    if let Some(way) = ways.into_iter().nth(fits) {
+        return Ok(way);
     }
     let words: Vec<&str> = line.split_whitespace().collect();
     let file = words[..words.len().saturating_sub(LABELS).max(1)].join(" ");

@@ -80,12 +80,14 @@ pub(crate) fn tick(value: f64, step: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    if value.abs() < 1e-3 || value.abs() >= 1e5 {
-        return format!("{value:.0e}");
-    }
     // The ticks of a logarithmic axis are their own steps.
     let step = step.min(value.abs());
-    let decimals = (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
+    let exponent = |value: f64| (value.abs().log10() + 1e-9).floor();
+    if value.abs() < 1e-3 || value.abs() >= 1e5 {
+        let decimals = (exponent(value) - exponent(step)).clamp(0.0, 6.0) as usize;
+        return format!("{value:.decimals$e}");
+    }
+    let decimals = (-exponent(step)).clamp(0.0, 6.0) as usize;
     let text = format!("{value:.decimals$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
@@ -163,6 +165,8 @@ mod tests {
         assert_eq!([0.0, 0.5, 1.0].map(|v| tick(v, 0.5)), ["0", "0.5", "1"]);
         assert_eq!([0.001, 0.1, 10.0].map(|v| tick(v, 0.009)), ["0.001", "0.1", "10"]);
         assert_eq!(tick(0.0001, 0.0009), "1e-4");
+        assert_eq!([1e-4, 1.5e-4, 2e-4].map(|v| tick(v, 5e-5)), ["1.0e-4", "1.5e-4", "2.0e-4"]);
+        assert_eq!([5e5, 1e6, 1.5e6].map(|v| tick(v, 5e5)), ["5e5", "1.0e6", "1.5e6"]);
         assert_eq!(tick(20.0, 10.0), "20");
         assert_eq!([1e-3, 1.0, 1e3].map(power_tick), ["0.001", "1", "1000"]);
         assert_eq!([1e-4, 1e4, 1e12].map(power_tick), ["10⁻⁴", "10⁴", "10¹²"]);

@@ -233,8 +233,9 @@ const DIGITS: std::ops::Range<usize> = 8 + PREFIX.len()..8 + PREFIX.len() + 64;
 /// Four thousand million parameters.
 const MAX_FILE: u64 = 1 << 34;
 
-/// A network file of the largest size, with as much again for everything else, many times over.
-const MAX_HEADER: u64 = 1 << 24;
+/// The longest header that readers of safetensors take. A checkpoint keeps the record of each epoch there, about 20 kB for a network
+/// of 50 layers: thousands of epochs.
+const MAX_HEADER: u64 = 100_000_000;
 
 /// Elements that are converted at a time.
 const BLOCK: usize = 1 << 14;
@@ -256,6 +257,11 @@ fn head(metadata: &BTreeMap<&'static str, String>, parts: &[Part<'_>]) -> io::Re
     header.push('}');
     // The tensors begin at a multiple of eight bytes.
     header += &" ".repeat(header.len().next_multiple_of(8) - header.len());
+    if header.len() as u64 > MAX_HEADER {
+        let problem =
+            format!("its header would have {} bytes, and at most {MAX_HEADER} can be read", header.len());
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
     Ok([&(header.len() as u64).to_le_bytes(), header.as_bytes()].concat())
 }
 
@@ -289,4 +295,17 @@ fn listed(names: &[&str]) -> String {
     let more = names.len().saturating_sub(SHOWN);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     format!("tensor{} {}{rest}", if names.len() > 1 { "s" } else { "" }, shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_that_could_not_be_read_is_not_written() {
+        let metadata = BTreeMap::from([("progress", "x".repeat(MAX_HEADER as usize))]);
+        let error = head(&metadata, &[]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge, "{error}");
+        assert!(head(&BTreeMap::from([("progress", "x".repeat(1 << 20))]), &[]).is_ok());
+    }
 }

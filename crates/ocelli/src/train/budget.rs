@@ -37,7 +37,7 @@ pub(super) struct Budget {
     finish: f64,
     /// When the length is decided next.
     next: f64,
-    /// Steps that were noted, and the seconds that they took.
+    /// Steps that were noted, and the seconds that they and the ends of epochs took.
     noted: (u64, f64),
 }
 
@@ -88,6 +88,7 @@ impl Budget {
 
     /// The end of an epoch took so long.
     pub(super) fn note_epoch_end(&mut self, seconds: f64) {
+        self.noted.1 += seconds;
         self.epoch_end.add(seconds);
     }
 
@@ -130,7 +131,9 @@ impl Budget {
             let end = if size + 1 == sizes { total } else { first_of(size + 1, total, sizes) };
             seconds += end.saturating_sub(first) as f64 * self.step_seconds(size);
         }
-        let ends = total / self.epoch - step / self.epoch + u64::from(!total.is_multiple_of(self.epoch));
+        // That of an epoch whose last step has just been taken is still to come.
+        let ended = step.saturating_sub(1) / self.epoch;
+        let ends = total / self.epoch - ended + u64::from(!total.is_multiple_of(self.epoch));
         let end = self.epoch_end.get().unwrap_or(self.evaluation_steps * self.step_seconds(sizes - 1));
         seconds + ends as f64 * end
     }

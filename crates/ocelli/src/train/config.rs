@@ -170,10 +170,12 @@ impl RunConfig {
         }
     }
 
-    /// Whether this run computes what `other` does, but for how long it goes on, and for who asked for it.
+    /// Whether this run computes what `other` does, but for how long it goes on, for who asked for it, and for where its images
+    /// lie: their digests tell whether they are the same.
     pub(super) fn trains_like(&self, other: &RunConfig) -> bool {
-        let mut same = self.clone();
-        (same.recipe.epochs, same.commands) = (other.recipe.epochs, other.commands.clone());
+        let RunConfig { data, data_path, val, val_path, root, commands, pace, .. } = other.clone();
+        let recipe = Recipe { epochs: other.recipe.epochs, ..self.recipe.clone() };
+        let same = RunConfig { data, data_path, val, val_path, root, commands, pace, recipe, ..self.clone() };
         same == *other
     }
 

@@ -99,6 +99,11 @@ impl RunFolder {
         self.path.join("metrics.jsonl")
     }
 
+    /// Whether more epochs than the first have come to their end.
+    pub(super) fn has_epochs(&self) -> bool {
+        std::fs::read_to_string(self.metrics()).is_ok_and(|text| text.lines().count() > 1)
+    }
+
     /// The model: the last epoch's, but with patience, the best epoch's.
     pub fn model(&self) -> PathBuf {
         self.path.join("model.safetensors")

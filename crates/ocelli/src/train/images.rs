@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ocelli_data::{Dataset, Loader, LoaderOptions, Picture, Preprocess, Sampler, Splits};
+use ocelli_data::{Dataset, Loader, LoaderOptions, Picture, Preprocess, Sampler, Splits, Subset};
 use sha2::{Digest, Sha256};
 
 use super::health;
@@ -29,13 +29,14 @@ pub fn data_digest(set: &dyn Dataset) -> String {
     hex(&hasher.finalize())
 }
 
-/// Held-out images on which the health of the layers is measured.
+/// Held-out images on which the health of the layers is measured: of all classes, also where they are sorted by them.
 pub(super) fn health_images(splits: &Splits, preprocess: &Preprocess) -> Result<Vec<f32>, Error> {
     let count = health::IMAGES.min(splits.val.len());
     if count == 0 {
         return Ok(Vec::new());
     }
-    let sampler = Sampler::new(splits.val.len(), count)?;
-    let mut loader = Loader::new(Arc::clone(&splits.val), preprocess, sampler, LoaderOptions::default())?;
+    let spread: Vec<u32> = (0..count).map(|i| (i * splits.val.len() / count) as u32).collect();
+    let some = Arc::new(Subset::new(Arc::clone(&splits.val), spread));
+    let mut loader = Loader::new(some, preprocess, Sampler::new(count, count)?, LoaderOptions::default())?;
     Ok(loader.next_batch().expect("a set with images has a batch")?.images.clone())
 }

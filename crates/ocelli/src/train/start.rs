@@ -59,7 +59,8 @@ impl Trainer {
             let (checkpoint, fallback) = Checkpoint::load(trainer.folder.path())?;
             warnings.extend(fallback.map(|f| f.to_string()));
             trainer.restore(checkpoint)?;
-        } else if trainer.folder.model().exists() || trainer.folder.best().exists() {
+        } else if trainer.folder.model().exists() || trainer.folder.has_epochs() {
+            // The best model alone was written just before the first checkpoint, which did not come about.
             return Err(Error::Bad(format!(
                 "{}: the run has a model but no checkpoint any more, so it cannot go on; begin another run",
                 trainer.folder.path().display()
@@ -93,8 +94,15 @@ impl Trainer {
                 other.unwrap_or(&self.config.data)
             )));
         }
+        /// More steps than any run has; counters stay far from where they would overflow.
+        const MOST: u64 = 1 << 48;
+        let counted = [progress.epoch, progress.step, checkpoint.state.steps];
         if checkpoint.average.is_some() != self.learner.average.is_some()
+            || checkpoint.optimizer != self.config.recipe.optimizer
+            || checkpoint.network.to_toml() != self.network.to_toml()
             || progress.phase >= self.sizes.len()
+            || progress.batch >= self.epochs().batches()
+            || counted.iter().any(|&count| count > MOST)
         {
             return Err(Error::Bad(format!("{path}: the checkpoint is not of this run; begin another run")));
         }

@@ -76,7 +76,7 @@ impl Pretrained {
         if classes == self.model.classes {
             return Ok((self.model.network.clone(), None));
         }
-        let last = last_trained(graph)?;
+        let last = last_with_parameters(graph)?;
         let fresh = graph.node(last).name().to_string();
         let graph = Arc::new(with_outputs(graph, last, classes.len()).map_err(|reason| {
             Error::Usage(format!(
@@ -144,12 +144,12 @@ pub(super) fn take_over(source: &Source, params: &mut Params<f32>) -> Result<(),
     Ok(())
 }
 
-/// The last layer with trained parameters, behind which nothing but one reader after another follows.
-fn last_trained(graph: &Graph) -> Result<Value, Error> {
+/// The last layer with parameters, trained or fixed, behind which nothing but one reader after another follows.
+fn last_with_parameters(graph: &Graph) -> Result<Value, Error> {
     let mut value = graph.output()?;
     loop {
         let node = graph.node(value);
-        if node.signature().params.iter().any(|spec| spec.role.trainable()) {
+        if !node.signature().params.is_empty() {
             return Ok(value);
         }
         match node.inputs() {
@@ -173,6 +173,7 @@ fn with_outputs(graph: &Graph, layer: Value, outputs: usize) -> Result<Graph, St
     match &mut changed.op {
         Op::Linear(linear) => linear.features = outputs,
         Op::Conv2d(conv) => conv.channels = outputs,
+        Op::Rbf(units) => units.classes = outputs,
         other => return Err(format!("an op {} has outputs of its own", other.name())),
     }
     let inputs: Vec<_> = graph.inputs().map(|v| (graph.node(v).name(), graph.node(v).shape())).collect();
@@ -184,9 +185,22 @@ fn with_outputs(graph: &Graph, layer: Value, outputs: usize) -> Result<Graph, St
 
 #[cfg(test)]
 mod tests {
-    use ocelli_core::ops::{Add, Flatten, Linear, Softmax};
+    use ocelli_core::ops::{Add, Flatten, Linear, Rbf, Softmax};
 
     use super::*;
+
+    #[test]
+    fn fixed_prototypes_of_other_classes_are_others() {
+        let mut graph = Graph::new();
+        let x = graph.input("features", [5]).unwrap();
+        let a = graph.add("hidden", Linear::new(84), [x]).unwrap();
+        graph.add("output", Rbf::new(10), [a]).unwrap();
+        let last = last_with_parameters(&graph).unwrap();
+        assert_eq!(graph.node(last).name(), "output");
+        let eight = with_outputs(&graph, last, 8).unwrap();
+        assert_eq!(eight.node(eight.output().unwrap()).shape().len(), 8);
+        assert_eq!(eight.node(eight.find("hidden").unwrap()).shape().len(), 84);
+    }
 
     #[test]
     fn the_last_layer_with_parameters_may_have_others_without_behind_it() {
@@ -196,7 +210,7 @@ mod tests {
         let a = graph.add("hidden", Linear::new(5), [a]).unwrap();
         let a = graph.add("out", Linear::new(3), [a]).unwrap();
         graph.add("softmax", Softmax {}, [a]).unwrap();
-        let last = last_trained(&graph).unwrap();
+        let last = last_with_parameters(&graph).unwrap();
         assert_eq!(graph.node(last).name(), "out");
         let changed = with_outputs(&graph, last, 7).unwrap();
         let shape = |name: &str| changed.node(changed.find(name).unwrap()).shape().len();
@@ -211,6 +225,6 @@ mod tests {
         let a = graph.add("a", Linear::new(3), [x]).unwrap();
         let b = graph.add("b", Linear::new(3), [x]).unwrap();
         graph.add("sum", Add {}, [a, b]).unwrap();
-        assert!(last_trained(&graph).unwrap_err().to_string().contains("'sum'"));
+        assert!(last_with_parameters(&graph).unwrap_err().to_string().contains("'sum'"));
     }
 }

@@ -125,7 +125,10 @@ impl Trainer {
             running.intervals.saved();
             if let Some(budget) = &mut running.budget {
                 budget.note_epoch_end(start.elapsed().as_secs_f64());
-                budget.expect_finish(FINISH + self.saving);
+                // With patience the best model is measured again.
+                let again =
+                    if self.config.recipe.patience.is_some() { start.elapsed().as_secs_f64() } else { 0.0 };
+                budget.expect_finish(FINISH + self.saving + again);
                 self.stopwatch.lap();
             }
         } else if stop || running.intervals.checkpoint_due(control.checkpoint_every) {
@@ -224,7 +227,10 @@ impl Trainer {
         budget.note_step(running.feed.phase, self.stopwatch.lap());
         let elapsed = self.progress.budget_seconds + self.stopwatch.budget_seconds();
         if budget.is_due(elapsed) {
-            self.progress.decide(budget.fit(elapsed, step, running.feed.phase));
+            let fit = budget.fit(elapsed, step, running.feed.phase);
+            // The last step notes the norms of gradients, so that it has to be known before it is taken.
+            let known = step >= self.progress.total() || self.progress.batch == self.epochs().batches();
+            self.progress.decide(if known { fit } else { fit.max(step + 1) });
         }
     }
 
