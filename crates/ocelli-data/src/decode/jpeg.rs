@@ -7,7 +7,7 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
 
-use super::orient::{orient, turned};
+use super::orient::orient;
 use super::{Problem, checked_size};
 use crate::Picture;
 
@@ -22,16 +22,14 @@ pub(super) fn is_jpeg(first: &[u8]) -> bool {
     first.starts_with(&[0xff, 0xd8, 0xff])
 }
 
-/// Bytes a pixel while it is decoded: three of the picture, and three coefficients of two bytes where a JPEG is
-/// progressive; and one to spare.
-const DECODING_BYTES: usize = 10;
+/// Bytes a pixel that are kept while it is decoded: three coefficients of two bytes where it is progressive.
+const KEPT: usize = 6;
 
 /// What [`decode`] gives, and takes.
 pub(super) fn header_of(first: &[u8]) -> Result<super::Header, Problem> {
     let mut decoder = opened(first)?;
     let header = header(&mut decoder)?;
-    let [height, width] = turned(header.size, header.orientation);
-    Ok(super::Header::new([header.channels, height, width], DECODING_BYTES))
+    Ok(super::Header::new(header.channels, header.size, header.orientation, KEPT))
 }
 
 /// Decodes into `picture`: grey pictures into 1 channel, all others into 3.

@@ -10,12 +10,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::ImageError;
+use image::metadata::Orientation;
 
+use self::orient::turned;
 use crate::files::MOST_FILE_BYTES;
 use crate::{DataError, Picture};
 
 /// The most pixels (height times width) of a picture file that is decoded. A picture takes 1 to 4 bytes of memory a pixel,
-/// and while it is decoded at most 20, so 1.25 GiB.
+/// and while it is decoded at most 25, so 1.6 GiB.
 pub const MOST_PIXELS: u64 = 1 << 26;
 
 /// The most memory that decoding may take besides.
@@ -76,9 +78,13 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    fn new(shape: [usize; 3], bytes_a_pixel: usize) -> Header {
-        let [_, height, width] = shape;
-        Header { shape, decoding_bytes: (height * width * bytes_a_pixel) as u64 }
+    /// Of a picture of `channels` and `size` as it is stored, whose decoder keeps so many bytes a pixel beside the picture itself.
+    fn new(channels: usize, size: [usize; 2], orientation: Orientation, kept: usize) -> Header {
+        let [height, width] = turned(size, orientation);
+        // The picture, another one where it is turned, and a byte to spare.
+        let pictures = if orientation == Orientation::NoTransforms { 1 } else { 2 };
+        let bytes = height * width * (pictures * channels + kept + 1);
+        Header { shape: [channels, height, width], decoding_bytes: bytes as u64 }
     }
 }
 

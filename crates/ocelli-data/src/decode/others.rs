@@ -5,7 +5,7 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{ColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::orient::{orient, turned};
+use super::orient::orient;
 use super::{Header, MOST_DECODING_BYTES, MOST_HEADER_BYTES, Problem, checked_size};
 use crate::Picture;
 
@@ -15,15 +15,19 @@ pub(super) fn reads(format: ImageFormat) -> bool {
     matches!(format, Png | Jpeg | Bmp | Gif | WebP | Pnm)
 }
 
-/// What [`decode`] gives, or with a channel for opacity that no pixel needs; and what it takes: the picture and one that is turned,
-/// and what the format's decoder keeps of it, or more bits a channel before they are rounded.
+/// What decoders of WebP and GIF keep a pixel: whole pictures of their own.
+const KEPT: usize = 16;
+
+/// What [`decode`] gives, or with a channel for opacity that no pixel needs.
 pub(super) fn header_of(first: &[u8]) -> Result<Header, Problem> {
-    let (decoder, [height, width], orientation) = opened(first)?;
-    let [height, width] = turned([height, width], orientation);
+    let (decoder, size, orientation) = opened(first)?;
     let color = decoder.color_type();
+    let whole = matches!(image::guess_format(first), Ok(ImageFormat::WebP | ImageFormat::Gif));
+    // More bits a channel are there at once before they are rounded.
     let deep = color.bytes_per_pixel() > color.channel_count();
-    let keeps = deep || matches!(image::guess_format(first), Ok(ImageFormat::WebP | ImageFormat::Gif));
-    Ok(Header::new([channels(color), height, width], if keeps { 20 } else { 10 }))
+    let bits = if deep { usize::from(color.bytes_per_pixel()) } else { 0 };
+    let own = if whole { KEPT } else { 0 };
+    Ok(Header::new(channels(color), size, orientation, own + bits))
 }
 
 /// Decodes into `picture`.
