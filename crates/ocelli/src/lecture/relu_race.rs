@@ -17,8 +17,10 @@ pub(super) const EXPERIMENT: Experiment = Experiment {
     about: "Figure 1 of the AlexNet paper: a convolutional network of four layers reaches 25 % training error on CIFAR-10 \
 six times sooner with rectifiers than with tanh. Learning rates were chosen for each, and nothing was regularised.\n\n\
 Here the same race: three convolutions of 5×5, pooling of 3×3 in steps of 2 after each, a linear layer, momentum 0.9. The \
-learning rate of each is the quickest of a ladder; then five starts race with it. Given CIFAR-10 (`--data`), \
-20,000 of its images are raced on, to 25 %; otherwise the embedded digits, to 2 %: an easier task, on which less is to be gained.",
+learning rate of each is the quickest of a ladder of five, each three times the one below; then five starts race with it. Given \
+CIFAR-10 (`--data`), 20,000 of its images are raced on, to 25 %; otherwise the embedded digits, to 2 %.\n\n\
+Rectifiers do not win here. Weights start with the variance that each layer’s width asks for (He et al. 2015) and there is \
+momentum, so that tanh takes larger rates than it could in 2012.",
     equations: &["\"ratio\" = \\frac{\"epochs of tanh\"}{\"epochs of ReLU\"}"],
     source: file!(),
     run,
@@ -34,6 +36,7 @@ struct Course {
     most: f64,
     /// Epochs between two looks at the error.
     stride: f64,
+    /// Learning rates, the likely ones first: the others are given up sooner.
     rates: &'static [f64],
     maps: [usize; 3],
 }
@@ -49,8 +52,11 @@ type Curve = Vec<[f64; 2]>;
 fn run(context: &Context) -> Result<Finding, Error> {
     let mut finding = Finding::default();
     let course = course(context, &mut finding)?;
+    let mut ladder = course.rates.to_vec();
+    ladder.sort_by(f64::total_cmp);
+    let ladder = ladder.iter().map(f64::to_string).collect::<Vec<_>>().join(", ");
     let mut table = Table::new(
-        "the race, each with the quickest learning rate of its ladder",
+        &format!("the race, each with the quickest learning rate of {ladder}"),
         ["unit", "learning rate", "epochs to the goal, each start"],
     );
     let mut plot =
@@ -102,7 +108,7 @@ fn course(context: &Context, finding: &mut Finding) -> Result<Course, Error> {
         let splits = context.open(&path)?;
         finding.data = "20,000 images of CIFAR-10".to_owned();
         let train = standardised(Samples::pixels(&*splits.train, 20_000)?);
-        let rates = &[0.003, 0.01, 0.03];
+        let rates = &[0.01, 0.03, 0.1, 0.003, 0.001];
         return Ok(Course {
             train,
             shape: splits.train.image_shape(),
@@ -116,7 +122,7 @@ fn course(context: &Context, finding: &mut Finding) -> Result<Course, Error> {
     let splits = context.digits()?;
     finding.data = "the embedded digits, 8×8".to_owned();
     let train = standardised(Samples::pixels(&*splits.train, usize::MAX)?);
-    let rates = &[0.03, 0.1, 0.3];
+    let rates = &[0.1, 0.3, 1.0, 0.03, 0.01];
     Ok(Course {
         train,
         shape: splits.train.image_shape(),
