@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use ocelli::SCHEMA;
 use ocelli::explain::{LayerTrace, Trace, draw, first_guess, trace_model};
-use ocelli::io::{ModelFile, write_text};
+use ocelli::io::{ModelFile, check_folder};
 use ocelli_data::Picture;
 use serde::Serialize;
 
 use crate::args::not_negative;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::output::{Align, Table, print, print_json};
+use crate::output::{Align, Table, print, print_json, write_file};
 use crate::text::{in_line, sizes};
 
 /// Options of `explain`.
@@ -72,13 +72,14 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
 }
 
 fn traced(args: &TraceArgs, console: Console) -> Result<ExitCode, Failure> {
+    args.out.as_deref().map_or(Ok(()), check_folder)?;
     let model = crate::model::load(&args.model, console)?;
     let picture = ocelli_data::decode(&args.image)?;
     let class = class(args, &model, &picture, console)?;
     let name = model.classes[class].clone();
     let trace = trace_model(&model, &picture, class, args.lr)?;
     if let Some(path) = &args.out {
-        write_text(path, &draw(&trace).svg())?;
+        write_file(path, &draw(&trace).svg())?;
         console.say(&format!("drawn: {}", path.display()));
     }
     match args.json {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ocelli::io::write_text;
+use ocelli::io::{make_folder, write_text};
 use ocelli::lecture::{Context, EXPERIMENTS, Experiment, Outcome, Part, find, page};
 use ocelli::{Error, SCHEMA};
 use serde::Serialize;
@@ -44,13 +44,17 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 The lecture is MIT 6.869's on learned feedforward visual processing (2017). Each experiment prints what it found beside what \
 the lecture or the original paper says, and writes its figures as SVG. \"all\" also writes index.html, which shows everything \
-with text and equations. Exit code 1 where something was not found as expected.
+with text and equations; it takes some minutes, and with real data an hour and more. Exit code 1 where something was not found as \
+expected.
 
 Examples:
   ocelli lecture
   ocelli lecture neuron
   ocelli lecture all --out lecture
   ocelli lecture all --data data/ --seed 1";
+
+/// The folders of real data that experiments look for.
+const REAL: [&str; 4] = ["mnist", "cifar10", "miniplaces", "photos"];
 
 /// The word for every experiment.
 const ALL: &str = "all";
@@ -91,6 +95,15 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
         return Err(Failure::usage(format!("--data {}: there is no such folder", quoted(folder))));
     }
     let context = Context::new(engine(args.threads)?, args.seed, args.data.clone());
+    if let Some(folder) = args.data.as_ref().filter(|_| REAL.iter().all(|name| context.real(name).is_none()))
+    {
+        return Err(Failure::usage(format!(
+            "--data {}: it holds none of the folders {}; leave --data out for the embedded pictures",
+            quoted(folder),
+            REAL.join(", ")
+        )));
+    }
+    make_folder(&args.out)?;
     let all = args.names.iter().any(|name| name == ALL);
     let (mut outcomes, mut done) = (Vec::new(), Done { schema: SCHEMA, experiments: Vec::new() });
     for experiment in chosen {

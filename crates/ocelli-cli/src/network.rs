@@ -71,6 +71,9 @@ pub(crate) fn naming_those_that_fit(error: Error, net: &NetSpec, input: [usize; 
         .filter(|network| network.name != name && network.build(&wanted).is_ok())
         .map(|network| network.name)
         .collect();
+    if fit.is_empty() {
+        return error;
+    }
     let size = crate::text::sizes(&input);
     Error::Usage(format!("{text}\n  networks that take images of {size}: --net {}", fit.join(", --net ")))
 }

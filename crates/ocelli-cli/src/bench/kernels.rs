@@ -34,7 +34,8 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 One core. Sizes are those of a part of a batch in networks: samples, channels, height, width; kernel, stride and channels of \
 the output. \"share\" is the time that the arithmetic or the bytes take at least, by ceilings measured in the same run, as a \
-part of the time taken: bytes at the rate of the smallest cache that holds all of them. OCELLI_ISA chooses the instruction \
+part of the time taken: bytes at the rate of the smallest cache that holds all of them. Winograd's filtering takes fewer products \
+than a convolution's definition counts, so its share may be above 100 %. OCELLI_ISA chooses the instruction \
 set.
 
 Examples:

@@ -56,8 +56,19 @@ pub(super) fn images(
             return Ok((Arc::new(held_out), "held out from training (--all for all)"));
         }
     }
+    let here = std::fs::canonicalize(args.data()).ok();
+    let trained_here = |model: &ModelFile| {
+        let data = model.training.get("data").and_then(|data| data.as_str());
+        here.is_some() && data.and_then(|data| std::fs::canonicalize(data).ok()) == here
+    };
+    if models.iter().any(trained_here) {
+        console.warn(CHANGED);
+    }
     Ok((parts.train, "all"))
 }
+
+const CHANGED: &str = "the model was trained on images that lay here, and they are not the same any more: it has probably seen most of \
+                       these, so figures on other images will be worse; give images that it was not trained on";
 
 const SEEN: &str = "the model was trained on these very images: figures on other images will be worse";
 

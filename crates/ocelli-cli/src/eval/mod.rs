@@ -11,6 +11,7 @@ use std::sync::Arc;
 use ocelli::Error;
 use ocelli::ensemble::{Ensemble, EnsembleOptions, Views};
 use ocelli::eval::Evaluation;
+use ocelli::io::check_folder;
 use ocelli::report::{Report, render};
 use ocelli_data::{Dataset, match_classes};
 
@@ -102,6 +103,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     if args.models().is_empty() {
         return Err(Failure::usage("give a model and data to measure it on: ocelli eval MODEL... DATA"));
     }
+    args.report.as_deref().map_or(Ok(()), check_folder)?;
     let started = ocelli::machine::now();
     let models =
         args.models().iter().map(|path| crate::model::load(path, console)).collect::<Result<Vec<_>, _>>()?;

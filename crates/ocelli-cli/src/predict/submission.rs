@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use ocelli::challenge::{Categories, List, submit};
 use ocelli::ensemble::Ensemble;
+use ocelli::io::check_folder;
 
 use super::Args;
 use super::inputs::listed;
@@ -27,9 +28,13 @@ pub(super) fn run(
             "a submission answers one list of pictures; give one LIST after the model",
         ));
     };
+    check_folder(submission)?;
     let categories = match categories(args.categories.as_deref(), path, console)? {
         Some(categories) => categories,
-        None => Categories::of_names(ensemble.classes()),
+        None => {
+            console.say("classes have the numbers that the model gives them, from 0 on; --categories names a file of others");
+            Categories::of_names(ensemble.classes())
+        }
     };
     let list = List::read(path, Some(&categories))?;
     let pictures = listed(&list, path, args.root.as_deref())?;

@@ -57,7 +57,7 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["net", "widths"])]
     pub(crate) from: Option<PathBuf>,
     /// Other images to validate on [default: the validation split of DATA; without one its test split; without either, a tenth of
-    /// every class]
+    /// every class, of digits a fifth]
     #[arg(long, value_name = "DATA")]
     pub(crate) val: Option<String>,
     /// What everything random follows from [default: 0]

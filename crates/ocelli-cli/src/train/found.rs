@@ -8,6 +8,7 @@ use ocelli::train::RunConfig;
 use ocelli::{Augmentation, ClassWeights, Engine, Error, SCHEMA};
 use ocelli_core::loss::Ranking;
 use ocelli_core::{Loss, Op};
+use ocelli_data::memory::available;
 use ocelli_data::{CachePlan, Splits, Summary, Validation, class_counts};
 use serde::Serialize;
 
@@ -74,6 +75,15 @@ impl<'a> Found<'a> {
         warn_of_unread(&self.network.graph, console);
         warn_of_precision(self.config.recipe.precision, self.engine.isa(), console);
         self.splits.found.warnings().into_iter().for_each(|warning| console.warn(warning));
+        let (needs, free) = (self.description.memory.total, available());
+        if let Some(free) = free.filter(|&free| free < needs) {
+            console.warn(format!(
+                "{} of memory are expected, and {} are free: the system may end the run; a smaller --batch, --size or --cache \
+                 takes less",
+                bytes(needs),
+                bytes(free)
+            ));
+        }
         let (train, val) = (class_counts(&*self.splits.train), class_counts(&*self.splits.val));
         let empty: Vec<usize> = (0..train.len()).filter(|&k| train[k] + val[k] == 0).collect();
         if let Some(&first) = empty.first() {
@@ -165,13 +175,15 @@ impl<'a> Found<'a> {
         let color = if channels == 1 { "grey " } else { "" };
         let images = counted(train.len() + self.splits.val.len(), &format!("{color}image"));
         let classes = classes(train.classes().len());
-        let size = sizes(&[height, width]);
-        match self.splits.found.train.sizes {
-            Some(found) if found.smallest != found.largest || found.median != [height, width] => {
-                format!("{}: {images} of {found}, taken at {size}, {classes}", self.splits.name)
-            }
-            _ => format!("{}: {images} of {size}, {classes}", self.splits.name),
-        }
+        let taken = self.config.preprocess.input_shape();
+        let all = match self.splits.found.train.sizes {
+            Some(found) => found.to_string(),
+            None => sizes(&[height, width]),
+        };
+        let size = sizes(&taken[1..]);
+        let as_they_are = if all == size { String::new() } else { format!(", taken at {size}") };
+        let greyed = if taken[0] < channels { ", taken in grey" } else { "" };
+        format!("{}: {images} of {all}{as_they_are}{greyed}, {classes}", self.splits.name)
     }
 
     fn net_line(&self) -> String {

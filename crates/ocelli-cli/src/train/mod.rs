@@ -344,7 +344,7 @@ fn finish(args: &Args, trainer: &mut Trainer, console: Console) -> Result<ExitCo
     if replaced.count > 0 {
         let pictures = counted(replaced.count, "picture");
         console.warn(format!(
-            "{pictures} could not be decoded and were replaced by others of their class, such as {}",
+            "{pictures} could not be decoded, in whose place others of the class stood, such as {}",
             replaced.first[0]
         ));
     }

@@ -130,6 +130,12 @@ impl Others {
         }
     }
 
+    /// Takes out one of this name, which is read after all.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.count -= 1;
+        self.first.retain(|other| other != name);
+    }
+
     /// What is not read, in words: `one` for one of them, `many` for several.
     pub(crate) fn note(&self, one: &str, many: &str) -> Option<String> {
         let Others { count, first } = self;

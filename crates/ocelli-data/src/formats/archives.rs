@@ -54,7 +54,7 @@ fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
     }
     let layout = |(role, files)| Layout::of(files, &Reading { unwrap: true, role, list: list.as_ref() });
     let layouts = origins.into_iter().map(layout).collect::<Result<Vec<_>, _>>()?;
-    assemble(title(path), &path.display().to_string(), &layouts, list.as_ref())
+    assemble(name_of(path), &path.display().to_string(), &layouts, list.as_ref())
 }
 
 /// Archives in the manner of WebDataset.
@@ -69,7 +69,7 @@ fn samples(
         sets[role.unwrap_or(Role::Train) as usize] = Some(set);
         notes.extend(more);
     }
-    Ok(Parts { notes, ..Parts::of_splits(title(path), sets) })
+    Ok(Parts { notes, ..Parts::of_splits(name_of(path), sets) })
 }
 
 /// The most archives that one name stands for.
@@ -88,6 +88,13 @@ fn named(path: &Path) -> Vec<PathBuf> {
         (count < MOST_NAMED).then(|| (start..=end).map(archive).collect())
     };
     range().unwrap_or_else(|| vec![path.to_owned()])
+}
+
+/// What to call the data at `path`: a folder's name, or that of archives without their ending and numbers in braces.
+fn name_of(path: &Path) -> String {
+    let name = stem(path).filter(|_| !path.is_dir()).unwrap_or("");
+    let name = name.split('{').next().unwrap_or("").trim_end_matches(['-', '_', '.']);
+    if name.is_empty() { title(path) } else { name.to_owned() }
 }
 
 /// The name of an archive without its ending.

@@ -54,7 +54,10 @@ fn recognises(path: &Path) -> bool {
 
 fn open(path: &Path, _: Option<&Path>) -> Result<Parts, DataError> {
     let list = ClassList::beside(path, None)?;
-    let files = Files::in_folder(path)?;
+    let mut files = Files::in_folder(path)?;
+    if let Some(name) = list.as_ref().and_then(|list| list.path.file_name()) {
+        files.others.forget(&name.to_string_lossy());
+    }
     let layout = Layout::of(files, &Reading { unwrap: false, role: None, list: list.as_ref() })?;
     assemble(title(path), &path.display().to_string(), &[layout], list.as_ref())
 }

@@ -25,9 +25,30 @@ pub fn write_atomically(
 /// # Errors
 /// [`IoError::Io`] names the folder or the file that cannot be written.
 pub fn write_text(path: &Path, text: &str) -> Result<(), IoError> {
-    let folder = folder_of(path);
-    fs::create_dir_all(folder).map_err(|e| IoError::io("make the folder", folder, e))?;
+    make_folder(folder_of(path))?;
     write_atomically(path, |file| file.write_all(text.as_bytes()))
+}
+
+/// Makes a folder, with those above it, unless it is there.
+///
+/// # Errors
+/// [`IoError::Io`] names the folder.
+pub fn make_folder(path: &Path) -> Result<(), IoError> {
+    fs::create_dir_all(path).map_err(|e| IoError::io("make the folder", path, e))
+}
+
+/// Whether there is a folder for a file that is to be written: to be asked before the work whose result it will hold.
+///
+/// # Errors
+/// [`IoError::Io`] names the file, and the folder that is not there.
+pub fn check_folder(path: &Path) -> Result<(), IoError> {
+    let absent = match fs::metadata(folder_of(path)) {
+        Ok(folder) if !folder.is_dir() => io::ErrorKind::NotADirectory.into(),
+        Ok(_) if path.is_dir() => io::ErrorKind::IsADirectory.into(),
+        Ok(_) => return Ok(()),
+        Err(e) => e,
+    };
+    Err(IoError::io("write", path, absent))
 }
 
 /// What writing asks of the file system, so that tests can let it fail at every step.

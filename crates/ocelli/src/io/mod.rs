@@ -13,7 +13,7 @@ mod faulty;
 mod model;
 mod network;
 
-pub use atomic::{write_atomically, write_text};
+pub use atomic::{check_folder, make_folder, write_atomically, write_text};
 pub use checkpoint::{Checkpoint, Fallback};
 pub(crate) use container::hex;
 pub use error::{ErrorKind, IoError};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::EpochRecord;
 use super::length::Pace;
+use super::sizes::Size;
 use super::start_from::Source;
 use crate::fit::check_fit;
 use crate::io::{ErrorKind, Network};
@@ -133,6 +134,7 @@ impl RunConfig {
         })?;
         check_fit(&network, &self.preprocess, &self.recipe.loss, classes)?;
         self.check_mix(&network, classes)?;
+        Size::all(self, &network)?;
         Ok(network)
     }
 

@@ -162,6 +162,13 @@ impl Sweep<'_> {
                     .to_string(),
             ));
         };
+        if self.points.len() == STEPS && self.points.last().is_some_and(|last| lowest.rate >= last.rate) {
+            return Err(Error::Usage(format!(
+                "the loss still falls at the largest rate that is tried, {}, so none can be suggested; look at the data, the loss \
+                 and the network",
+                two_digits(lowest.rate)
+            )));
+        }
         Ok(RateSweep {
             schema: SCHEMA,
             net: net.to_string(),

@@ -58,11 +58,12 @@ impl Trainer {
         let advice = match recipe.schedule.base() {
             // A schedule that lists its rates takes no other.
             Some(rate) => format!("--schedule constant --lr {:.1e}", rate / 10.0),
+            None if self.rate() > recipe.rate => "a --schedule that does not rise above --lr".to_string(),
             None => format!("--lr {:.1e}", recipe.rate / 10.0),
         };
         Error::Diverged(format!(
             "training diverged: the loss is no longer a number after {} steps (epoch {}, learning rate {:.3e})\n  \
-             first not finite: {found}\n  {kept}; try a smaller learning rate, such as {advice}",
+             first not finite: {found}\n  {kept}; begin another run with a smaller learning rate, such as {advice}",
             self.progress.step,
             self.progress.epoch + 1,
             self.rate()

@@ -34,8 +34,8 @@ pub struct Pretrained {
     preprocess: Preprocess,
 }
 
-/// The share of the learning rate that a network was trained with at which it is trained on.
-const RATE: f64 = 0.1;
+/// How many times slower than it was trained a network is trained on.
+const SLOWER: f64 = 10.0;
 
 impl Pretrained {
     /// Reads a model file.
@@ -65,7 +65,7 @@ impl Pretrained {
             Error::Bad(format!("{}: how it was trained cannot be read: {e}", self.path.display()))
         })?;
         (recipe.steps, recipe.time_budget, recipe.patience, recipe.freeze) = (None, None, None, None);
-        recipe.rate *= RATE;
+        recipe.rate /= SLOWER;
         Ok(recipe)
     }
 
