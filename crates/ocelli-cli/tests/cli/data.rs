@@ -149,3 +149,48 @@ fn a_folder_of_anything_else_is_refused_with_what_it_holds() {
     place.write("one/only/2.pgm", column(2, 1));
     place.refused("train one", 3, &["one class, \"only\": nothing to tell apart"]);
 }
+
+#[test]
+fn data_that_changed_since_training_are_measured_with_a_warning() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    place.ok(&format!("train pictures {TRAIN} --out run -q"));
+    let before = place.ok("eval run pictures");
+    assert!(before.stderr.contains("held out from training"), "{}", before.stderr);
+    std::fs::remove_file(place.path("pictures/left/10.pgm")).unwrap();
+    let after = place.ok("eval run pictures");
+    for said in ["39 images of pictures: all", "warning: the model was trained on images that lay here"] {
+        assert!(after.stderr.contains(said), "no '{said}' in\n{}", after.stderr);
+    }
+}
+
+#[test]
+fn what_is_done_to_pictures_and_what_names_classes_is_told() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    place.write("pictures/classes.txt", "right\nleft\n");
+    let done = place.ok(&format!("train pictures {TRAIN} --size 4 --out run"));
+    assert!(done.stderr.contains("40 grey images of 8×8, taken at 4×4, 2 classes"), "{}", done.stderr);
+    assert!(!done.stderr.contains("classes.txt"), "{}", done.stderr);
+    let done = place.ok("train pictures --from run --epochs 1 --out other");
+    assert!(done.stderr.contains("of 8×8, taken at 4×4"), "{}", done.stderr);
+}
+
+#[test]
+fn what_cannot_end_well_does_not_begin() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    place.ok(&format!("train pictures {TRAIN} --out run -q"));
+    place.refused("train digits --sizes 4,8 --epochs 1 --dry-run", 2, &["--sizes", "4×4"]);
+    for command in [
+        "eval run pictures --report none/a.html",
+        "predict run pictures/left/00.pgm --submission none/a.txt",
+        "explain trace run pictures/left/00.pgm --out none/a.svg",
+    ] {
+        place.refused(command, 4, &["there is no folder none"]);
+    }
+    std::fs::create_dir(place.path("empty")).unwrap();
+    place.refused("lecture neuron --data empty", 2, &["empty", "mnist, cifar10, miniplaces, photos"]);
+    place.write("file", "");
+    place.refused("lecture neuron --out file", 4, &["file"]);
+}
