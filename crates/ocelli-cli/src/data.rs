@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ocelli::SCHEMA;
-use ocelli_data::{CacheLimit, Named, OpenOptions, Splits, Summary};
+use ocelli::io::check_folder;
+use ocelli::{SCHEMA, write_png};
+use ocelli_data::{CacheLimit, Named, OpenOptions, Picture, Splits, Summary};
 use serde::Serialize;
 
 use crate::args::below_1;
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::output::{print, print_json};
-use crate::text::counted;
+use crate::output::{check_png, print, print_json};
+use crate::text::{counted, in_line};
 
 /// How data are opened.
 #[derive(Debug, Default, clap::Args)]
@@ -68,6 +69,12 @@ pub(crate) struct Args {
     /// a copy of one of another class
     #[arg(long)]
     check: bool,
+    /// Write one of the pictures to validate on into this file: the first one, or the first of --class
+    #[arg(long, value_name = "FILE.png")]
+    picture: Option<PathBuf>,
+    /// Which class --picture shows
+    #[arg(long, value_name = "NAME", requires = "picture")]
+    class: Option<String>,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -79,6 +86,7 @@ Looks at every picture: its header, its size, whether it is a copy of another on
 Examples:
   ocelli data photos/
   ocelli data photos/ --check          decodes all, and names those that are damaged
+  ocelli data digits --picture seven.png --class 7
   ocelli data train.txt --root pictures.tar --json";
 
 /// `--json`.
@@ -98,11 +106,38 @@ struct Damaged {
     val: Named,
 }
 
+/// Writes the first picture to validate on, of a class where one is asked for.
+fn write_picture(file: &Path, class: Option<&str>, splits: &Splits, console: Console) -> Result<(), Failure> {
+    let (val, classes) = (&*splits.val, splits.val.classes());
+    let is_wanted = |i: usize| class.is_none_or(|name| classes[val.label(i) as usize] == name);
+    let Some(i) = (0..val.len()).find(|&i| is_wanted(i)) else {
+        let some = classes.iter().take(20).map(|class| in_line(class)).collect::<Vec<_>>().join(", ");
+        let more = if classes.len() > 20 { ", …" } else { "" };
+        return Err(Failure::usage(format!(
+            "--class {}: there is no picture of it to validate on; the classes are {some}{more}",
+            in_line(class.unwrap_or_default())
+        )));
+    };
+    let mut picture = Picture::default();
+    val.read(i, &mut picture)?;
+    write_png(&picture, file)?;
+    let class = in_line(&classes[val.label(i) as usize]);
+    console.fact("picture", format!("{}: {}, class {class}", file.display(), val.name_of(i)));
+    Ok(())
+}
+
 /// Shows, and checks if asked to.
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
+    if let Some(file) = &args.picture {
+        check_png("--picture", file)?;
+        check_folder(file)?;
+    }
     console.fact("reading", args.data.display());
     let source = DataArgs { root: args.root.clone(), most_unreadable: Some(1.0), ..DataArgs::default() };
     let splits = ocelli_data::open(&args.data, &source.options(args.val.as_deref(), 0)?)?;
+    if let Some(file) = &args.picture {
+        write_picture(file, args.class.as_deref(), &splits, console)?;
+    }
     let damaged = args.check.then(|| splits.decode_all()).map(|[train, val]| Damaged { train, val });
     let report = Report { schema: SCHEMA, summary: splits.summary(), damaged };
     let is_wrong = args.check && report.has_faults(&splits);

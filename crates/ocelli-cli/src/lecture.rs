@@ -44,7 +44,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 The lecture is MIT 6.869's on learned feedforward visual processing (2017). Each experiment prints what it found beside what \
 the lecture or the original paper says, and writes its figures as SVG. \"all\" also writes index.html, which shows everything \
-with text and equations; it takes some minutes, and with real data an hour and more. Exit code 1 where something was not found as \
+with text and equations; it takes a minute or two, and with real data an hour and more. Exit code 1 where something was not found as \
 expected.
 
 Examples:

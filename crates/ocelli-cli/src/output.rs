@@ -24,6 +24,20 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
     Ok(ocelli::io::write_atomically(path, |out| out.write_all(text.as_bytes()))?)
 }
 
+/// Whether a file can be the picture that `option` writes.
+///
+/// # Errors
+/// A name that does not end in `.png`.
+pub(crate) fn check_png(option: &str, file: &Path) -> Result<(), Failure> {
+    match file.extension().is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        true => Ok(()),
+        false => Err(Failure::usage(format!(
+            "{option} {}: it writes a PNG file; give a name that ends in .png",
+            file.display()
+        ))),
+    }
+}
+
 /// A table for people: columns as wide as their widest cell, two spaces apart.
 pub(crate) struct Table {
     columns: Vec<Align>,

@@ -292,18 +292,18 @@ impl Worker {
         let (send, ready) = sync_channel(prefetch);
         let (used, recycled) = sync_channel::<Batch>(prefetch + 1);
         let work = move || {
-            let mut made = 0;
+            // No more than are ready and one that is prepared; the caller returns what it has seen.
+            let mut allowed = prefetch + 1;
             for n in (first..).step_by(step as usize) {
-                // No more memory than for those that are ready and one that is prepared; the caller returns what it has seen.
-                let mut batch = match recycled.try_recv() {
-                    Ok(batch) => batch,
-                    Err(_) if made <= prefetch => Batch::default(),
-                    Err(_) => match recycled.recv() {
-                        Ok(batch) => batch,
-                        Err(_) => return,
-                    },
+                let recycled = match recycled.try_recv() {
+                    Ok(batch) => Ok(batch),
+                    Err(_) if allowed > 0 => {
+                        allowed -= 1;
+                        Ok(Batch::default())
+                    }
+                    Err(_) => recycled.recv(),
                 };
-                made += 1;
+                let Ok(mut batch) = recycled else { return };
                 let Some(result) = preparer.prepare(n, &mut batch) else { return };
                 if send.send((batch, result)).is_err() {
                     return;

@@ -37,7 +37,7 @@ pub use augmentation::{Augmentation, Overrides};
 pub use engine::Engine;
 pub use error::Error;
 pub use recipe::{ClassWeights, Pixels, Recipe};
-pub use show::{Mixed, ShownBatch, ShownImage};
+pub use show::{Mixed, ShownBatch, ShownImage, write_png};
 
 /// Version of the JSON that commands print.
 pub const SCHEMA: u32 = 1;

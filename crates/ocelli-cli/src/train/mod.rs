@@ -27,7 +27,7 @@ use crate::failure::Failure;
 use crate::interrupt;
 use crate::model;
 use crate::network::{AUTOMATIC, naming_those_that_fit};
-use crate::output::{print, print_json};
+use crate::output::{check_png, print, print_json};
 use crate::progress::Progress;
 use crate::text::{bytes, count, counted, duration, parts, percent, quoted};
 
@@ -80,7 +80,7 @@ fn begin(args: &Args, start: Instant, console: Console) -> Result<ExitCode, Fail
     if args.run.find_lr {
         rates::check(args, recipe.as_ref())?;
     }
-    args.run.show_batch.as_deref().map(shown::check_name).transpose()?;
+    args.run.show_batch.as_deref().map(|file| check_png(shown::OPTION, file)).transpose()?;
     let engine = engine(args.run.threads)?;
     let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
     let splits = open(Path::new(data), &options, console)?;

@@ -8,7 +8,7 @@ use ocelli_data::Splits;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::output::{print, print_json};
+use crate::output::{check_png, print, print_json};
 use crate::text::counted;
 
 /// `--show-batch --json`.
@@ -25,7 +25,7 @@ struct Shown<'a> {
 /// # Errors
 /// A file that is not called as a PNG file, or cannot be written, and images that cannot be read.
 pub(super) fn show(file: &Path, config: &RunConfig, splits: &Splits, json: bool) -> Result<(), Failure> {
-    check_name(file)?;
+    check_png(OPTION, file)?;
     let batch = ShownBatch::first(config, splits)?;
     batch.write_png(file)?;
     let (picture, images) = (file.display().to_string(), &batch.images);
@@ -39,17 +39,5 @@ pub(super) fn show(file: &Path, config: &RunConfig, splits: &Splits, json: bool)
     }
 }
 
-/// Whether a file can be the picture.
-///
-/// # Errors
-/// A name that does not end in `.png`.
-pub(super) fn check_name(file: &Path) -> Result<(), Failure> {
-    let is_png = file.extension().is_some_and(|e| e.eq_ignore_ascii_case("png"));
-    match is_png {
-        true => Ok(()),
-        false => Err(Failure::usage(format!(
-            "--show-batch {}: it writes a PNG file; give a name that ends in .png",
-            file.display()
-        ))),
-    }
-}
+/// The option that asks for it.
+pub(super) const OPTION: &str = "--show-batch";

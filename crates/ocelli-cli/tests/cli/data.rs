@@ -177,6 +177,18 @@ fn what_is_done_to_pictures_and_what_names_classes_is_told() {
 }
 
 #[test]
+fn a_picture_to_try_a_model_on_is_written() {
+    let place = Place::new();
+    let done = place.ok("data digits --picture seven.png --class 7");
+    assert!(done.stderr.contains("seven.png: ") && done.stderr.contains(", class 7"), "{}", done.stderr);
+    place.ok("train digits --net perceptron --epochs 3 --out run -q");
+    assert!(place.ok("predict run seven.png").stdout.starts_with("seven.png\t7\t"));
+    place.refused("data digits --picture seven.jpg", 2, &["--picture seven.jpg", ".png"]);
+    place.refused("data digits --picture a.png --class x", 2, &["--class x", "0, 1, 2"]);
+    place.refused("data digits --picture none/a.png", 4, &["there is no folder none"]);
+}
+
+#[test]
 fn what_cannot_end_well_does_not_begin() {
     let place = Place::new();
     write_pictures(&place, "pictures");

@@ -2,6 +2,8 @@
 
 mod letters;
 
+use std::path::Path;
+
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use ocelli_data::{Batch, Picture, Splits};
@@ -80,15 +82,28 @@ impl ShownBatch {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub fn write_png(&self, path: &std::path::Path) -> Result<(), Error> {
-        let Picture { pixels, height, width, .. } = &self.picture;
-        io::write_atomically(path, |file| {
-            PngEncoder::new(file)
-                .write_image(pixels, *width as u32, *height as u32, ExtendedColorType::Rgb8)
-                .map_err(std::io::Error::other)
-        })?;
-        Ok(())
+    pub fn write_png(&self, path: &Path) -> Result<(), Error> {
+        write_png(&self.picture, path)
     }
+}
+
+/// Writes a picture of one to four channels as a PNG file, which is there whole or not at all.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_png(picture: &Picture, path: &Path) -> Result<(), Error> {
+    let Picture { pixels, height, width, channels } = picture;
+    let color = match channels {
+        1 => ExtendedColorType::L8,
+        2 => ExtendedColorType::La8,
+        3 => ExtendedColorType::Rgb8,
+        _ => ExtendedColorType::Rgba8,
+    };
+    io::write_atomically(path, |file| {
+        let encoder = PngEncoder::new(file);
+        encoder.write_image(pixels, *width as u32, *height as u32, color).map_err(std::io::Error::other)
+    })?;
+    Ok(())
 }
 
 /// The largest part that another class has in image `i`.
