@@ -138,6 +138,9 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     if let Some(file) = &args.picture {
         write_picture(file, args.class.as_deref(), &splits, console)?;
     }
+    if let Err(error) = splits.check() {
+        console.warn(format!("nothing can be trained on it as it is: {error}"));
+    }
     let damaged = args.check.then(|| splits.decode_all()).map(|[train, val]| Damaged { train, val });
     let report = Report { schema: SCHEMA, summary: splits.summary(), damaged };
     let is_wrong = args.check && report.has_faults(&splits);

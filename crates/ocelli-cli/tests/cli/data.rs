@@ -201,6 +201,12 @@ fn what_cannot_end_well_does_not_begin() {
     ] {
         place.refused(command, 4, &["there is no folder none"]);
     }
+    place.refused("train digits --out pictures", 2, &["pictures is not empty", "--out"]);
+    for i in 0..4 {
+        place.write(&format!("one/left/{i}.pgm"), column(0, i));
+    }
+    let told = place.ok("data one").stderr;
+    assert!(told.contains("nothing can be trained on it") && told.contains("one class"), "{told}");
     std::fs::create_dir(place.path("empty")).unwrap();
     place.refused("lecture neuron --data empty", 2, &["empty", "mnist, cifar10, miniplaces, photos"]);
     place.write("file", "");

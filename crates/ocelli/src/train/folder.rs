@@ -45,9 +45,12 @@ impl RunFolder {
         let mut entries = std::fs::read_dir(path).map_err(|e| cannot_create(path, &e))?;
         // A lock alone is what a run leaves that never began.
         if entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LOCK)) {
+            let go_on = match RunFolder::at(path.to_path_buf()).config().is_file() {
+                true => format!(", or go on with that run: ocelli train --resume {}", path.display()),
+                false => String::new(),
+            };
             return Err(Error::Usage(format!(
-                "{0} is not empty, and a run is never overwritten; name another folder with --out, or go on with \
-                 that run: ocelli train --resume {0}",
+                "{} is not empty, and nothing is ever overwritten; name another folder with --out{go_on}",
                 path.display()
             )));
         }
