@@ -185,7 +185,7 @@ impl Report {
 }
 
 /// N, for a square, or HxW.
-fn image_size(text: &str) -> Result<[usize; 2], String> {
+pub(crate) fn image_size(text: &str) -> Result<[usize; 2], String> {
     const MOST: usize = 1 << 12;
     let sizes: Option<Vec<usize>> = text.split(['x', '×']).map(|size| size.parse().ok()).collect();
     let [height, width] = match sizes.as_deref() {

@@ -13,6 +13,7 @@ use serde::Serialize;
 use super::rate;
 use crate::args::{above_0, size, threads};
 use crate::console::Console;
+use crate::data::image_size;
 use crate::failure::Failure;
 use crate::output::{Align, Table, print, print_json};
 use crate::text::{count, counted, duration, percent, sizes};
@@ -27,8 +28,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     variation: VariationArgs,
     /// Rows and columns that images get [default: the data's own]
-    #[arg(long, value_name = "N", value_parser = size)]
-    size: Option<usize>,
+    #[arg(long, value_name = "N|HxW", value_parser = image_size)]
+    size: Option<[usize; 2]>,
     /// Images per batch
     #[arg(long, value_name = "N", value_parser = size, default_value = "64")]
     batch: usize,
@@ -130,7 +131,7 @@ fn prepared(args: &Args, train: &Arc<dyn Dataset>) -> Result<(DataBench, Augment
     let overrides = args.variation.overrides(Overrides::default());
     let preprocess = Preprocess {
         channels,
-        size: args.size.map_or([height, width], |side| [side; 2]),
+        size: args.size.unwrap_or([height, width]),
         fit: set.fit(&overrides),
         pad: 0,
         background: 0,
