@@ -13,7 +13,7 @@ use crate::args::below_1;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::{check_png, print, print_json};
-use crate::text::{counted, in_line};
+use crate::text::{counted, in_line, some_in_line};
 
 /// How data are opened.
 #[derive(Debug, Default, clap::Args)]
@@ -111,11 +111,10 @@ fn write_picture(file: &Path, class: Option<&str>, splits: &Splits, console: Con
     let (val, classes) = (&*splits.val, splits.val.classes());
     let is_wanted = |i: usize| class.is_none_or(|name| classes[val.label(i) as usize] == name);
     let Some(i) = (0..val.len()).find(|&i| is_wanted(i)) else {
-        let some = classes.iter().take(20).map(|class| in_line(class)).collect::<Vec<_>>().join(", ");
-        let more = if classes.len() > 20 { ", …" } else { "" };
         return Err(Failure::usage(format!(
-            "--class {}: there is no picture of it to validate on; the classes are {some}{more}",
-            in_line(class.unwrap_or_default())
+            "--class {}: there is no picture of it to validate on; the classes are {}",
+            in_line(class.unwrap_or_default()),
+            some_in_line(classes)
         )));
     };
     let mut picture = Picture::default();

@@ -13,7 +13,7 @@ use crate::args::not_negative;
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::output::{Align, Table, print, print_json, write_file};
-use crate::text::{in_line, sizes};
+use crate::text::{in_line, sizes, some_in_line};
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
@@ -94,10 +94,8 @@ fn class(args: &TraceArgs, model: &ModelFile, picture: &Picture, console: Consol
     let find = |name: &str| model.classes.iter().position(|class| class == name);
     if let Some(name) = &args.class {
         return find(name).ok_or_else(|| {
-            let all =
-                model.classes.iter().take(20).map(|class| in_line(class)).collect::<Vec<_>>().join(", ");
-            let more = if model.classes.len() > 20 { ", …" } else { "" };
-            Failure::usage(format!("--class {}: the model's classes are {all}{more}", in_line(name)))
+            let classes = some_in_line(&model.classes);
+            Failure::usage(format!("--class {}: the model's classes are {classes}", in_line(name)))
         });
     }
     let class = first_guess(model, picture)?;

@@ -93,6 +93,13 @@ pub(crate) fn in_line(name: &str) -> String {
     name.chars().map(each).collect()
 }
 
+/// The first twenty names, within a line.
+pub(crate) fn some_in_line(names: &[String]) -> String {
+    const MOST: usize = 20;
+    let shown = names.iter().take(MOST).map(|name| in_line(name)).collect::<Vec<_>>().join(", ");
+    if names.len() > MOST { shown + ", …" } else { shown }
+}
+
 /// A word as a shell takes it back.
 pub(crate) fn quoted(word: impl AsRef<OsStr>) -> String {
     let word = word.as_ref();

@@ -113,6 +113,11 @@ fn is_of_the_moment(error: &DataError) -> bool {
     }
 }
 
+/// Whether an error says that the picture itself is damaged, or too large.
+fn is_the_pictures_fault(error: &DataError) -> bool {
+    matches!(error.kind(), ErrorKind::BadData | ErrorKind::Memory)
+}
+
 /// `set` without the images that [`open`](crate::open()) leaves out, and these with the reasons. A held-out share of it is
 /// the one that training held out.
 ///
@@ -137,7 +142,7 @@ impl Looked {
 
     /// Without pictures that are alone in their class and turn out to be damaged when they are decoded: no other one could take
     /// their place.
-    pub(crate) fn without_damaged_loners(mut self) -> Looked {
+    pub(crate) fn without_damaged_loners(self) -> Looked {
         if !self.set.decodes() {
             return self;
         }
@@ -146,20 +151,19 @@ impl Looked {
             (0..self.set.len()).filter(|&i| counts[self.set.label(i) as usize] == 1).collect();
         let problems = parallel::map(alone.len(), Picture::default, |picture, k| {
             let error = self.set.read(alone[k], picture).err();
-            error.filter(|error| matches!(error.kind(), ErrorKind::BadData | ErrorKind::Memory))
+            error.filter(is_the_pictures_fault)
         });
         let damaged: BTreeMap<usize, DataError> =
             alone.into_iter().zip(problems).filter_map(|(i, problem)| Some((i, problem?))).collect();
         if damaged.is_empty() {
             return self;
         }
-        damaged.values().for_each(|error| self.findings.unreadable.add(|| error.to_string()));
         let kept: Vec<u32> =
             (0..self.set.len() as u32).filter(|&i| !damaged.contains_key(&(i as usize))).collect();
-        self.looks = kept.iter().map(|&i| self.looks[i as usize]).collect();
-        self.set = Arc::new(Subset::new(self.set, kept));
-        self.findings.measure(&self.looks);
-        self
+        let mut rest = self.part(Subset::new(Arc::clone(&self.set), kept));
+        rest.findings.unreadable = self.findings.unreadable;
+        damaged.values().for_each(|error| rest.findings.unreadable.add(|| error.to_string()));
+        rest
     }
 }
 
@@ -297,7 +301,7 @@ impl Screened {
 
     /// Notes an unreadable picture; an error if these are too many, or if it is not the picture's fault.
     fn note(&self, i: usize, error: DataError) -> Result<(), DataError> {
-        if !matches!(error.kind(), ErrorKind::BadData | ErrorKind::Memory) {
+        if !is_the_pictures_fault(&error) {
             return Err(error);
         }
         let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,6 +28,7 @@ pub mod predict;
 mod recipe;
 pub mod report;
 mod show;
+mod spread;
 mod suggest;
 pub mod train;
 

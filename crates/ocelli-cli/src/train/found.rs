@@ -51,6 +51,7 @@ impl<'a> Found<'a> {
     ) -> Result<Found<'a>, Error> {
         let classes = splits.train.classes().len();
         let network = config.build_network(classes)?;
+        config.check_sizes(&network)?;
         check_penalties(&network, &config.recipe.loss)?;
         let subject = Subject {
             net: &config.net,

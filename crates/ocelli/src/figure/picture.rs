@@ -47,19 +47,24 @@ pub(crate) fn data_uri(picture: &Picture) -> Option<String> {
 
 /// The picture as a PNG file, or `None` where its sizes and samples contradict each other.
 fn png(picture: &Picture) -> Option<Vec<u8>> {
-    let color = match picture.channels {
-        1 => ExtendedColorType::L8,
-        2 => ExtendedColorType::La8,
-        3 => ExtendedColorType::Rgb8,
-        4 => ExtendedColorType::Rgba8,
-        _ => return None,
-    };
+    let color = color_type(picture.channels)?;
     let (width, height) = sides(picture)?;
     let mut png = Vec::new();
     PngEncoder::new_with_quality(&mut png, CompressionType::Best, FilterType::Adaptive)
         .write_image(&picture.pixels, width, height, color)
         .ok()?;
     Some(png)
+}
+
+/// What PNG calls pictures of so many channels.
+pub(crate) fn color_type(channels: usize) -> Option<ExtendedColorType> {
+    match channels {
+        1 => Some(ExtendedColorType::L8),
+        2 => Some(ExtendedColorType::La8),
+        3 => Some(ExtendedColorType::Rgb8),
+        4 => Some(ExtendedColorType::Rgba8),
+        _ => None,
+    }
 }
 
 /// RFC 4648, section 4, with padding.

@@ -11,6 +11,7 @@ use ocelli_data::{Dataset, Picture};
 use ocelli_kernels::Element;
 use ocelli_kernels::random::Key;
 
+use crate::spread::spread;
 use crate::{Engine, Error};
 
 /// Plain gradient descent.
@@ -77,7 +78,7 @@ impl<T: Element> Samples<T> {
         let (mut x, mut labels) = (Vec::with_capacity(count * len), Vec::with_capacity(count));
         let (mut picture, mut converted) = (Picture::default(), Picture::default());
         // Of a set that stands class by class, all of them.
-        for i in (0..count).map(|i| i * data.len() / count.max(1)) {
+        for i in spread(count, data.len()) {
             data.read(i, &mut picture)?;
             converted.convert_from(&picture, channels);
             x.extend(converted.pixels.iter().map(|&p| T::of(f64::from(p) / 255.0)));

@@ -3,6 +3,7 @@
 use ocelli_data::{Dataset, Fit, Normalise, Picture, Preprocess, Preprocessor};
 
 use crate::Error;
+use crate::spread::spread;
 
 /// Pictures as a network takes them, with their classes.
 #[derive(Clone, Debug, Default)]
@@ -27,8 +28,7 @@ impl Pictures {
         let mut samples =
             Pictures { images: vec![0.0; count * width], labels: Vec::with_capacity(count), shape };
         let mut picture = Picture::default();
-        for (number, image) in samples.images.chunks_exact_mut(width).enumerate() {
-            let i = number * dataset.len() / count;
+        for (i, image) in spread(count, dataset.len()).zip(samples.images.chunks_exact_mut(width)) {
             dataset.read(i, &mut picture)?;
             preprocessor.apply(&picture, image);
             samples.labels.push(dataset.label(i));

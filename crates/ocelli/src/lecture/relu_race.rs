@@ -8,6 +8,7 @@ use super::numbers::mean;
 use super::{Context, Expected, Experiment, Finding, Part, Table};
 use crate::Error;
 use crate::figure::{Mark, Plot, Sheet};
+use crate::spread::spread;
 
 pub(super) const EXPERIMENT: Experiment = Experiment {
     name: "relu-race",
@@ -190,8 +191,7 @@ fn race(
     let mut learner =
         Learner::<f32>::new(context.engine(), network(course, op)?, CROSS_ENTROPY, MOMENTUM, BATCH, seed)?;
     // Spread, as images may stand class by class.
-    let (count, looked) = (course.train.count(), course.train.count().min(LOOKED_AT));
-    let looked_at = course.train.chosen(&(0..looked).map(|i| i * count / looked).collect::<Vec<_>>());
+    let looked_at = course.train.chosen(&spread(LOOKED_AT, course.train.count()).collect::<Vec<_>>());
     let per_look = ((course.train.count() as f64 * course.stride / BATCH as f64).round() as usize).max(1);
     let mut order: Vec<usize> = Vec::new();
     let (mut curve, mut seen, mut epoch) = (vec![[0.0, 1.0 - learner.accuracy(&looked_at)]], 0usize, 0);

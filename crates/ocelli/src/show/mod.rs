@@ -4,11 +4,12 @@ mod letters;
 
 use std::path::Path;
 
+use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder};
 use ocelli_data::{Batch, Picture, Splits};
 use serde::Serialize;
 
+use crate::figure::picture::color_type;
 use crate::train::{RunConfig, training_batches};
 use crate::{Error, io};
 
@@ -93,12 +94,7 @@ impl ShownBatch {
 /// A file that cannot be written.
 pub fn write_png(picture: &Picture, path: &Path) -> Result<(), Error> {
     let Picture { pixels, height, width, channels } = picture;
-    let color = match channels {
-        1 => ExtendedColorType::L8,
-        2 => ExtendedColorType::La8,
-        3 => ExtendedColorType::Rgb8,
-        _ => ExtendedColorType::Rgba8,
-    };
+    let color = color_type(*channels).expect("invariant: a picture has one to four channels");
     io::write_atomically(path, |file| {
         let encoder = PngEncoder::new(file);
         encoder.write_image(pixels, *width as u32, *height as u32, color).map_err(std::io::Error::other)

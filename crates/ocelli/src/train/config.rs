@@ -134,8 +134,15 @@ impl RunConfig {
         })?;
         check_fit(&network, &self.preprocess, &self.recipe.loss, classes)?;
         self.check_mix(&network, classes)?;
-        Size::all(self, &network)?;
         Ok(network)
+    }
+
+    /// Whether the network takes pictures of all sizes that they grow through.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for the first that it does not.
+    pub fn check_sizes(&self, network: &Network) -> Result<(), Error> {
+        Size::all(self, network).map(drop)
     }
 
     /// The configuration of a run that does again what this one did, bit for bit, without a clock where it had one:

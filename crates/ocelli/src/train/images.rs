@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::health;
 use crate::Error;
 use crate::io::hex;
+use crate::spread::spread;
 
 /// What tells a set of images from others: SHA-256 of classes, labels and some pixels, in their order.
 pub fn data_digest(set: &dyn Dataset) -> String {
@@ -35,8 +36,8 @@ pub(super) fn health_images(splits: &Splits, preprocess: &Preprocess) -> Result<
     if count == 0 {
         return Ok(Vec::new());
     }
-    let spread: Vec<u32> = (0..count).map(|i| (i * splits.val.len() / count) as u32).collect();
-    let some = Arc::new(Subset::new(Arc::clone(&splits.val), spread));
+    let all_over: Vec<u32> = spread(count, splits.val.len()).map(|i| i as u32).collect();
+    let some = Arc::new(Subset::new(Arc::clone(&splits.val), all_over));
     let mut loader = Loader::new(some, preprocess, Sampler::new(count, count)?, LoaderOptions::default())?;
     Ok(loader.next_batch().expect("a set with images has a batch")?.images.clone())
 }

@@ -124,10 +124,10 @@ impl Trainer {
             self.end_of_epoch(control)?;
             running.intervals.saved();
             if let Some(budget) = &mut running.budget {
-                budget.note_epoch_end(start.elapsed().as_secs_f64());
+                let seconds = start.elapsed().as_secs_f64();
+                budget.note_epoch_end(seconds);
                 // With patience the best model is measured again.
-                let again =
-                    if self.config.recipe.patience.is_some() { start.elapsed().as_secs_f64() } else { 0.0 };
+                let again = if self.config.recipe.patience.is_some() { seconds } else { 0.0 };
                 budget.expect_finish(FINISH + self.saving + again);
                 self.stopwatch.lap();
             }
