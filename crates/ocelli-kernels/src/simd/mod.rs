@@ -41,6 +41,7 @@ pub(crate) mod weights;
 mod widen;
 pub(crate) mod window;
 mod winograd;
+mod winograd_transforms;
 mod winograd_weights;
 
 #[cfg(target_arch = "x86_64")]

@@ -1,10 +1,15 @@
-//! Windows of 3×3 by Winograd's minimal filtering F(2×2, 3×3) (Winograd, "Arithmetic complexity of computations", 1980;
-//! Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016): four outputs of a channel take 16 products
-//! where the definition takes 36.
+//! Windows of 3×3, 5×5 and 7×7 by Winograd's minimal filtering (Winograd, "Arithmetic complexity of computations", 1980; Lavin and
+//! Gray, "Fast algorithms for convolutional neural networks", 2016): four outputs of a channel take 16, 49 or 100 products
+//! where the definition takes 36, 100 or 196.
 //!
-//! A tile d of 4×4 inputs gives 2×2 outputs Aᵀ\[(G g Gᵀ) ⊙ (Bᵀ d B)\]A for a filter g. The products of all channels are 16
-//! matrix products, one for each *point*, of tiles × channels. The sums run over channels alone and not over taps too, which makes
-//! up for what the transforms round (`tests/kernels/winograd.rs`).
+//! Two outputs of three taps g are Aᵀ\[(G g) ⊙ (Bᵀ d)\] for their four inputs d: products at four points instead of
+//! six, F(2, 3). Those of two taps take products at three of the same points, F(2, 2). Five taps are three and then two; what
+//! is computed at a point is linear in its products, so both pieces' are added before Aᵀ is applied. More outputs at once, or five taps at
+//! once, F(2, 5), would take fewer products yet, but of points ±2 or ±½, with errors two to three times as large.
+//!
+//! A tile of 2×2 outputs takes the transforms along rows and columns. The products of all channels are matrix
+//! products, one for each of the 16 points, of tiles × channels and pieces. The sums run over channels and pieces, not over taps,
+//! which makes up for what the transforms round (`tests/kernels/winograd.rs`).
 //!
 //! Tiles stand at even rows and columns of outputs: rows of an image have the same bits by themselves where they begin
 //! at an even row.
@@ -15,22 +20,17 @@ use super::Simd;
 use super::correlation::{Job, Weights};
 use super::pack;
 use super::tile::{self, Panel, Start, Tile, panels};
-use super::window::Source;
+use super::winograd_transforms::{
+    Grid, OUT, OfFilter, OfInputs, OfProducts, Transform, both_sides, load, pixels, store, transform,
+};
 use crate::Write;
-use crate::blocking::winograd::{POINTS, Tiles};
+use crate::blocking::winograd::{NEXT, Piece, SIDE, Tiles, pieces, points};
 use crate::blocking::{Correlation, LANES};
-
-/// Outputs of a tile along each axis, and inputs.
-pub(crate) const OUT: usize = 2;
-pub(crate) const IN: usize = 4;
-
-/// Taps of a window along each axis.
-pub(crate) const TAPS: usize = 3;
 
 /// Copies the transformed weights of some columns, which start a block, into panels: for each panel point after point.
 ///
 /// # Safety
-/// As [`Weights::pack`], with room for 16 points instead of 9 taps.
+/// As [`Weights::pack`], with room for points instead of taps.
 #[inline(always)]
 pub(crate) unsafe fn pack<S: Simd>(
     weights: &Weights,
@@ -39,145 +39,77 @@ pub(crate) unsafe fn pack<S: Simd>(
     columns: usize,
     to: *mut f32,
 ) {
-    let (Weights { at, run, strides, .. }, depth) = (*weights, shape.inputs);
     for panel in panels::<S>(columns, S::VECTORS) {
-        let plane = depth * panel.vectors * S::LANES;
-        let to = to.wrapping_add(panel.column * POINTS * shape.inputs);
-        // The taps as they are into the last nine planes: an element's taps are read before its points are written.
-        for tap in 0..TAPS * TAPS {
-            let from = at
-                .wrapping_offset((tap / TAPS) as isize * run[0] + (tap % TAPS) as isize * run[1])
-                .wrapping_add((column + panel.column) * strides[1]);
-            // SAFETY: the tap's terms of the panel's outputs; there is room for whole vectors.
-            unsafe {
-                pack::pack::<S>(from, strides, depth, &panel, to.add((POINTS - TAPS * TAPS + tap) * plane));
-            }
-        }
-        for at in (0..plane).step_by(S::LANES) {
-            // SAFETY: so many vectors have just been written.
-            unsafe {
-                let taps = load::<S, TAPS>(to.add((POINTS - TAPS * TAPS) * plane + at), plane);
-                store::<S, IN>(both_sides::<S, OfFilter, TAPS, IN>(taps), to.add(at), plane);
+        let plane = shape.inputs * panel.vectors * S::LANES;
+        let to = to.wrapping_add(panel.column * shape.points() * shape.inputs);
+        let packing = Packing { weights, depth: shape.inputs, plane, row: points(shape.x.taps) * plane };
+        let column = column + panel.column;
+        for y in pieces(shape.y.taps) {
+            for x in pieces(shape.x.taps) {
+                // SAFETY: the caller's promise, for the taps of these pieces.
+                unsafe {
+                    match [y.taps, x.taps] {
+                        [3, 3] => packing.run::<S, 3, 4, 3, 4>([y, x], column, &panel, to),
+                        [3, _] => packing.run::<S, 3, 4, 2, 3>([y, x], column, &panel, to),
+                        [_, 3] => packing.run::<S, 2, 3, 3, 4>([y, x], column, &panel, to),
+                        _ => packing.run::<S, 2, 3, 2, 3>([y, x], column, &panel, to),
+                    }
+                }
             }
         }
     }
 }
 
-/// A matrix M that takes I vectors to O, such as G, Bᵀ and Aᵀ.
-pub(crate) trait Transform<const I: usize, const O: usize> {
-    /// M v.
+/// Weights, to be transformed for a panel.
+struct Packing<'a> {
+    weights: &'a Weights,
+    /// Input channels.
+    depth: usize,
+    /// Elements from one point to the next, and from one row of points to the next.
+    plane: usize,
+    row: usize,
+}
+
+impl Packing<'_> {
+    /// A piece of the taps along each axis.
     ///
     /// # Safety
-    /// The CPU has the instruction set.
-    unsafe fn apply<S: Simd>(v: [S::Vector; I]) -> [S::Vector; O];
-}
-
-/// M d Mᵀ.
-///
-/// # Safety
-/// The CPU has the instruction set.
-#[inline(always)]
-pub(crate) unsafe fn both_sides<S: Simd, M: Transform<I, O>, const I: usize, const O: usize>(
-    d: [[S::Vector; I]; I],
-) -> [[S::Vector; O]; O] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut rows = [[S::zero(); I]; O];
-        for j in 0..I {
-            let mut column = [S::zero(); I];
-            for i in 0..I {
-                column[i] = d[i][j];
-            }
-            let column = M::apply::<S>(column);
-            for i in 0..O {
-                rows[i][j] = column[i];
-            }
-        }
-        let mut all = [[S::zero(); O]; O];
-        for i in 0..O {
-            all[i] = M::apply::<S>(rows[i]);
-        }
-        all
-    }
-}
-
-/// Vectors that are `plane` apart, row after row.
-///
-/// # Safety
-/// The CPU has the instruction set; `from` is valid for N·N vectors.
-#[inline(always)]
-pub(crate) unsafe fn load<S: Simd, const N: usize>(from: *const f32, plane: usize) -> [[S::Vector; N]; N] {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let mut all = [[S::zero(); N]; N];
-        for i in 0..N {
-            for j in 0..N {
-                all[i][j] = S::load(from.add((i * N + j) * plane));
-            }
-        }
-        all
-    }
-}
-
-/// Writes vectors so that they are `plane` apart, row after row.
-///
-/// # Safety
-/// The CPU has the instruction set; `to` is valid for N·N vectors.
-#[inline(always)]
-pub(crate) unsafe fn store<S: Simd, const N: usize>(all: [[S::Vector; N]; N], to: *mut f32, plane: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        for i in 0..N {
-            for j in 0..N {
-                S::store(to.add((i * N + j) * plane), all[i][j]);
-            }
-        }
-    }
-}
-
-/// G, with rows (1, 0, 0), (½, ½, ½), (½, −½, ½), (0, 0, 1).
-struct OfFilter;
-
-impl Transform<TAPS, IN> for OfFilter {
+    /// As [`pack`].
     #[inline(always)]
-    unsafe fn apply<S: Simd>(g: [S::Vector; TAPS]) -> [S::Vector; IN] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let half = S::fill(0.5);
-            let (outer, inner) = (S::multiply(half, S::add(g[0], g[2])), S::multiply(half, g[1]));
-            [g[0], S::add(outer, inner), S::subtract(outer, inner), g[2]]
+    unsafe fn run<S: Simd, const Y: usize, const Y1: usize, const X: usize, const X1: usize>(
+        &self,
+        [y, x]: [Piece; 2],
+        column: usize,
+        panel: &Panel,
+        to: *mut f32,
+    ) where
+        OfFilter: Transform<Y, Y1> + Transform<X, X1>,
+    {
+        let Weights { at, run, strides, .. } = *self.weights;
+        let to = to.wrapping_add(y.point * self.row + x.point * self.plane);
+        // The taps as they are into the first of the piece's points: an element's taps are read before its points are written.
+        for i in 0..Y {
+            for j in 0..X {
+                let from = at
+                    .wrapping_offset((y.tap + i) as isize * run[0] + (x.tap + j) as isize * run[1])
+                    .wrapping_add(column * strides[1]);
+                let to = to.wrapping_add(i * self.row + j * self.plane);
+                // SAFETY: the tap's terms of the panel's outputs; there is room for whole vectors.
+                unsafe { pack::pack::<S>(from, strides, self.depth, panel, to) };
+            }
+        }
+        for at in (0..self.plane).step_by(S::LANES) {
+            let (at, apart) = (to.wrapping_add(at), [self.row, self.plane]);
+            // SAFETY: so many vectors have just been written.
+            unsafe {
+                let taps = load::<S, Y, X>(at, apart);
+                store::<S, Y1, X1>(both_sides::<S, OfFilter, Y, Y1, X, X1>(taps), at, apart);
+            }
         }
     }
 }
 
-/// Bᵀ, with rows (1, 0, −1, 0), (0, 1, 1, 0), (0, −1, 1, 0), (0, 1, 0, −1).
-struct OfInputs;
-
-impl Transform<IN, IN> for OfInputs {
-    #[inline(always)]
-    unsafe fn apply<S: Simd>(d: [S::Vector; IN]) -> [S::Vector; IN] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            [S::subtract(d[0], d[2]), S::add(d[1], d[2]), S::subtract(d[2], d[1]), S::subtract(d[1], d[3])]
-        }
-    }
-}
-
-/// Aᵀ, with rows (1, 1, 1, 0), (0, 1, −1, −1).
-struct OfProducts;
-
-impl Transform<IN, OUT> for OfProducts {
-    #[inline(always)]
-    unsafe fn apply<S: Simd>(m: [S::Vector; IN]) -> [S::Vector; OUT] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let [sum, difference] = [S::add(m[1], m[2]), S::subtract(m[1], m[2])];
-            [S::add(m[0], sum), S::subtract(difference, m[3])]
-        }
-    }
-}
-
-/// [`Job::run`] for a shape of 3×3 windows.
+/// [`Job::run`] for a shape that is for Winograd.
 ///
 /// # Safety
 /// As [`Job::run`].
@@ -188,7 +120,7 @@ pub(crate) unsafe fn run<S: Simd>(job: &Job, scratch: *mut f32) {
     // No closures around vectors: they would be compiled without the instruction set.
     // SAFETY: the caller's promise; the scratch holds a block of packed weights, and then what tiles take.
     unsafe {
-        let zeros = scratch.add(block * POINTS * shape.inputs);
+        let zeros = scratch.add(block * shape.points() * shape.inputs);
         zeros.write_bytes(0, at.zeros());
         let pass = Pass { job, grid: Grid::of(shape), at, zeros, inputs: zeros.add(at.zeros()) };
         if !job.packed.is_null() {
@@ -198,80 +130,6 @@ pub(crate) unsafe fn run<S: Simd>(job: &Job, scratch: *mut f32) {
             let columns = column..shape.outputs.min(column + block);
             pack::<S>(&job.weights, shape, column, columns.len(), scratch);
             pass.run::<S>(columns, scratch);
-        }
-    }
-}
-
-/// Tiles over images.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Grid {
-    rows: usize,
-    columns: usize,
-}
-
-impl Grid {
-    pub(crate) fn of(shape: &Correlation) -> Grid {
-        Grid { rows: shape.y.count.div_ceil(OUT), columns: shape.x.count.div_ceil(OUT) }
-    }
-
-    /// Tiles of so many images.
-    pub(crate) fn tiles(&self, samples: usize) -> usize {
-        samples * self.rows * self.columns
-    }
-
-    /// Sample, and first row and column of outputs, of a tile.
-    pub(crate) fn place(&self, tile: usize) -> [usize; 3] {
-        let (line, column) = (tile / self.columns, tile % self.columns);
-        [line / self.rows, line % self.rows * OUT, column * OUT]
-    }
-}
-
-/// The inputs of a tile: where each pixel's channels stand, which is at `zeros` outside of the image.
-///
-/// # Safety
-/// `source` is valid for the sample's image.
-#[inline(always)]
-pub(crate) unsafe fn pixels(
-    shape: &Correlation,
-    source: &Source,
-    [sample, row, column]: [usize; 3],
-    zeros: *const f32,
-) -> [*const f32; IN * IN] {
-    let (y, x) = (shape.y.origin(row), shape.x.origin(column));
-    let at = source.at.wrapping_add(sample * source.strides.sample);
-    std::array::from_fn(|pixel| {
-        let (y, x) = (y + (pixel / IN) as isize, x + (pixel % IN) as isize);
-        let inside = y >= 0 && x >= 0 && (y as usize) < shape.y.source && (x as usize) < shape.x.source;
-        if inside {
-            at.wrapping_add(y as usize * source.strides.row + x as usize * source.strides.pixel)
-        } else {
-            zeros
-        }
-    })
-}
-
-/// Bᵀ d B for some channels of a tile; points are `plane` apart.
-///
-/// # Safety
-/// The CPU has the instruction set; the pixels are valid for the channels, `to` for whole vectors of them at each point.
-#[inline(always)]
-pub(crate) unsafe fn transform_inputs<S: Simd>(
-    pixels: &[*const f32; IN * IN],
-    channels: usize,
-    to: *mut f32,
-    plane: usize,
-) {
-    for at in (0..channels).step_by(S::LANES) {
-        let lanes = S::LANES.min(channels - at);
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut d = [[S::zero(); IN]; IN];
-            for i in 0..IN {
-                for j in 0..IN {
-                    d[i][j] = S::load_first(pixels[i * IN + j].add(at), lanes);
-                }
-            }
-            store::<S, IN>(both_sides::<S, OfInputs, IN, IN>(d), to.add(at), plane);
         }
     }
 }
@@ -311,14 +169,46 @@ impl Pass<'_> {
     /// As [`Job::run`].
     #[inline(always)]
     unsafe fn transform<S: Simd>(&self, first: usize, count: usize) {
-        let shape = &self.job.shape;
+        let Correlation { y, x, .. } = self.job.shape;
         for tile in 0..count {
-            // SAFETY: the caller's promise; the scratch holds a unit's tiles.
-            unsafe {
-                let pixels = pixels(shape, &self.job.source, self.grid.place(first + tile), self.zeros);
-                let to = self.inputs.add(tile * self.at.row);
-                transform_inputs::<S>(&pixels, shape.inputs, to, self.at.plane);
+            let place = self.grid.place(first + tile);
+            let to = self.inputs.wrapping_add(tile * self.at.row);
+            for y in pieces(y.taps) {
+                for x in pieces(x.taps) {
+                    // SAFETY: the caller's promise; the scratch holds a unit's tiles.
+                    unsafe {
+                        match [y.taps, x.taps] {
+                            [3, 3] => self.transform_piece::<S, 4, 4>([y, x], place, to),
+                            [3, _] => self.transform_piece::<S, 4, 3>([y, x], place, to),
+                            [_, 3] => self.transform_piece::<S, 3, 4>([y, x], place, to),
+                            _ => self.transform_piece::<S, 3, 3>([y, x], place, to),
+                        }
+                    }
+                }
             }
+        }
+    }
+
+    /// The inputs that a piece of the taps sees, in a tile.
+    ///
+    /// # Safety
+    /// As [`Job::run`].
+    #[inline(always)]
+    unsafe fn transform_piece<S: Simd, const Y: usize, const X: usize>(
+        &self,
+        [y, x]: [Piece; 2],
+        place: [usize; 3],
+        to: *mut f32,
+    ) where
+        OfInputs: Transform<Y, Y> + Transform<X, X>,
+    {
+        let shape = &self.job.shape;
+        let apart = [points(shape.x.taps) * self.at.plane, self.at.plane];
+        let to = to.wrapping_add(y.point * apart[0] + x.point * apart[1]);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let pixels = pixels::<Y, X>(shape, &self.job.source, place, [y.tap, x.tap], self.zeros);
+            transform::<S, OfInputs, Y, Y, X, X>(&pixels, shape.inputs, to, apart);
         }
     }
 
@@ -335,22 +225,29 @@ impl Pass<'_> {
         columns: usize,
         packed: *const f32,
     ) {
-        let (inputs, at) = (self.job.shape.inputs, &self.at);
-        let products = self.inputs.wrapping_add(POINTS * at.plane);
+        let (shape, at) = (&self.job.shape, &self.at);
+        let products = self.inputs.wrapping_add(shape.points() * at.plane);
+        let along = points(shape.x.taps);
         for panel in panels::<S>(columns, S::VECTORS) {
             let width = panel.vectors * S::LANES;
-            let packed = packed.wrapping_add(panel.column * POINTS * inputs);
-            for point in 0..POINTS {
+            let plane = shape.inputs * width;
+            let packed = packed.wrapping_add(panel.column * shape.points() * shape.inputs);
+            for point in 0..SIDE * SIDE {
+                let [i, j] = [point / SIDE, point % SIDE];
+                // All pieces have all points but the first.
+                let runs = [(i, shape.y.taps), (j, shape.x.taps)];
+                let runs = runs.map(|(point, taps)| if point == 0 { 1 } else { pieces(taps).count() });
+                let first = i * along + j;
                 let tile = Tile {
-                    a: self.inputs.wrapping_add(point * at.plane),
+                    a: self.inputs.wrapping_add(first * at.plane),
                     a_row: at.row,
                     a_step: 1,
-                    a_run: [0, 0],
-                    b: packed.wrapping_add(point * inputs * width),
+                    a_run: [NEXT * along * at.plane, NEXT * at.plane],
+                    b: packed.wrapping_add(first * plane),
                     b_step: width,
-                    b_run: [0, 0],
-                    runs: [1, 1],
-                    terms: inputs,
+                    b_run: [NEXT * along * plane, NEXT * plane],
+                    runs,
+                    terms: shape.inputs,
                     c: products.wrapping_add(point * at.products(width)),
                     c_row: width,
                     tail: S::LANES,
@@ -394,8 +291,8 @@ impl Pass<'_> {
             let channel = first + panel.column + v * S::LANES;
             // SAFETY: the caller's promise; pixels beyond the image are left out.
             unsafe {
-                let m = load::<S, IN>(products.add(v * S::LANES), plane);
-                let outputs = both_sides::<S, OfProducts, IN, OUT>(m);
+                let m = load::<S, SIDE, SIDE>(products.add(v * S::LANES), [SIDE * plane, plane]);
+                let outputs = both_sides::<S, OfProducts, SIDE, OUT, SIDE, OUT>(m);
                 let finish = self.job.finish.lanes::<S>(channel, lanes);
                 for i in 0..OUT.min(y.count - row) {
                     for j in 0..OUT.min(x.count - column) {

@@ -1,16 +1,19 @@
-//! The gradient of the weights of 3×3 windows by Winograd's minimal filtering: the adjoint of `winograd.rs`.
+//! The gradient of the weights by Winograd's minimal filtering: the adjoint of `winograd.rs`.
 //!
-//! For a filter g, ∂C/∂g = Gᵀ\[Σ (A δ Aᵀ) ⊙ (Bᵀ d B)\]G over the tiles d of 4×4 inputs and δ of 2×2 outputs' gradients: at each of 16
-//! points a matrix product over tiles, of output channels × input channels.
+//! For a filter g, ∂C/∂g = Gᵀ\[Σ (A δ Aᵀ) ⊙ (Bᵀ d B)\]G over the tiles d of inputs and δ of 2×2 outputs' gradients: at each
+//! point a matrix product over tiles, of output channels × input channels. Pieces of the taps have gradients of their own,
+//! and one after the other is computed.
 
 use std::ops::Range;
 
 use super::Simd;
 use super::tile::{self, Start, Tile, panels, widest};
 use super::window::{Source, Strides};
-use super::winograd::{Grid, IN, OUT, TAPS, Transform, both_sides, load, pixels, store, transform_inputs};
+use super::winograd_transforms::{
+    Grid, OUT, OfGradients, OfInputs, OfSums, Transform, both_sides, load, pixels, transform,
+};
 use crate::blocking::Correlation;
-use crate::blocking::winograd::{POINTS, Sums};
+use crate::blocking::winograd::{Piece, SIDE, Sums, pieces};
 use crate::{Conv2d, Write};
 
 /// # Safety
@@ -49,8 +52,19 @@ pub(crate) unsafe fn run<S: Simd>(
                     zeros: scratch,
                 };
                 let dw = dw.wrapping_add((output - outputs.start) * conv.filter_len() + input);
-                // SAFETY: the caller's promise, for these channels.
-                unsafe { block.run::<S>(samples, dw, write) };
+                for y in pieces(shape.y.taps) {
+                    for x in pieces(shape.x.taps) {
+                        // SAFETY: the caller's promise, for these channels and taps.
+                        unsafe {
+                            match [y.taps, x.taps] {
+                                [3, 3] => block.run::<S, 3, 4, 3, 4>([y, x], samples, dw, write),
+                                [3, _] => block.run::<S, 3, 4, 2, 3>([y, x], samples, dw, write),
+                                [_, 3] => block.run::<S, 2, 3, 3, 4>([y, x], samples, dw, write),
+                                _ => block.run::<S, 2, 3, 2, 3>([y, x], samples, dw, write),
+                            }
+                        }
+                    }
+                }
             }
         }
     }
@@ -70,10 +84,22 @@ struct Block {
 }
 
 impl Block {
+    /// The gradients of a piece of the taps along each axis.
+    ///
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn run<S: Simd>(&self, samples: usize, dw: *mut f32, write: Write) {
+    unsafe fn run<S: Simd, const Y: usize, const Y1: usize, const X: usize, const X1: usize>(
+        &self,
+        taps: [Piece; 2],
+        samples: usize,
+        dw: *mut f32,
+        write: Write,
+    ) where
+        OfInputs: Transform<Y1, Y1> + Transform<X1, X1>,
+        OfGradients: Transform<OUT, Y1> + Transform<OUT, X1>,
+        OfSums: Transform<Y1, Y> + Transform<X1, X>,
+    {
         let (tiles, at) = (self.grid.tiles(samples), &self.at);
         let mut start = Start::Zero;
         for first in (0..tiles).step_by(at.tiles) {
@@ -81,14 +107,14 @@ impl Block {
             // SAFETY: the caller's promise; the scratch holds so many tiles.
             unsafe {
                 for tile in 0..count {
-                    self.transform::<S>(first + tile, tile);
+                    self.transform::<S, Y1, X1>(taps, self.grid.place(first + tile), tile);
                 }
-                self.multiply::<S>(count, start);
+                self.multiply::<S>(Y1 * X1, count, start);
             }
             start = Start::Destination;
         }
         // SAFETY: the caller's promise; the sums are complete.
-        unsafe { self.finish::<S>(dw, write) };
+        unsafe { self.finish::<S, Y, Y1, X, X1>(taps, dw, write) };
     }
 
     fn transformed_inputs(&self) -> *mut f32 {
@@ -96,36 +122,48 @@ impl Block {
     }
 
     fn transformed_gradients(&self) -> *mut f32 {
-        self.transformed_inputs().wrapping_add(POINTS * self.at.plane(self.at.inputs))
+        self.transformed_inputs().wrapping_add(SIDE * SIDE * self.at.plane(self.at.inputs))
     }
 
     fn sums(&self) -> *mut f32 {
-        self.transformed_gradients().wrapping_add(POINTS * self.at.plane(self.at.outputs))
+        self.transformed_gradients().wrapping_add(SIDE * SIDE * self.at.plane(self.at.outputs))
     }
 
     /// # Safety
     /// As [`run`].
     #[inline(always)]
-    unsafe fn transform<S: Simd>(&self, tile: usize, to: usize) {
-        let (place, at) = (self.grid.place(tile), &self.at);
+    unsafe fn transform<S: Simd, const Y1: usize, const X1: usize>(
+        &self,
+        [y, x]: [Piece; 2],
+        place: [usize; 3],
+        to: usize,
+    ) where
+        OfInputs: Transform<Y1, Y1> + Transform<X1, X1>,
+        OfGradients: Transform<OUT, Y1> + Transform<OUT, X1>,
+    {
+        let at = &self.at;
         let inputs = self.transformed_inputs().wrapping_add(to * Sums::row(at.inputs));
         let gradients = self.transformed_gradients().wrapping_add(to * Sums::row(at.outputs));
         let [sample, row, column] = place;
-        let Correlation { y, x, .. } = self.shape;
         // SAFETY: the caller's promise.
         unsafe {
-            let pixels = pixels(&self.shape, &self.x, place, self.zeros);
-            transform_inputs::<S>(&pixels, self.inputs, inputs, at.plane(at.inputs));
+            let pixels = pixels::<Y1, X1>(&self.shape, &self.x, place, [y.tap, x.tap], self.zeros);
+            let plane = at.plane(at.inputs);
+            let apart = [X1 * plane, plane];
+            transform::<S, OfInputs, Y1, Y1, X1, X1>(&pixels, self.inputs, inputs, apart);
+            let Correlation { y, x, .. } = self.shape;
             let Source { at: dy, strides } = self.dy;
             let dy = dy.wrapping_add(sample * strides.sample + row * strides.row + column * strides.pixel);
             let [below, right] = [row + 1 < y.count, column + 1 < x.count];
+            let or_zeros = |inside: bool, at: *const f32| if inside { at } else { self.zeros };
+            let next = dy.wrapping_add(strides.row);
             let pixels = [
-                dy,
-                if right { dy.wrapping_add(strides.pixel) } else { self.zeros },
-                if below { dy.wrapping_add(strides.row) } else { self.zeros },
-                if below && right { dy.wrapping_add(strides.row + strides.pixel) } else { self.zeros },
+                [dy, or_zeros(right, dy.wrapping_add(strides.pixel))],
+                [or_zeros(below, next), or_zeros(below && right, next.wrapping_add(strides.pixel))],
             ];
-            transform_gradients::<S>(&pixels, self.outputs, gradients, at.plane(at.outputs));
+            let plane = at.plane(at.outputs);
+            let apart = [X1 * plane, plane];
+            transform::<S, OfGradients, OUT, Y1, OUT, X1>(&pixels, self.outputs, gradients, apart);
         }
     }
 
@@ -134,9 +172,9 @@ impl Block {
     /// # Safety
     /// As [`run`]; the unit has been transformed.
     #[inline(always)]
-    unsafe fn multiply<S: Simd>(&self, count: usize, start: Start) {
+    unsafe fn multiply<S: Simd>(&self, points: usize, count: usize, start: Start) {
         let at = &self.at;
-        for point in 0..POINTS {
+        for point in 0..points {
             let sums = self.sums().wrapping_add(point * at.sums());
             let inputs = self.transformed_inputs().wrapping_add(point * at.plane(at.inputs));
             for panel in panels::<S>(self.inputs.next_multiple_of(S::LANES), widest::<S>(self.outputs)) {
@@ -162,83 +200,42 @@ impl Block {
         }
     }
 
-    /// Writes the weights' gradients.
+    /// Writes the gradients of a piece of the taps.
     ///
     /// # Safety
     /// As [`run`]; the sums are complete.
     #[inline(always)]
-    unsafe fn finish<S: Simd>(&self, dw: *mut f32, write: Write) {
-        let (filter, tap) = (TAPS * TAPS * self.shape.inputs, self.shape.inputs);
+    unsafe fn finish<S: Simd, const Y: usize, const Y1: usize, const X: usize, const X1: usize>(
+        &self,
+        [y, x]: [Piece; 2],
+        dw: *mut f32,
+        write: Write,
+    ) where
+        OfSums: Transform<Y1, Y> + Transform<X1, X>,
+    {
+        let (filter, tap, row) =
+            (self.shape.terms(), self.shape.inputs, self.shape.x.taps * self.shape.inputs);
+        let dw = dw.wrapping_add(y.tap * row + x.tap * tap);
+        let apart = [X1 * self.at.sums(), self.at.sums()];
         for output in 0..self.outputs {
             for input in (0..self.inputs).step_by(S::LANES) {
                 let lanes = S::LANES.min(self.inputs - input);
                 // SAFETY: the caller's promise.
                 unsafe {
                     let sums = self.sums().add(output * self.at.inputs + input);
-                    let taps = both_sides::<S, OfSums, IN, TAPS>(load::<S, IN>(sums, self.at.sums()));
-                    for (i, value) in taps.iter().flatten().enumerate() {
-                        let to = dw.add(output * filter + i * tap + input);
-                        let value = match write {
-                            Write::Set => *value,
-                            Write::Add => S::add(S::load_first(to, lanes), *value),
-                        };
-                        S::store_first(to, value, lanes);
+                    let taps = both_sides::<S, OfSums, Y1, Y, X1, X>(load::<S, Y1, X1>(sums, apart));
+                    for i in 0..Y {
+                        for j in 0..X {
+                            let to = dw.add(output * filter + i * row + j * tap + input);
+                            let value = match write {
+                                Write::Set => taps[i][j],
+                                Write::Add => S::add(S::load_first(to, lanes), taps[i][j]),
+                            };
+                            S::store_first(to, value, lanes);
+                        }
                     }
                 }
             }
-        }
-    }
-}
-
-/// A δ Aᵀ for some channels of a tile; points are `plane` apart.
-///
-/// # Safety
-/// The CPU has the instruction set; the pixels are valid for the channels, `to` for whole vectors of them at each point.
-#[inline(always)]
-unsafe fn transform_gradients<S: Simd>(
-    pixels: &[*const f32; 4],
-    channels: usize,
-    to: *mut f32,
-    plane: usize,
-) {
-    for at in (0..channels).step_by(S::LANES) {
-        let lanes = S::LANES.min(channels - at);
-        // SAFETY: the caller's promise.
-        unsafe {
-            let mut d = [[S::zero(); OUT]; OUT];
-            for i in 0..OUT {
-                for j in 0..OUT {
-                    d[i][j] = S::load_first(pixels[i * OUT + j].add(at), lanes);
-                }
-            }
-            store::<S, IN>(both_sides::<S, OfGradients, OUT, IN>(d), to.add(at), plane);
-        }
-    }
-}
-
-/// A, with rows (1, 0), (1, 1), (1, −1), (0, −1).
-struct OfGradients;
-
-impl Transform<OUT, IN> for OfGradients {
-    #[inline(always)]
-    unsafe fn apply<S: Simd>(d: [S::Vector; OUT]) -> [S::Vector; IN] {
-        // SAFETY: the caller's promise.
-        unsafe { [d[0], S::add(d[0], d[1]), S::subtract(d[0], d[1]), S::subtract(S::zero(), d[1])] }
-    }
-}
-
-/// Gᵀ, with rows (1, ½, ½, 0), (0, ½, −½, 0), (0, ½, ½, 1).
-struct OfSums;
-
-impl Transform<IN, TAPS> for OfSums {
-    #[inline(always)]
-    unsafe fn apply<S: Simd>(s: [S::Vector; IN]) -> [S::Vector; TAPS] {
-        // SAFETY: the caller's promise.
-        unsafe {
-            let half = S::fill(0.5);
-            let both = S::multiply(half, S::add(s[1], s[2]));
-            let difference = S::multiply(half, S::subtract(s[1], s[2]));
-            [S::add(s[0], both), difference, S::add(both, s[3])]
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Convolutions of 3×3 windows with as many channels as Winograd's filtering is chosen for.
+//! Convolutions of windows of 3, 5 or 7 taps with as many channels as Winograd's filtering is chosen for.
 
 use ocelli_kernels::{Conv2d, Direction, Finish, Isa};
 
@@ -8,16 +8,20 @@ use crate::support::{Draw, Guarded, tables};
 fn random_geometry(draw: &mut Draw) -> Conv2d {
     loop {
         let groups = [1, 1, 1, 2][draw.size(0, 3)];
-        let channels = |draw: &mut Draw| [16, 32, 33, 40, 64, 75, 100, 130][draw.size(0, 7)];
+        let kernel = [(); 2].map(|()| [3, 3, 5, 5, 7][draw.size(0, 4)]);
+        // The seven loops take long for many channels of many taps.
+        let most = if kernel == [3, 3] { 7 } else { 4 };
+        let channels = |draw: &mut Draw| [16, 32, 33, 40, 64, 75, 100, 130][draw.size(0, most)];
         let (inputs, outputs) = (channels(draw), channels(draw));
         let size = [draw.size(1, 11), draw.size(2, 11)];
-        let (before, after) = ([draw.size(0, 2), draw.size(0, 2)], [draw.size(0, 2), draw.size(0, 2)]);
-        let along = |axis: usize| Conv2d::output_size(size[axis], 3, 1, before[axis] + after[axis], 1);
+        let [before, after] = [(); 2].map(|()| kernel.map(|taps| draw.size(0, taps - 1)));
+        let along =
+            |axis: usize| Conv2d::output_size(size[axis], kernel[axis], 1, before[axis] + after[axis], 1);
         let (Some(height), Some(width)) = (along(0), along(1)) else { continue };
         return Conv2d {
             input: [size[0], size[1], inputs * groups],
             output: [height, width, outputs * groups],
-            kernel: [3, 3],
+            kernel,
             stride: [1, 1],
             padding: before,
             dilation: [1, 1],
@@ -28,8 +32,8 @@ fn random_geometry(draw: &mut Draw) -> Conv2d {
 }
 
 #[test]
-fn random_windows_of_three_by_three_agree_with_seven_loops() {
-    for seed in 0..120 {
+fn random_windows_agree_with_seven_loops() {
+    for seed in 0..200 {
         let draw = &mut Draw::new(seed);
         let (conv, samples) = (random_geometry(draw), draw.size(1, 3));
         forward::<f32>(draw, conv, samples);
@@ -48,16 +52,26 @@ fn errors(got: &[f32], exact: &[f64], fused: &[f32]) -> [f64; 2] {
 
 #[test]
 fn errors_are_no_larger_than_those_of_sums_of_fused_multiply_adds() {
-    for (seed, channels, side) in
-        [(0, 32, 17), (1, 64, 16), (2, 130, 16), (3, 192, 8), (4, 256, 6), (5, 512, 4)]
-    {
+    for (seed, taps, channels, side) in [
+        (0, 3, 32, 17),
+        (1, 3, 64, 16),
+        (2, 3, 130, 16),
+        (3, 3, 192, 8),
+        (4, 3, 256, 6),
+        (5, 3, 512, 4),
+        (6, 5, 32, 17),
+        (7, 5, 64, 16),
+        (8, 5, 192, 7),
+        (9, 7, 32, 23),
+        (10, 7, 64, 11),
+    ] {
         let draw = &mut Draw::new(seed);
         let conv = Conv2d {
             input: [side, side, channels],
             output: [side, side, channels],
-            kernel: [3, 3],
+            kernel: [taps; 2],
             stride: [1, 1],
-            padding: [1, 1],
+            padding: [taps / 2; 2],
             dilation: [1, 1],
             groups: 1,
             samples: 1,
@@ -86,7 +100,7 @@ fn errors_are_no_larger_than_those_of_sums_of_fused_multiply_adds() {
                 let [error, bound] = errors(got, &exact[direction], &fused[direction]);
                 assert!(
                     error <= 1.02 * bound,
-                    "{error:e} > {bound:e}: {channels} channels, direction {direction}, {:?}",
+                    "{error:e} > {bound:e}: {taps} taps, {channels} channels, direction {direction}, {:?}",
                     kernels.isa
                 );
             }
@@ -96,17 +110,19 @@ fn errors_are_no_larger_than_those_of_sums_of_fused_multiply_adds() {
 
 #[test]
 fn packed_weights_have_room_for_points_instead_of_taps() {
-    let conv = Conv2d {
-        input: [8, 8, 128],
-        output: [8, 8, 128],
-        kernel: [3, 3],
-        stride: [1, 1],
-        padding: [1, 1],
-        dilation: [1, 1],
-        groups: 1,
-        samples: 4,
-    };
-    for direction in [Direction::Forward, Direction::BackwardInput] {
-        assert!(conv.packed_len::<f32>(direction) >= 16 * 128 * 128);
+    for (taps, points) in [(3, 16), (5, 49), (7, 100)] {
+        let conv = Conv2d {
+            input: [8, 8, 128],
+            output: [8, 8, 128],
+            kernel: [taps; 2],
+            stride: [1, 1],
+            padding: [taps / 2; 2],
+            dilation: [1, 1],
+            groups: 1,
+            samples: 4,
+        };
+        for direction in [Direction::Forward, Direction::BackwardInput] {
+            assert!(conv.packed_len::<f32>(direction) >= points * 128 * 128);
+        }
     }
 }
