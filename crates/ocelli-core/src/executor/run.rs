@@ -310,7 +310,11 @@ impl<'a, T: Element> Run<'a, T> {
             node,
             kernels: self.kernels,
             units,
-            share: self.plan.share(),
+            // Units' gradients are sums over the whole batch.
+            share: match step.cut {
+                Cut::Units(_) => self.plan.options.batch,
+                _ => self.plan.share(),
+            },
             inputs: self.inputs(value, &samples, reads.input),
             params: match step.applies {
                 true => ParamViews { values: self.params, ranges: &[] },

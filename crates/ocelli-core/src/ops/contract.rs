@@ -498,7 +498,7 @@ pub(crate) struct BackwardParams<'a, T: Element> {
     pub(crate) kernels: &'static Kernels<T>,
     /// Which units of the parameters the gradient is wanted for: all, or some of `param_units`.
     pub(crate) units: Range<usize>,
-    /// Samples of a part, that the choice of method goes by.
+    /// Samples of a part, or of a whole batch that is cut by units: the choice of method goes by it.
     pub(crate) share: usize,
     /// The inputs for these samples, if declared.
     pub(crate) inputs: Inputs<'a, T>,

@@ -185,8 +185,7 @@ impl Simd for Pairs {
     }
 }
 
-/// Products of numbers rounded to bf16, where they are worth it (`blocking/pairs.rs`); the others are those of [`Avx512`]. Winograd's
-/// filtering, which takes fewer products still and rounds none, goes first.
+/// Products of numbers rounded to bf16, where they are worth it (`blocking/pairs.rs`); the others are those of [`Avx512`].
 pub(crate) struct Bf16;
 
 // SAFETY (all of them): the caller's promise.
@@ -216,7 +215,7 @@ impl Products for Bf16 {
         to: *mut f32,
     ) {
         unsafe {
-            if conv.is_for_pairs(direction) && !conv.is_for_winograd(direction) {
+            if conv.is_for_pairs(direction) {
                 (Pairs::DIRECT.pack)(weights, shape, column, columns, to);
             } else {
                 Avx512::pack(conv, direction, weights, shape, column, columns, to);
@@ -227,7 +226,7 @@ impl Products for Bf16 {
     #[inline(always)]
     unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
         unsafe {
-            if conv.is_for_pairs(direction) && !conv.is_for_winograd(direction) {
+            if conv.is_for_pairs(direction) {
                 (Pairs::DIRECT.correlate)(job, scratch);
             } else {
                 Avx512::correlate(conv, direction, job, scratch);
@@ -247,7 +246,7 @@ impl Products for Bf16 {
         scratch: *mut f32,
     ) {
         unsafe {
-            if conv.is_for_pairs_weights() && !conv.is_for_winograd_weights() {
+            if conv.is_for_pairs_weights() {
                 (Pairs::DIRECT.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
                 <Avx512 as Products>::weights(conv, samples, x, dy, dw, outputs, write, scratch);

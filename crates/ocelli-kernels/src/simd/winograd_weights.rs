@@ -12,9 +12,13 @@ use super::window::{Source, Strides};
 use super::winograd_transforms::{
     Grid, OUT, OfGradients, OfInputs, OfSums, Transform, both_sides, load, pixels, transform,
 };
-use crate::blocking::Correlation;
 use crate::blocking::winograd::{Piece, SIDE, Sums, pieces};
+use crate::blocking::{Correlation, LANES};
 use crate::{Conv2d, Write};
+
+/// Tiles between the one that is transformed and the one whose pixels are fetched: blocks of channels are too short for a CPU to
+/// notice that it reads on and on.
+const AHEAD: usize = 3;
 
 /// # Safety
 /// As [`super::weights::run`], of a convolution that is for Winograd.
@@ -107,6 +111,9 @@ impl Block {
             // SAFETY: the caller's promise; the scratch holds so many tiles.
             unsafe {
                 for tile in 0..count {
+                    if first + tile + AHEAD < tiles {
+                        self.fetch::<S>(taps, self.grid.place(first + tile + AHEAD));
+                    }
                     self.transform::<S, Y1, X1>(taps, self.grid.place(first + tile), tile);
                 }
                 self.multiply::<S>(Y1 * X1, count, start);
@@ -115,6 +122,27 @@ impl Block {
         }
         // SAFETY: the caller's promise; the sums are complete.
         unsafe { self.finish::<S, Y, Y1, X, X1>(taps, dw, write) };
+    }
+
+    /// Has the pixels of a tile fetched that its left neighbour has not read.
+    #[inline(always)]
+    fn fetch<S: Simd>(&self, [y, x]: [Piece; 2], [sample, row, column]: [usize; 3]) {
+        let Correlation { y: rows, x: columns, .. } = self.shape;
+        let origin =
+            [rows.origin(row) + y.tap as isize, columns.origin(column) + (x.tap + x.taps - 1) as isize];
+        let from_x = (&self.x, self.inputs, origin, y.taps + 1);
+        let from_dy = (&self.dy, self.outputs, [row as isize, column as isize], OUT);
+        for (Source { at, strides }, channels, [row, column], height) in [from_x, from_dy] {
+            let corner = at
+                .wrapping_add(sample * strides.sample)
+                .wrapping_offset(row * strides.row as isize + column * strides.pixel as isize);
+            for i in 0..height {
+                for j in 0..OUT {
+                    let pixel = corner.wrapping_add(i * strides.row + j * strides.pixel);
+                    (0..channels).step_by(LANES).for_each(|at| S::fetch(pixel.wrapping_add(at)));
+                }
+            }
+        }
     }
 
     fn transformed_inputs(&self) -> *mut f32 {
