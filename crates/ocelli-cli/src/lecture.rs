@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use ocelli::io::{make_folder, write_text};
 use ocelli::lecture::{Context, EXPERIMENTS, Experiment, Outcome, Part, find, page};
@@ -94,7 +96,8 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     if let Some(folder) = args.data.as_ref().filter(|folder| !folder.is_dir()) {
         return Err(Failure::usage(format!("--data {}: there is no such folder", quoted(folder))));
     }
-    let context = Context::new(engine(args.threads)?, args.seed, args.data.clone());
+    let context = Context::new(engine(args.threads)?, args.seed, args.data.clone())
+        .telling(now_and_then(move |line| console.say(&format!("  {line}"))));
     if let Some(folder) = args.data.as_ref().filter(|_| REAL.iter().all(|name| context.real(name).is_none()))
     {
         return Err(Failure::usage(format!(
@@ -131,6 +134,18 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     }
     console.always(&format!("not found as expected: {}", missed.join(", ")));
     Ok(ExitCode::from(1))
+}
+
+/// Passes on a line after every ten seconds without one: most experiments are done by then.
+fn now_and_then(say: impl Fn(&str) + Send + Sync) -> impl Fn(&str) + Send + Sync {
+    let last = Mutex::new(Instant::now());
+    move |line| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= Duration::from_secs(10) {
+            say(line);
+            *last = Instant::now();
+        }
+    }
 }
 
 /// The experiments of those names, each once.

@@ -1,6 +1,6 @@
 //! The same seed gives the same bits.
 
-use super::trained::{Job, train};
+use super::trained::{Job, train_on};
 use super::{Context, Experiment, Finding, Part, Table};
 use crate::train::NetSpec;
 use crate::{Engine, Error};
@@ -41,7 +41,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
             change: &|recipe| recipe.epochs = 2,
             seed,
         };
-        let outcome = train(&engine, &job)?.outcome;
+        let outcome = train_on(&engine, context, &job)?.outcome;
         table.row([
             name.to_owned(),
             seed.to_string(),

@@ -60,8 +60,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
     let epochs = if real { 5 } else { 20 };
     let change = move |recipe: &mut crate::Recipe| recipe.epochs = epochs;
     let net = NetSpec::new("lenet5", Vec::new());
-    let lenet5 =
-        train(context.engine(), &Job { splits: &splits, net, change: &change, seed: context.seed() })?;
+    let lenet5 = train(context, &Job { splits: &splits, net, change: &change, seed: context.seed() })?;
     let rows = [
         ("linear", linear(context, &digits)?, "12.0"),
         ("linear, deskewed", linear(context, &upright)?, "8.4"),

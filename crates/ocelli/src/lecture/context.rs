@@ -13,7 +13,11 @@ pub struct Context {
     engine: Engine,
     seed: u64,
     data: Option<PathBuf>,
+    listener: Option<Listener>,
 }
+
+/// Takes what an experiment tells on the way.
+type Listener = Box<dyn Fn(&str) + Send + Sync>;
 
 /// A photograph of 256×256, the author's own: Chelsea the cat, by Stéfan van der Walt, CC0 (see `assets/README.md`).
 const PHOTOGRAPH: &[u8] = include_bytes!("../../assets/chelsea.jpg");
@@ -23,7 +27,20 @@ impl Context {
     /// in it are looked for, or folders with more behind a dash, such as `cifar10-jpeg`. Without them experiments take what is
     /// embedded.
     pub fn new(engine: Engine, seed: u64, data: Option<PathBuf>) -> Context {
-        Context { engine, seed, data }
+        Context { engine, seed, data, listener: None }
+    }
+
+    /// The same, with what takes lines on how far an experiment is: those that may take minutes tell.
+    #[must_use]
+    pub fn telling(self, listener: impl Fn(&str) + Send + Sync + 'static) -> Context {
+        Context { listener: Some(Box::new(listener)), ..self }
+    }
+
+    /// Tells how far an experiment is.
+    pub(crate) fn tell(&self, line: &str) {
+        if let Some(listener) = &self.listener {
+            listener(line);
+        }
     }
 
     /// The engine.

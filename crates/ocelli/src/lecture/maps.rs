@@ -39,7 +39,7 @@ pub(super) fn trained(
     };
     let net = NetSpec::new("lenet5", Vec::new());
     let job = Job { splits: &splits, net, change: &change, seed: context.seed() };
-    let done = train(context.engine(), &job)?;
+    let done = train(context, &job)?;
     Ok((done, splits, data))
 }
 

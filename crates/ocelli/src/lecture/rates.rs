@@ -57,7 +57,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
             change: &change,
             seed: context.seed(),
         };
-        let done = train(context.engine(), &job)?;
+        let done = train(context, &job)?;
         let noted = noted(&done.metrics)?;
         let steps = splits.train.len().div_ceil(16) as f64;
         for (epoch, [rate, _]) in noted.iter().enumerate() {

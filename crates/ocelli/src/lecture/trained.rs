@@ -8,7 +8,7 @@ use ocelli_data::Splits;
 use super::Context;
 use super::learner::each;
 use crate::io::ModelFile;
-use crate::train::{Control, EpochRecord, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
+use crate::train::{Control, EpochRecord, Event, NetSpec, Outcome, RunConfig, RunFolder, Trainer};
 use crate::{Engine, Error, Recipe};
 
 /// A network that was trained, and what its run says.
@@ -37,16 +37,29 @@ pub(super) struct Job<'a> {
 }
 
 /// Trains in a folder that is gone afterwards.
-pub(super) fn train(engine: &Engine, job: &Job) -> Result<Trained, Error> {
+pub(super) fn train(context: &Context, job: &Job) -> Result<Trained, Error> {
+    train_on(context.engine(), context, job)
+}
+
+/// The same on another engine.
+pub(super) fn train_on(engine: &Engine, context: &Context, job: &Job) -> Result<Trained, Error> {
     let folder =
         tempfile::tempdir().map_err(|e| Error::Io(format!("cannot make a folder to train in: {e}")))?;
     let mut recipe = job.net.recipe()?;
     (job.change)(&mut recipe);
     let config = RunConfig::resolve(&job.splits.name, None, &job.net, recipe, job.seed, job.splits)?;
+    let epochs = config.recipe.epochs;
     let run = RunFolder::create(&folder.path().join("run"))?;
     let mut trainer = Trainer::begin(config, job.splits.clone(), engine, run.clone(), "ocelli lecture")?;
     let (stop, never) = (AtomicBool::new(false), Duration::MAX);
-    trainer.run(&mut Control { observer: &mut |_| {}, stop: &stop, checkpoint_every: never })?;
+    let what = format!("{}, seed {}", job.splits.name, job.seed);
+    let mut observer = |event: &Event| {
+        if let Event::Epoch(EpochRecord { row, .. }) = event {
+            let right = row.val_top1.map(|top1| format!(", {:.2} % right", 100.0 * top1)).unwrap_or_default();
+            context.tell(&format!("{what}: epoch {} of {epochs}{right}", row.epoch));
+        }
+    };
+    trainer.run(&mut Control { observer: &mut observer, stop: &stop, checkpoint_every: never })?;
     let outcome = trainer.finish()?;
     let model = ModelFile::load(outcome.model.as_ref())?;
     Ok(Trained { model, outcome, metrics: run.load_metrics()? })
@@ -55,5 +68,6 @@ pub(super) fn train(engine: &Engine, job: &Job) -> Result<Trained, Error> {
 /// Trains several, as many at a time as there are threads, each on one of its own. For networks whose steps are too small
 /// to be shared out: one image at a time.
 pub(super) fn train_side_by_side(context: &Context, jobs: &[Job]) -> Result<Vec<Trained>, Error> {
-    each(context.engine(), jobs.len(), |job| train(&Engine::new(1, context.engine().isa())?, &jobs[job]))
+    let alone = || Engine::new(1, context.engine().isa());
+    each(context.engine(), jobs.len(), |job| train_on(&alone()?, context, &jobs[job]))
 }
