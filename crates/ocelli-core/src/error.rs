@@ -33,7 +33,7 @@ pub enum Error {
     #[error("{0}")]
     Options(String),
     /// There is not enough memory.
-    #[error("not enough memory for {what}: it needs {bytes} bytes; use a smaller batch, image or network")]
+    #[error("not enough memory for {what}: it needs {:.1} MiB; use a smaller batch, image or network", *bytes as f64 / f64::from(1 << 20))]
     Memory {
         /// What the memory is for.
         what: &'static str,

@@ -47,7 +47,7 @@ pub enum IoError {
         needed: Option<u64>,
     },
     /// A file does not fit into memory.
-    #[error("not enough memory for {}: it needs {bytes} bytes; close other programs or use a larger machine", .path.display())]
+    #[error("not enough memory for {}: it needs {:.1} MiB; close other programs or use a larger machine", .path.display(), *bytes as f64 / f64::from(1 << 20))]
     Memory {
         /// The file.
         path: PathBuf,
