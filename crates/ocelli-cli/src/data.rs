@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use ocelli::io::check_folder;
 use ocelli::{SCHEMA, write_png};
 use ocelli_data::{CacheLimit, Named, OpenOptions, Picture, Splits, Summary};
 use serde::Serialize;
@@ -129,7 +128,6 @@ fn write_picture(file: &Path, class: Option<&str>, splits: &Splits, console: Con
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     if let Some(file) = &args.picture {
         check_png("--picture", file)?;
-        check_folder(file)?;
     }
     console.fact("reading", args.data.display());
     let source = DataArgs { root: args.root.clone(), most_unreadable: Some(1.0), ..DataArgs::default() };

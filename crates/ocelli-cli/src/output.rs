@@ -3,11 +3,10 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use ocelli::Error;
+use ocelli::io::check_folder;
 use serde::Serialize;
 
 use crate::failure::Failure;
-use crate::text::quoted;
 
 /// Writes text and ends the last line.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
@@ -31,16 +30,13 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
 /// # Errors
 /// A name that does not end in `.png`; no folder for it.
 pub(crate) fn check_png(option: &str, file: &Path) -> Result<(), Failure> {
-    let given = format!("{option} {}", file.display());
     if file.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-        return Err(Failure::usage(format!("{given}: it writes a PNG file; give a name that ends in .png")));
+        return Err(Failure::usage(format!(
+            "{option} {}: it writes a PNG file; give a name that ends in .png",
+            file.display()
+        )));
     }
-    match file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        Some(folder) => {
-            Err(Error::Io(format!("{given}: there is no folder {}; make it first", quoted(folder))).into())
-        }
-        None => Ok(()),
-    }
+    Ok(check_folder(file)?)
 }
 
 /// A table for people: columns as wide as their widest cell, two spaces apart.

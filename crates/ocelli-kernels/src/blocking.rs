@@ -68,21 +68,18 @@ impl Conv2d {
         let outputs = self.group_outputs();
         let forward = self.correlation();
         let mut most = self.winograd_scratch();
-        // Enough for any number of samples, by which the method is chosen: several may go where one does not, and back.
-        let [one, several] = [1, 2].map(|samples| Conv2d { samples, ..*self });
         for direction in [Direction::Forward, Direction::BackwardInput] {
             for (_, shape) in self.phases(direction) {
-                most = most.max(shape.scratch()).max(several.matrix_scratch(direction, &shape));
+                let matrix = self.any_samples().map(|conv| conv.matrix_scratch(direction, &shape)).max();
+                most = most.max(shape.scratch()).max(matrix.unwrap_or(0));
             }
         }
-        for parts in matrix::PARTS.into_iter().filter(|&parts| one.is_for_matrix_weights(parts)) {
-            most = most.max(forward.matrix_weights_scratch(usize::MAX, parts));
-        }
+        most = most.max(self.any_samples().map(|conv| conv.matrix_weights_scratch()).max().unwrap_or(0));
         // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
         // the forward direction may take several pixels as one.
         let transposed = if self.is_shallow() { self.filter_len() * outputs } else { 0 };
         most = most.max(forward.window(forward.rows()) * forward.samples() + transposed);
-        if self.is_for_pairs_weights() {
+        if self.any_samples().any(|conv| conv.is_for_pairs_weights()) {
             most = most.max(forward.pairs_weights_scratch());
         }
         let by = self.widening(LANES);
@@ -117,8 +114,8 @@ impl Conv2d {
             return PRODUCT.max(matrix::MOST) + ALIGN;
         }
         let (shape, by) = (self.correlation(), self.widening(LANES));
-        let several = Conv2d { samples: 2, ..*self };
-        let mut most = shape.scratch().max(several.matrix_scratch(Direction::Forward, &shape));
+        let matrix = self.any_samples().map(|conv| conv.matrix_scratch(Direction::Forward, &shape)).max();
+        let mut most = shape.scratch().max(matrix.unwrap_or(0));
         if self.could_be_for_winograd() {
             most = most.max(shape.winograd_scratch());
         }
@@ -133,6 +130,19 @@ impl Conv2d {
     /// Weights or sums by tap, the total of sums, and a row of zeros.
     fn depthwise_scratch(&self) -> usize {
         2 * self.filter_len() * self.output[2].next_multiple_of(LANES) + self.input[2]
+    }
+
+    /// The same with numbers of samples for every method that may be chosen: that goes by whether there is one, and by whether there
+    /// are enough for Winograd's filtering. Where that is out of the question, several go wherever one does.
+    fn any_samples(&self) -> impl Iterator<Item = Conv2d> {
+        let all: &[usize] = if self.could_be_for_winograd() { &[1, 2, 1 << 20] } else { &[2] };
+        all.iter().map(|&samples| Conv2d { samples, ..*self })
+    }
+
+    /// What the gradient of the weights needs in a matrix unit, if it is worth taking there.
+    fn matrix_weights_scratch(&self) -> usize {
+        let parts = matrix::PARTS.into_iter().filter(|&parts| self.is_for_matrix_weights(parts));
+        parts.map(|parts| self.correlation().matrix_weights_scratch(usize::MAX, parts)).max().unwrap_or(0)
     }
 
     /// What a pass needs in a matrix unit, if it is worth taking there.
@@ -420,4 +430,49 @@ pub(crate) fn aligned(scratch: &mut [f32]) -> &mut [f32] {
 #[inline(always)]
 pub(crate) fn share(len: usize, most: usize) -> usize {
     len.div_ceil(len.div_ceil(most))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Images, windows and channels of which some are for matrix units, some for Winograd's filtering, and some for either
+    /// by their samples.
+    fn geometries() -> impl Iterator<Item = Conv2d> {
+        let sides = [4, 6, 8, 10, 15].into_iter();
+        let windows = sides.flat_map(|side| [1, 3, 5, 7].map(|taps| (side, taps)));
+        let channels = |at: (usize, usize)| {
+            let counts = [8, 17, 20, 32, 64, 72, 192, 512];
+            counts.into_iter().flat_map(move |inputs| counts.map(|outputs| (at, inputs, outputs)))
+        };
+        windows.flat_map(channels).map(|((side, taps), inputs, outputs)| Conv2d {
+            input: [side, side, inputs],
+            output: [side, side, outputs],
+            kernel: [taps; 2],
+            stride: [1, 1],
+            padding: [taps / 2; 2],
+            dilation: [1, 1],
+            groups: 1,
+            samples: 1,
+        })
+    }
+
+    #[test]
+    fn scratch_suffices_for_the_method_that_any_number_of_samples_is_given_to() {
+        for conv in geometries() {
+            let [all, forward] = [conv.scratch::<f32>(), conv.forward_scratch::<f32>()];
+            for samples in [1, 2, 3, 5, 16, 128, 100_000] {
+                let conv = Conv2d { samples, ..conv };
+                assert_eq!([conv.scratch::<f32>(), conv.forward_scratch::<f32>()], [all, forward]);
+                for direction in [Direction::Forward, Direction::BackwardInput] {
+                    for (_, shape) in conv.phases(direction) {
+                        let needed = conv.matrix_scratch(direction, &shape);
+                        assert!(needed <= all, "{needed} > {all}: {direction:?}, {conv:?}");
+                        assert!(direction != Direction::Forward || needed <= forward, "{conv:?}");
+                    }
+                }
+                assert!(conv.matrix_weights_scratch() <= all, "to the weights: {conv:?}");
+            }
+        }
+    }
 }

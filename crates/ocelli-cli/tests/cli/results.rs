@@ -118,7 +118,7 @@ fn the_first_batch_is_shown_and_nothing_is_trained() {
     place.ok("train digits --augment elastic --mixup 0.2 --batch 9 --show-batch again.png");
     assert!(std::fs::read(place.path("again.png")).expect("a picture") == png, "the same every time");
     place.refused("train digits --show-batch batch.jpg", 2, &["batch.jpg", ".png"]);
-    place.refused("train digits --show-batch no/where.png", 4, &["no/where.png", "folder no", "make it"]);
+    place.refused("train digits --show-batch no/where.png", 4, &["where.png"]);
 }
 
 #[test]

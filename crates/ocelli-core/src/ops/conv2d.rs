@@ -550,7 +550,8 @@ impl Curvature for Conv2d {
     }
 
     fn curvature_params<T: Element>(&self, pass: BackwardParams<'_, T>) {
-        let (conv, kernels, units) = (self.geometry_of(pass.node, pass.share), pass.kernels, pass.units);
+        // Each call sums over the pixels of one sample.
+        let (conv, kernels, units) = (self.geometry_of(pass.node, 1), pass.kernels, pass.units);
         let [weight, bias, ..] = pass.gradients;
         let (squared, scratch) = take(pass.scratch, conv.input_len());
         let samples = pass.inputs.get(0).chunks_exact(conv.input_len());

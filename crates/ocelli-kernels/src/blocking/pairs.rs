@@ -30,20 +30,20 @@ impl Conv2d {
                 Direction::Forward => self.widening(LANES) > 1,
                 Direction::BackwardInput => self.is_narrow(),
             };
-        let filtered = self.is_for_winograd(direction) && self.is_filtered_in_fewer_products();
+        let filtered = self.is_for_winograd(direction) && self.is_filtered_as_fast();
         !special && !filtered && inputs.is_multiple_of(2) && inputs >= LEAST_TERMS / 2 && outputs >= LANES
     }
 
     /// Whether the gradient of the weights is worth it. Pairs are those of neighbouring pixels of a row.
     pub(crate) fn is_for_pairs_weights(&self) -> bool {
         let special = self.is_depthwise() || self.is_dense() || self.has_short_runs();
-        let filtered = self.is_for_winograd_weights() && self.is_filtered_in_fewer_products();
+        let filtered = self.is_for_winograd_weights() && self.is_filtered_as_fast();
         !special && !filtered && self.group_outputs() >= LANES && self.output[1] >= 2
     }
 
-    /// Whether Winograd's filtering, which rounds nothing to bf16, takes fewer products than pairs do, which is half of all:
-    /// 16 of 36, but 49 of 100.
-    fn is_filtered_in_fewer_products(&self) -> bool {
+    /// Whether Winograd's filtering, which rounds nothing to bf16, takes no more time than pairs do: 16 of 36 products against
+    /// 18 pairs, but not 49 of 100 against 50 (`docs/performance.md`).
+    fn is_filtered_as_fast(&self) -> bool {
         self.kernel == [3, 3]
     }
 }

@@ -1,6 +1,6 @@
-//! Windows of 3×3, 5×5 and 7×7 by Winograd's minimal filtering (Winograd, "Arithmetic complexity of computations", 1980; Lavin and
+//! Windows of 3, 5 or 7 taps along each axis by Winograd's minimal filtering (Winograd, "Arithmetic complexity of computations", 1980; Lavin and
 //! Gray, "Fast algorithms for convolutional neural networks", 2016): four outputs of a channel take 16, 49 or 100 products
-//! where the definition takes 36, 100 or 196.
+//! where the definition takes 36, 100 or 196 (3×3, 5×5, 7×7).
 //!
 //! Two outputs of three taps g are Aᵀ\[(G g) ⊙ (Bᵀ d)\] for their four inputs d: products at four points instead of
 //! six, F(2, 3). Those of two taps take products at three of the same points, F(2, 2). Five taps are three and then two; what
@@ -237,13 +237,13 @@ impl Pass<'_> {
                 // All pieces have all points but the first.
                 let runs = [(i, shape.y.taps), (j, shape.x.taps)];
                 let runs = runs.map(|(point, taps)| if point == 0 { 1 } else { pieces(taps).count() });
-                let first = i * along + j;
+                let at_point = i * along + j;
                 let tile = Tile {
-                    a: self.inputs.wrapping_add(first * at.plane),
+                    a: self.inputs.wrapping_add(at_point * at.plane),
                     a_row: at.row,
                     a_step: 1,
                     a_run: [NEXT * along * at.plane, NEXT * at.plane],
-                    b: packed.wrapping_add(first * plane),
+                    b: packed.wrapping_add(at_point * plane),
                     b_step: width,
                     b_run: [NEXT * along * plane, NEXT * plane],
                     runs,

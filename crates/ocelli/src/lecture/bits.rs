@@ -41,7 +41,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
             change: &|recipe| recipe.epochs = 2,
             seed,
         };
-        let outcome = train_on(&engine, context, &job)?.outcome;
+        let outcome = train_on(&engine, &job, &|line| context.tell(line))?.outcome;
         table.row([
             name.to_owned(),
             seed.to_string(),

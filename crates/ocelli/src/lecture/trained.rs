@@ -38,11 +38,11 @@ pub(super) struct Job<'a> {
 
 /// Trains in a folder that is gone afterwards.
 pub(super) fn train(context: &Context, job: &Job) -> Result<Trained, Error> {
-    train_on(context.engine(), context, job)
+    train_on(context.engine(), job, &|line| context.tell(line))
 }
 
-/// The same on another engine.
-pub(super) fn train_on(engine: &Engine, context: &Context, job: &Job) -> Result<Trained, Error> {
+/// The same on another engine; `tell` takes a line after each epoch.
+pub(super) fn train_on(engine: &Engine, job: &Job, tell: &dyn Fn(&str)) -> Result<Trained, Error> {
     let folder =
         tempfile::tempdir().map_err(|e| Error::Io(format!("cannot make a folder to train in: {e}")))?;
     let mut recipe = job.net.recipe()?;
@@ -56,7 +56,7 @@ pub(super) fn train_on(engine: &Engine, context: &Context, job: &Job) -> Result<
     let mut observer = |event: &Event| {
         if let Event::Epoch(EpochRecord { row, .. }) = event {
             let right = row.val_top1.map(|top1| format!(", {:.2} % right", 100.0 * top1)).unwrap_or_default();
-            context.tell(&format!("{what}: epoch {} of {epochs}{right}", row.epoch));
+            tell(&format!("{what}: epoch {} of {epochs}{right}", row.epoch));
         }
     };
     trainer.run(&mut Control { observer: &mut observer, stop: &stop, checkpoint_every: never })?;
@@ -68,6 +68,8 @@ pub(super) fn train_on(engine: &Engine, context: &Context, job: &Job) -> Result<
 /// Trains several, as many at a time as there are threads, each on one of its own. For networks whose steps are too small
 /// to be shared out: one image at a time.
 pub(super) fn train_side_by_side(context: &Context, jobs: &[Job]) -> Result<Vec<Trained>, Error> {
-    let alone = || Engine::new(1, context.engine().isa());
-    each(context.engine(), jobs.len(), |job| train_on(&alone()?, context, &jobs[job]))
+    each(context.engine(), jobs.len(), |job| {
+        let tell = |line: &str| context.tell(&format!("network {} of {}: {line}", job + 1, jobs.len()));
+        train_on(&Engine::new(1, context.engine().isa())?, &jobs[job], &tell)
+    })
 }
