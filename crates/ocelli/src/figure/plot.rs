@@ -139,6 +139,19 @@ impl Plot {
         self.series.iter().flat_map(|series| &series.points).map(move |point| point[axis]).chain(rules)
     }
 
+    /// How much is drawn in an area, which a word would lie over.
+    fn crowd(&self, frame: &Frame, [left, right, top, bottom]: [f64; 4]) -> usize {
+        /// Points of the line from one point to the next that are looked at.
+        const STEPS: usize = 8;
+        let inside = |[x, y]: [f64; 2]| (left..right).contains(&x) && (top..bottom).contains(&y);
+        let between = |a: [f64; 2], b: [f64; 2]| {
+            let at = |i: usize| [0, 1].map(|axis| a[axis] + (b[axis] - a[axis]) * i as f64 / STEPS as f64);
+            (0..STEPS).filter(|&i| inside(at(i))).count()
+        };
+        let pairs = self.series.iter().flat_map(|series| series.points.windows(2));
+        pairs.map(|pair| between(frame.at(pair[0]), frame.at(pair[1]))).sum()
+    }
+
     fn scale(&self, axis: usize) -> Scale {
         match (self.limits[axis], self.logarithmic[axis]) {
             (Some(ends), false) => Scale::tight(ends, 5),
@@ -228,7 +241,7 @@ impl Panel for Plot {
         }
         axes(page, &frame, &self.names);
         for (axis, at, word) in &self.rules {
-            rule(page, &frame, *axis, *at, word);
+            rule(page, &frame, *axis, *at, word, &|area| self.crowd(&frame, area));
         }
         for series in &self.series {
             draw_series(page, &frame, series);
@@ -345,7 +358,8 @@ fn minus(number: &str) -> String {
     number.replace('-', "−")
 }
 
-fn rule(page: &mut Page, frame: &Frame, axis: usize, at: f64, word: &str) {
+/// A rule with its word, a horizontal one's at the end where less is drawn.
+fn rule(page: &mut Page, frame: &Frame, axis: usize, at: f64, word: &str, crowd: &dyn Fn([f64; 4]) -> usize) {
     let place = frame.scales[axis].place(at);
     if !(0.0..=1.0).contains(&place) {
         return;
@@ -356,7 +370,12 @@ fn rule(page: &mut Page, frame: &Frame, axis: usize, at: f64, word: &str) {
         (format!("M{x:.1} {:.1}V{:.1}", frame.top, frame.bottom()), beside, frame.top + 12.0, anchor)
     } else {
         let y = frame.top + (1.0 - place) * frame.height;
-        (format!("M{:.1} {y:.1}H{:.1}", frame.left, frame.right()), frame.right() - 4.0, y - 5.0, "end")
+        let (left, right) = (frame.left + 4.0, frame.right() - 4.0);
+        let wide = width_of(word, 12.0);
+        let [first, last] =
+            [left, right - wide].map(|from| crowd([from - 4.0, from + wide + 4.0, y - 18.0, y]));
+        let (beside, anchor) = if first < last { (left, "start") } else { (right, "end") };
+        (format!("M{:.1} {y:.1}H{:.1}", frame.left, frame.right()), beside, y - 5.0, anchor)
     };
     writeln!(
         page,
@@ -368,6 +387,16 @@ fn rule(page: &mut Page, frame: &Frame, axis: usize, at: f64, word: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_word_of_a_rule_stands_where_less_is_drawn() {
+        let falling = vec![[0.0, 1.0], [1.0, 0.3], [8.0, 0.26], [10.0, 0.24]];
+        let rising: Vec<[f64; 2]> = falling.iter().map(|[x, y]| [10.0 - x, *y]).rev().collect();
+        for (curve, anchor) in [(falling, "start"), (rising, "end")] {
+            let plot = Plot::new("", "x", "y").rule_y(0.25, "the goal").series("", Mark::Line, curve);
+            assert!(drawn(&plot).contains(&format!("text-anchor=\"{anchor}\">the goal<")), "{anchor}");
+        }
+    }
 
     fn drawn(plot: &Plot) -> String {
         let mut page = Page::default();
