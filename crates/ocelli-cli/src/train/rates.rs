@@ -67,7 +67,7 @@ pub(super) fn find(
             "{:<12}--lr {}\n{:<12}{}, at which the loss was lowest\n{:<12}{page_name}\n",
             "suggested",
             rate(sweep.suggested),
-            "a tenth of",
+            "a third of",
             found_rate(sweep.lowest),
             "curve",
         ))?,

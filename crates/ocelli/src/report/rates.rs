@@ -24,7 +24,7 @@ pub fn render_rates(sweep: &RateSweep) -> String {
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>Learning rates for {0}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
          <h1>Learning rates for {0}</h1>\n\
-         <p class=\"lead\">Suggested: <b>{1}</b>, a tenth of the rate at which the loss was lowest, {2}. \
+         <p class=\"lead\">Suggested: <b>{1}</b>, a third of the rate at which the loss was lowest, {2}. \
          {3}, {4} images a step; the rate grows by the same factor in each step, on weights that were thrown away.</p>\n",
         text(&sweep.net),
         rate(sweep.suggested),

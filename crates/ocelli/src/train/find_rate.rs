@@ -3,7 +3,8 @@
 //!
 //! Training begins as a run would, on weights that are thrown away, while the rate grows from tiny to huge by the same factor in
 //! each step. At rates that are too small the loss stays; then it falls; then it rises, as steps overshoot. What is suggested is
-//! a tenth of the rate at which the loss was lowest: there training is still fast, and still far from breaking.
+//! a third of the rate at which the loss was lowest: there training is still fast, and still far from breaking
+//! (`docs/training.md` holds it against trainings).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,7 +29,7 @@ const SMOOTHING: f64 = 0.85;
 /// A loss so many times as high as the lowest one ends the sweep.
 const TOO_HIGH: f64 = 3.0;
 /// The share of the rate of the lowest loss that is suggested.
-const SUGGESTED: f64 = 0.1;
+const SUGGESTED: f64 = 1.0 / 3.0;
 
 /// What a sweep through the learning rates found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
