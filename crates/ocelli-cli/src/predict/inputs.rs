@@ -40,7 +40,7 @@ fn is_model(path: &Path) -> bool {
 pub(super) fn pictures(inputs: &[PathBuf], root: Option<&Path>, console: Console) -> Result<Several, Error> {
     if root.is_some() && !inputs.iter().any(|path| is_list(path)) {
         return Err(Error::Usage(
-            "--root is where the paths of a list begin, and there is no list (.txt)".to_string(),
+            "--root is where the paths of a list begin, and there is no list (.txt, .csv)".to_string(),
         ));
     }
     let mut several = Several::default();
@@ -59,7 +59,9 @@ pub(super) fn pictures(inputs: &[PathBuf], root: Option<&Path>, console: Console
 /// Whether a file is a list by its name.
 fn is_list(path: &Path) -> bool {
     let end = path.extension().and_then(|end| end.to_str());
-    end.is_some_and(|end| ["txt", "lst", "list"].iter().any(|list| end.eq_ignore_ascii_case(list)))
+    end.is_some_and(|end| {
+        ["txt", "lst", "list", "csv", "tsv"].iter().any(|list| end.eq_ignore_ascii_case(list))
+    })
 }
 
 /// The pictures in a folder or an archive.

@@ -26,7 +26,7 @@ use crate::text::{counted, in_line, percent};
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Args {
     /// Run folders or model files (.safetensors), whose probabilities are averaged where there are several; then pictures,
-    /// folders or tar archives of pictures, or lists of pictures (.txt, a path in each line)
+    /// folders or tar archives of pictures, or lists of pictures (.txt, a path in each line; .csv with a column called path or file)
     #[arg(value_name = "MODEL... IMAGE|FOLDER|LIST...", required = true)]
     inputs: Vec<PathBuf>,
     /// How many classes to name for each picture, most probable first

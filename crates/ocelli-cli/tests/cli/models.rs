@@ -176,6 +176,8 @@ fn folders_are_searched_and_lists_followed() {
     assert!(done.stderr.contains("3 pictures in album; 1 file called like no picture"), "{}", done.stderr);
     place.write("list.txt", "album/b/2.pgm 7\nalbum/1.PGM\n");
     let done = place.ok("predict run list.txt --top 1 -q");
+    place.write("list.csv", "label,path\n7,album/b/2.pgm\n,album/1.PGM\n");
+    assert_eq!(place.ok("predict run list.csv --top 1 -q").stdout, done.stdout);
     assert!(
         done.stdout.starts_with("album/b/2.pgm\t2\t") && done.stdout.contains("\nalbum/1.PGM\t1\t"),
         "{}",

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 pub use archives::is_archive;
 pub(crate) use table::find_listed;
+pub use table::{CsvPicture, pictures_in_csv};
 
 use crate::files::is_picture;
 use crate::{DataError, Dataset};

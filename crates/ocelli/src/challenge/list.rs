@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use ocelli_data::{CsvPicture, pictures_in_csv};
+
 use super::{Categories, lines, read_text, wrong};
 use crate::Error;
 
@@ -25,12 +27,28 @@ pub struct Entry {
 }
 
 impl List {
-    /// Reads a list file: see [`List::parse`].
+    /// Reads a list file (see [`List::parse`]), or a CSV file by its columns of paths and, if there is one, labels.
     ///
     /// # Errors
-    /// A file that cannot be read, is no text or lists nothing.
+    /// A file that cannot be read, is no text or lists nothing; a CSV file without a column of paths.
     pub fn read(path: &Path, categories: Option<&Categories>) -> Result<List, Error> {
-        List::parse(&path.display().to_string(), &read_text(path)?, categories)
+        let source = path.display().to_string();
+        let Some(pictures) = pictures_in_csv(path)? else {
+            return List::parse(&source, &read_text(path)?, categories);
+        };
+        let entry = |CsvPicture { line, path, label }| Entry { line, file: path, label };
+        List::of(source, pictures.into_iter().map(entry).collect())
+    }
+
+    /// # Errors
+    /// No entries.
+    fn of(source: String, entries: Vec<Entry>) -> Result<List, Error> {
+        match entries.is_empty() {
+            true => Err(Error::Bad(format!(
+                "{source}: the list is empty; give a line with a path for each picture"
+            ))),
+            false => Ok(List { source, entries }),
+        }
     }
 
     /// Reads the text of a list, which messages call `source`. Path and label are separated by a tab, or by a space
@@ -49,13 +67,7 @@ impl List {
             let (file, label) = split.map_or((text, None), |(file, label)| (file.trim(), Some(label.trim())));
             Entry { line, file: file.to_string(), label: label.map(str::to_string) }
         };
-        let entries: Vec<Entry> = lines(text).map(entry).collect();
-        match entries.is_empty() {
-            true => Err(Error::Bad(format!(
-                "{source}: the list is empty; give a line with a path for each picture"
-            ))),
-            false => Ok(List { source: source.to_string(), entries }),
-        }
+        List::of(source.to_string(), lines(text).map(entry).collect())
     }
 
     /// What messages call this list.
@@ -175,6 +187,30 @@ mod tests {
             (8, "1", Some("2")),
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn csv_files_are_lists_by_their_columns() {
+        let place = tempfile::tempdir().unwrap();
+        let read = |name: &str, text: &str| {
+            let path = place.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            List::read(&path, None).map_err(|e| e.to_string())
+        };
+        let list = read("a.csv", "id,label,file\n7,bar,\"x, y.jpg\"\n8,,z.jpg\n").unwrap();
+        let found: Vec<_> =
+            list.entries().iter().map(|e| (e.line, e.file.as_str(), e.label.as_deref())).collect();
+        assert_eq!(found, [(2, "x, y.jpg", Some("bar")), (3, "z.jpg", None)]);
+        assert_eq!(read("b.TSV", "path\nq r.jpg\n").unwrap().entries()[0].file, "q r.jpg");
+        for (text, wanted) in [
+            ("name,label\nx.jpg,1\n", "a column of paths"),
+            ("path\n", "the list is empty"),
+            ("path,label\n,1\n", "line 2"),
+            ("path,label\nx.jpg\n", "line 2"),
+        ] {
+            let said = read("c.csv", text).unwrap_err();
+            assert!(said.contains(wanted), "{said}");
+        }
     }
 
     fn truth(text: &str, categories: Option<&str>) -> Result<Truth, String> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(super) use csv::FORMAT as CSV;
+pub use csv::{CsvPicture, pictures_in_csv};
 pub(super) use list::FORMAT as LIST;
 
 use super::class_list::{ClassList, MOST_CLASSES};
@@ -77,8 +78,7 @@ impl Table {
     }
 
     fn malformed(&self, line: u64, expected: &str, found: String) -> DataError {
-        let what = format!("{}, line {line}", self.path.display());
-        DataError::malformed(what, expected, found, "correct the line")
+        malformed(&self.path, line, expected, found)
     }
 
     /// The data set: files below `root`, or in the archive `root`; without one those below the table's own folder, or in an
@@ -108,6 +108,11 @@ impl Table {
         };
         Ok(Parts::of_splits(title(&path), Role::ALL.map(split)))
     }
+}
+
+/// What is wrong with a line of a table.
+fn malformed(path: &Path, line: u64, expected: &str, found: String) -> DataError {
+    DataError::malformed(format!("{}, line {line}", path.display()), expected, found, "correct the line")
 }
 
 /// The files that are called like `pictures`, which stand in the table `table`, and the number of each among them: as a data
