@@ -171,10 +171,21 @@ fn a_convolution_beyond_all_images_is_refused() {
 }
 
 #[test]
+fn a_convolution_that_no_memory_holds_is_refused() {
+    for (shape, side) in [([64, 1, 1], 1 << 24), ([512, 1, 1], 1 << 24), ([16, 8, 8], 1 << 32)] {
+        let mut graph = Graph::new();
+        let x = graph.input("x", shape).unwrap();
+        let far = Conv2d::new(64, 3).padding(side).dilation(side);
+        let error = graph.add("far", far, [x]).unwrap_err().to_string();
+        assert!(error.contains("more memory"), "{error}");
+    }
+}
+
+#[test]
 fn multiply_adds_beyond_all_numbers_saturate() {
     let mut graph = Graph::new();
-    let x = graph.input("x", [1, 1 << 16, 1 << 16]).unwrap();
-    let wide = Conv2d::new(1, [1 << 16, 1 << 16]).padding([1 << 15, 1 << 15]).without_bias();
+    let x = graph.input("x", [64, 1 << 15, 1 << 15]).unwrap();
+    let wide = Conv2d::new(64, 2050).padding(1024).without_bias();
     let wide = graph.add("wide", wide, [x]).unwrap();
     assert_eq!(graph.node(wide).signature().macs, u64::MAX);
 }

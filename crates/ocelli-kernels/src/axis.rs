@@ -97,7 +97,7 @@ impl Axis {
     /// Whether `count` windows from window `i` on lie inside the source.
     pub(crate) fn inside(&self, i: usize, count: usize) -> bool {
         let origin = self.origin(i);
-        origin >= 0 && origin as usize + self.reach(count) <= self.source
+        origin >= 0 && (origin as usize).saturating_add(self.reach(count)) <= self.source
     }
 }
 

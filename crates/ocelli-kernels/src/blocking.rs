@@ -60,7 +60,7 @@ impl Gemm {
 }
 
 impl Conv2d {
-    /// Elements of scratch that each of the three directions needs.
+    /// Elements of scratch that each of the three directions needs; `usize::MAX` for what no memory holds.
     pub fn scratch<T: Element>(&self) -> usize {
         if T::BYTES != 4 {
             return 0;
@@ -77,8 +77,9 @@ impl Conv2d {
         most = most.max(self.any_samples().map(|conv| conv.matrix_weights_scratch()).max().unwrap_or(0));
         // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
         // the forward direction may take several pixels as one.
-        let transposed = if self.is_shallow() { self.filter_len() * outputs } else { 0 };
-        most = most.max(forward.window(forward.rows()) * forward.samples() + transposed);
+        let transposed = if self.is_shallow() { self.filter_len().saturating_mul(outputs) } else { 0 };
+        let windows = forward.window(forward.rows()).saturating_mul(forward.samples());
+        most = most.max(windows.saturating_add(transposed));
         if self.any_samples().any(|conv| conv.is_for_pairs_weights()) {
             most = most.max(forward.pairs_weights_scratch());
         }
@@ -86,8 +87,8 @@ impl Conv2d {
         if by > 1 {
             let wide = forward.widened(by);
             let weights = wide.terms() * wide.outputs + wide.outputs.next_multiple_of(LANES);
-            most = most.max(weights + wide.scratch());
-            most = most.max(weights + wide.window(wide.rows()) * wide.samples());
+            let windows = wide.window(wide.rows()).saturating_mul(wide.samples());
+            most = most.max(weights.saturating_add(wide.scratch().max(windows)));
         }
         let special = if self.is_depthwise() {
             self.depthwise_scratch()
@@ -99,7 +100,7 @@ impl Conv2d {
         } else {
             0
         };
-        most.max(special) + ALIGN
+        most.max(special).saturating_add(ALIGN)
     }
 
     /// Elements of scratch that the forward direction needs by itself. Each call makes sure of them, so they are quickly found.
@@ -121,10 +122,10 @@ impl Conv2d {
         }
         if by > 1 {
             let wide = shape.widened(by);
-            most =
-                most.max(wide.terms() * wide.outputs + wide.outputs.next_multiple_of(LANES) + wide.scratch());
+            let weights = wide.terms() * wide.outputs + wide.outputs.next_multiple_of(LANES);
+            most = most.max(weights.saturating_add(wide.scratch()));
         }
-        most + ALIGN
+        most.saturating_add(ALIGN)
     }
 
     /// Weights or sums by tap, the total of sums, and a row of zeros.
@@ -293,9 +294,13 @@ impl Conv2d {
         self.group_inputs() <= LANES / 2 && self.filter_len() > self.group_inputs()
     }
 
-    /// A kernel row is short against the output channels: better to have those in vectors for the weights' gradient.
+    /// A kernel row is short, or leaves a quarter of its vectors empty and the output channels do not: better to have those in
+    /// vectors for the weights' gradient.
     pub(crate) fn is_shallow(&self) -> bool {
-        self.has_short_runs() && self.group_outputs() >= LANES
+        let (run, outputs) = (self.run_len(), self.group_outputs());
+        let vectors = |elements: usize| elements.div_ceil(LANES);
+        let sparse = 4 * run < 3 * LANES * vectors(run) && run * vectors(outputs) < outputs * vectors(run);
+        (self.has_short_runs() || sparse) && outputs >= LANES
     }
 
     /// A kernel row does not fill two vectors.
@@ -410,7 +415,7 @@ impl Correlation {
     /// Elements for the packed weights and a copied window or patches.
     fn scratch(&self) -> usize {
         let patches = if self.has_short_rows() { self.patches() * self.terms() } else { 0 };
-        self.columns() * self.terms() + self.window(self.rows()).max(patches)
+        (self.columns() * self.terms()).saturating_add(self.window(self.rows()).max(patches))
     }
 }
 
@@ -455,6 +460,23 @@ mod tests {
             groups: 1,
             samples: 1,
         })
+    }
+
+    #[test]
+    fn scratch_that_no_memory_holds_is_not_taken_for_a_little() {
+        for (side, channels, far) in [(1, 64, 1 << 24), (1, 512, 1 << 24), (8, 16, 1 << 32)] {
+            let conv = Conv2d {
+                input: [side, side, channels],
+                output: [side, side, channels],
+                kernel: [3, 3],
+                stride: [1, 1],
+                padding: [far; 2],
+                dilation: [far; 2],
+                groups: 1,
+                samples: 1,
+            };
+            assert!(conv.scratch::<f32>() > 1 << 40 && conv.forward_scratch::<f32>() > 1 << 40, "{conv:?}");
+        }
     }
 
     #[test]

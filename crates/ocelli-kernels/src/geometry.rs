@@ -67,7 +67,14 @@ fn reach(size: [usize; 2], stride: [usize; 2]) -> usize {
     if size[0] == 0 || size[1] == 0 {
         return 0;
     }
-    (size[0] - 1) * stride[0] + (size[1] - 1) * stride[1] + 1
+    // What is beyond all memory stays so, and no slice is as long.
+    let last = |axis: usize| (size[axis] - 1).saturating_mul(stride[axis]);
+    last(0).saturating_add(last(1)).saturating_add(1)
+}
+
+/// Elements of an image of these sides and channels.
+fn product(sides: [usize; 3]) -> usize {
+    sides.into_iter().fold(1, usize::saturating_mul)
 }
 
 /// A 2-D convolution (cross-correlation, as everywhere in this field) of N·H·W·C images with weights
@@ -100,22 +107,22 @@ pub struct Conv2d {
 impl Conv2d {
     /// Elements of a sample's input.
     pub fn input_len(&self) -> usize {
-        self.input.iter().product()
+        product(self.input)
     }
 
     /// Elements of a sample's output.
     pub fn output_len(&self) -> usize {
-        self.output.iter().product()
+        product(self.output)
     }
 
     /// Elements of the weights.
     pub fn weight_len(&self) -> usize {
-        self.output[2] * self.filter_len()
+        self.output[2].saturating_mul(self.filter_len())
     }
 
     /// Elements of one output channel's weights.
     pub fn filter_len(&self) -> usize {
-        self.kernel[0] * self.kernel[1] * self.group_inputs()
+        product([self.kernel[0], self.kernel[1], self.group_inputs()])
     }
 
     /// Input channels of a group.
@@ -228,12 +235,12 @@ pub struct Pool2d {
 impl Pool2d {
     /// Elements of a sample's input.
     pub fn input_len(&self) -> usize {
-        self.input.iter().product()
+        product(self.input)
     }
 
     /// Elements of a sample's output.
     pub fn output_len(&self) -> usize {
-        self.output.iter().product()
+        product(self.output)
     }
 
     /// The pooling to the rows `rows` of a sample's output alone, and the rows of the input that it takes. Averages that

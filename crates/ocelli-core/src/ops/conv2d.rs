@@ -259,6 +259,9 @@ impl Conv2d {
     }
 }
 
+/// Elements of scratch memory that no machine has, and that sums of bytes still hold.
+const MOST_SCRATCH: usize = 1 << 48;
+
 impl Operation for Conv2d {
     fn infer(&self, inputs: &[Shape]) -> Result<Signature, String> {
         let image = only_image(inputs)?;
@@ -274,6 +277,13 @@ impl Operation for Conv2d {
         }
         let dense = if self.connections.is_some() { padded(conv.weight_len()) } else { 0 };
         let kernel = conv.scratch::<f32>().max(conv.scratch::<f64>()).max(outputs);
+        if kernel > MOST_SCRATCH {
+            return Err(format!(
+                "windows with a padding of {} and a dilation of {} take more memory to work in than there can be; use less of both",
+                Sides(self.padding),
+                Sides(self.dilation)
+            ));
+        }
         let extent = [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis] + 1);
         let weights_per_pixel = params[0].shape.len() as u64;
         Ok(Signature {

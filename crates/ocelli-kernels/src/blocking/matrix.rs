@@ -235,8 +235,8 @@ impl Correlation {
             let channels = terms.slab().next_multiple_of(BLOCK);
             let window = self.y.reach(unit.rows).saturating_mul(self.x.reach(self.x.count));
             let copies = window.saturating_mul(unit.samples);
-            let shifted =
-                self.x.taps.saturating_mul(unit.samples * self.y.step * shifts::rows(self, unit.rows));
+            let lines = self.y.step.saturating_mul(shifts::rows(self, unit.rows));
+            let shifted = self.x.taps.saturating_mul(lines).saturating_mul(unit.samples);
             let shifted = shifted.saturating_mul(self.x.count).saturating_add(SIDE);
             copies.max(shifted).saturating_mul(channels * parts / 2)
         } else {

@@ -65,7 +65,7 @@ impl Conv2d {
             Direction::Forward => self.output[1],
             Direction::BackwardInput => self.input[1],
         };
-        let tiles = self.samples * columns.div_ceil(2) * columns.div_ceil(2);
+        let tiles = self.samples.saturating_mul(columns.div_ceil(2) * columns.div_ceil(2));
         self.could_be_for_winograd()
             && columns >= COLUMNS
             && (tiles >= TILES
@@ -76,7 +76,8 @@ impl Conv2d {
     pub(crate) fn is_for_winograd_weights(&self) -> bool {
         let [rows, columns, _] = self.output;
         self.could_be_for_winograd()
-            && self.samples * rows * columns >= PIXELS * (self.kernel[0].max(self.kernel[1]) + 1)
+            && self.samples.saturating_mul(rows * columns)
+                >= PIXELS * (self.kernel[0].max(self.kernel[1]) + 1)
             && (0..2).all(|axis| self.has_terms_for_all_taps(axis))
     }
 

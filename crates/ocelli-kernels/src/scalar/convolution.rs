@@ -130,6 +130,7 @@ pub(crate) fn check_input(kernel: &str, conv: &Conv2d, input_len: usize, output_
             && conv.output[2].is_multiple_of(conv.groups),
         "{kernel}: the groups divide the channels of {conv:?}"
     );
+    assert!(conv.samples > 0, "{kernel}: the choice of method goes by a number of samples: {conv:?}");
     let samples = input_len / conv.input_len().max(1);
     assert_eq!(input_len, samples * conv.input_len(), "{kernel}: whole inputs of {conv:?}");
     assert_eq!(
@@ -145,7 +146,7 @@ pub(crate) fn check_weights(kernel: &str, conv: &Conv2d, len: usize, outputs: &R
     assert!(outputs.end <= conv.output[2], "{kernel}: outputs {outputs:?} of {conv:?}");
     assert_eq!(
         len,
-        outputs.len() * conv.filter_len(),
+        outputs.len().saturating_mul(conv.filter_len()),
         "{kernel}: weights of outputs {outputs:?} of {conv:?}"
     );
 }

@@ -45,7 +45,8 @@ pub(crate) unsafe fn run<V: Simd, S: Simd>(
             dy_strides: Strides { pixel: by * conv.output[2], ..Strides::of(conv.output) },
             dw: dw.wrapping_add((first - outputs.start) * conv.filter_len()),
             outputs: by * (last - first),
-            shallow: by > 1 || conv.is_shallow(),
+            // Words of several terms take the scratch that the sums would.
+            shallow: by > 1 || S::TERMS == 1 && conv.is_shallow(),
         };
         // SAFETY: the caller's promise, for this group's channels.
         unsafe { part.run::<V, S>(samples, write, scratch) };
