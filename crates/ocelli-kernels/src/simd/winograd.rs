@@ -74,7 +74,7 @@ impl Packing<'_> {
     /// A piece of the taps along each axis.
     ///
     /// # Safety
-    /// As [`pack`].
+    /// As [`pack()`].
     #[inline(always)]
     unsafe fn run<S: Simd, const Y: usize, const Y1: usize, const X: usize, const X1: usize>(
         &self,
