@@ -70,19 +70,18 @@ impl Conv2d {
         let mut most = self.winograd_scratch();
         for direction in [Direction::Forward, Direction::BackwardInput] {
             for (_, shape) in self.phases(direction) {
-                let matrix = self.any_samples().map(|conv| conv.matrix_scratch(direction, &shape)).max();
-                most = most.max(shape.scratch()).max(matrix.unwrap_or(0));
+                let matrix = self.of_any_samples(|conv| conv.matrix_scratch(direction, &shape));
+                most = most.max(shape.scratch()).max(matrix);
             }
         }
-        most = most.max(self.any_samples().map(|conv| conv.matrix_weights_scratch()).max().unwrap_or(0));
+        most = most.max(self.of_any_samples(Conv2d::matrix_weights_scratch));
         // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
         // the forward direction may take several pixels as one.
         let transposed = if self.is_shallow() { self.filter_len().saturating_mul(outputs) } else { 0 };
         let windows = forward.window(forward.rows()).saturating_mul(forward.samples());
         most = most.max(windows.saturating_add(transposed));
-        if self.any_samples().any(|conv| conv.is_for_pairs_weights()) {
-            most = most.max(forward.pairs_weights_scratch());
-        }
+        let pairs = |conv: &Conv2d| conv.is_for_pairs_weights().then(|| forward.pairs_weights_scratch());
+        most = most.max(self.of_any_samples(|conv| pairs(conv).unwrap_or(0)));
         let by = self.widening(LANES);
         if by > 1 {
             let wide = forward.widened(by);
@@ -115,8 +114,8 @@ impl Conv2d {
             return PRODUCT.max(matrix::MOST) + ALIGN;
         }
         let (shape, by) = (self.correlation(), self.widening(LANES));
-        let matrix = self.any_samples().map(|conv| conv.matrix_scratch(Direction::Forward, &shape)).max();
-        let mut most = shape.scratch().max(matrix.unwrap_or(0));
+        let matrix = self.of_any_samples(|conv| conv.matrix_scratch(Direction::Forward, &shape));
+        let mut most = shape.scratch().max(matrix);
         if self.could_be_for_winograd() {
             most = most.max(shape.winograd_scratch());
         }
@@ -133,11 +132,11 @@ impl Conv2d {
         2 * self.filter_len() * self.output[2].next_multiple_of(LANES) + self.input[2]
     }
 
-    /// The same with numbers of samples for every method that may be chosen: that goes by whether there is one, and by whether there
-    /// are enough for Winograd's filtering. Where that is out of the question, several go wherever one does.
-    fn any_samples(&self) -> impl Iterator<Item = Conv2d> {
+    /// The most scratch that any number of samples needs. The method goes by whether there is one, and by whether there are enough
+    /// for Winograd's filtering. Where that is out of the question, several go wherever one does.
+    fn of_any_samples(&self, scratch: impl Fn(&Conv2d) -> usize) -> usize {
         let all: &[usize] = if self.could_be_for_winograd() { &[1, 2, 1 << 20] } else { &[2] };
-        all.iter().map(|&samples| Conv2d { samples, ..*self })
+        all.iter().map(|&samples| scratch(&Conv2d { samples, ..*self })).max().unwrap_or(0)
     }
 
     /// What the gradient of the weights needs in a matrix unit, if it is worth taking there.
@@ -450,7 +449,14 @@ mod tests {
             let counts = [8, 17, 20, 32, 64, 72, 192, 512];
             counts.into_iter().flat_map(move |inputs| counts.map(|outputs| (at, inputs, outputs)))
         };
-        windows.flat_map(channels).map(|((side, taps), inputs, outputs)| Conv2d {
+        windows
+            .flat_map(channels)
+            .map(|((side, taps), inputs, outputs)| padded(side, [inputs, outputs], taps))
+    }
+
+    /// Square windows with so much padding that the size stays.
+    fn padded(side: usize, [inputs, outputs]: [usize; 2], taps: usize) -> Conv2d {
+        Conv2d {
             input: [side, side, inputs],
             output: [side, side, outputs],
             kernel: [taps; 2],
@@ -459,22 +465,14 @@ mod tests {
             dilation: [1, 1],
             groups: 1,
             samples: 1,
-        })
+        }
     }
 
     #[test]
     fn scratch_that_no_memory_holds_is_not_taken_for_a_little() {
         for (side, channels, far) in [(1, 64, 1 << 24), (1, 512, 1 << 24), (8, 16, 1 << 32)] {
-            let conv = Conv2d {
-                input: [side, side, channels],
-                output: [side, side, channels],
-                kernel: [3, 3],
-                stride: [1, 1],
-                padding: [far; 2],
-                dilation: [far; 2],
-                groups: 1,
-                samples: 1,
-            };
+            let near = padded(side, [channels; 2], 3);
+            let conv = Conv2d { padding: [far; 2], dilation: [far; 2], ..near };
             assert!(conv.scratch::<f32>() > 1 << 40 && conv.forward_scratch::<f32>() > 1 << 40, "{conv:?}");
         }
     }

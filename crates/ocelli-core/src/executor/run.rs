@@ -310,11 +310,7 @@ impl<'a, T: Element> Run<'a, T> {
             node,
             kernels: self.kernels,
             units,
-            // Units' gradients are sums over the whole batch.
-            share: match step.cut {
-                Cut::Units(_) => self.plan.options.batch,
-                _ => self.plan.share(),
-            },
+            share: self.plan.share_in(step.cut),
             inputs: self.inputs(value, &samples, reads.input),
             params: match step.applies {
                 true => ParamViews { values: self.params, ranges: &[] },

@@ -455,8 +455,8 @@ impl Plan {
     /// Samples that the choice of method goes by in a step that is cut like this.
     pub(crate) fn share_in(&self, cut: Cut) -> usize {
         match cut {
-            Cut::Rows(_) | Cut::Channels(_) => self.options.batch,
-            _ => self.share(),
+            Cut::Rows(_) | Cut::Channels(_) | Cut::Units(_) => self.options.batch,
+            Cut::Samples | Cut::Pieces => self.share(),
         }
     }
 

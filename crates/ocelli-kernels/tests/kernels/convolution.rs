@@ -70,41 +70,50 @@ fn random_geometry(draw: &mut Draw) -> Conv2d {
     }
 }
 
+/// Square windows; 4 samples.
+pub(crate) fn square(
+    input: [usize; 3],
+    outputs: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    groups: usize,
+) -> Conv2d {
+    let along = |axis: usize| Conv2d::output_size(input[axis], kernel, stride, 2 * padding, 1).unwrap();
+    Conv2d {
+        input,
+        output: [along(0), along(1), outputs],
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        dilation: [1, 1],
+        groups,
+        samples: 4,
+    }
+}
+
 /// Layers as networks have them.
 fn typical() -> Vec<Conv2d> {
-    let conv = |input: [usize; 3], outputs, kernel, stride, padding, groups| {
-        let along = |axis: usize| Conv2d::output_size(input[axis], kernel, stride, 2 * padding, 1).unwrap();
-        Conv2d {
-            input,
-            output: [along(0), along(1), outputs],
-            kernel: [kernel; 2],
-            stride: [stride; 2],
-            padding: [padding; 2],
-            dilation: [1, 1],
-            groups,
-            samples: 4,
-        }
-    };
     vec![
-        conv([28, 28, 1], 6, 5, 1, 2, 1),
-        conv([14, 14, 6], 16, 5, 1, 0, 1),
-        conv([5, 5, 16], 120, 5, 1, 0, 1),
-        conv([32, 32, 3], 20, 3, 1, 1, 1),
-        conv([9, 9, 64], 64, 3, 1, 1, 1),
-        conv([9, 9, 65], 33, 3, 2, 1, 1),
-        conv([8, 8, 48], 96, 1, 1, 0, 1),
-        conv([8, 8, 48], 24, 1, 2, 0, 1),
-        conv([23, 23, 3], 50, 7, 2, 3, 1),
-        conv([7, 7, 96], 96, 3, 1, 1, 96),
-        conv([7, 7, 64], 64, 3, 2, 1, 8),
+        square([28, 28, 1], 6, 5, 1, 2, 1),
+        square([14, 14, 6], 16, 5, 1, 0, 1),
+        square([5, 5, 16], 120, 5, 1, 0, 1),
+        square([32, 32, 3], 20, 3, 1, 1, 1),
+        square([9, 9, 64], 64, 3, 1, 1, 1),
+        square([9, 9, 65], 33, 3, 2, 1, 1),
+        square([8, 8, 48], 96, 1, 1, 0, 1),
+        square([8, 8, 48], 24, 1, 2, 0, 1),
+        square([23, 23, 3], 50, 7, 2, 3, 1),
+        square([7, 7, 96], 96, 3, 1, 1, 96),
+        square([7, 7, 64], 64, 3, 2, 1, 8),
         // Weights, images and patches beyond what is treated at a time, and rows shorter than a tile.
-        conv([4, 4, 530], 17, 3, 1, 1, 1),
-        conv([3, 3, 600], 100, 3, 1, 1, 1),
-        conv([40, 40, 64], 5, 3, 1, 1, 1),
-        conv([40, 40, 64], 4, 3, 2, 0, 1),
-        conv([2, 2, 64], 64, 3, 1, 1, 1),
-        conv([5, 5, 33], 50, 3, 2, 1, 1),
-        conv([40, 40, 2], 3, 3, 1, 1, 1),
+        square([4, 4, 530], 17, 3, 1, 1, 1),
+        square([3, 3, 600], 100, 3, 1, 1, 1),
+        square([40, 40, 64], 5, 3, 1, 1, 1),
+        square([40, 40, 64], 4, 3, 2, 0, 1),
+        square([2, 2, 64], 64, 3, 1, 1, 1),
+        square([5, 5, 33], 50, 3, 2, 1, 1),
+        square([40, 40, 2], 3, 3, 1, 1, 1),
     ]
 }
 
@@ -314,13 +323,7 @@ fn adjoints<T: Element>(draw: &mut Draw) {
 
 #[test]
 fn scratch_does_not_depend_on_the_samples_that_a_method_is_chosen_by() {
-    let pixels = |side, inputs, outputs| Conv2d {
-        input: [side, side, inputs],
-        output: [side, side, outputs],
-        kernel: [1, 1],
-        padding: [0, 0],
-        ..typical()[0]
-    };
+    let pixels = |side, inputs, outputs| square([side, side, inputs], outputs, 1, 1, 0, 1);
     for conv in typical().into_iter().chain([pixels(4, 960, 320), pixels(8, 96, 576), pixels(16, 64, 128)]) {
         for samples in [1, 2, 100] {
             let scratch = |conv: Conv2d| [conv.scratch::<f32>(), conv.forward_scratch::<f32>()];

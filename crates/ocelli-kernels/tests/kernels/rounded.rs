@@ -3,7 +3,7 @@
 
 use ocelli_kernels::{Conv2d, Direction, Element, Finish, Gemm, Isa, Kernels, Precision, Unary, Write};
 
-use crate::convolution::{packed, products};
+use crate::convolution::{packed, products, square};
 use crate::support::{Draw, Guarded, Sum, bound, destination, sums};
 
 const SEEDS: u64 = 500;
@@ -104,16 +104,8 @@ fn geometry(draw: &mut Draw) -> Conv2d {
     if draw.size(0, 9) == 0 {
         let taps = [3, 5, 7][draw.size(0, 2)];
         let side = draw.size(taps + 1, 10);
-        return Conv2d {
-            input: [side, side, draw.size(32, 50)],
-            output: [side, side, draw.size(32, 50)],
-            kernel: [taps; 2],
-            stride: [1, 1],
-            padding: [taps / 2; 2],
-            dilation: [1, 1],
-            groups: 1,
-            samples: 16,
-        };
+        let (inputs, outputs) = (draw.size(32, 50), draw.size(32, 50));
+        return Conv2d { samples: 16, ..square([side, side, inputs], outputs, taps, 1, taps / 2, 1) };
     }
     loop {
         let groups = [1, 1, 1, 2][draw.size(0, 3)];

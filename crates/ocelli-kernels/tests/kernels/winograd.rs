@@ -2,7 +2,7 @@
 
 use ocelli_kernels::{Conv2d, Direction, Finish, Isa};
 
-use crate::convolution::{backward_input, backward_weights, forward, products};
+use crate::convolution::{backward_input, backward_weights, forward, products, square};
 use crate::support::{Draw, Guarded, tables};
 
 fn random_geometry(draw: &mut Draw) -> Conv2d {
@@ -66,16 +66,7 @@ fn errors_are_no_larger_than_those_of_sums_of_fused_multiply_adds() {
         (10, 7, 64, 24),
     ] {
         let draw = &mut Draw::new(seed);
-        let conv = Conv2d {
-            input: [side, side, channels],
-            output: [side, side, channels],
-            kernel: [taps; 2],
-            stride: [1, 1],
-            padding: [taps / 2; 2],
-            dilation: [1, 1],
-            groups: 1,
-            samples: 1,
-        };
+        let conv = Conv2d { samples: 1, ..square([side, side, channels], channels, taps, 1, taps / 2, 1) };
         let (x, w) = (draw.values::<f32>(conv.input_len()), draw.values::<f32>(conv.weight_len()));
         let dy = draw.values::<f32>(conv.output_len());
         let mut exact = [vec![0.0; dy.len()], vec![0.0; x.len()], vec![0.0; w.len()]];
@@ -111,16 +102,7 @@ fn errors_are_no_larger_than_those_of_sums_of_fused_multiply_adds() {
 #[test]
 fn packed_weights_have_room_for_points_instead_of_taps() {
     for (taps, points) in [(3, 16), (5, 49), (7, 100)] {
-        let conv = Conv2d {
-            input: [8, 8, 128],
-            output: [8, 8, 128],
-            kernel: [taps; 2],
-            stride: [1, 1],
-            padding: [taps / 2; 2],
-            dilation: [1, 1],
-            groups: 1,
-            samples: 4,
-        };
+        let conv = square([8, 8, 128], 128, taps, 1, taps / 2, 1);
         for direction in [Direction::Forward, Direction::BackwardInput] {
             assert!(conv.packed_len::<f32>(direction) >= points * 128 * 128);
         }

@@ -66,17 +66,8 @@ fn run(context: &Context) -> Result<Finding, Error> {
     for (color, (name, op)) in
         [("ReLU", Op::from(Relu {})), ("tanh", Op::from(Tanh {}))].into_iter().enumerate()
     {
-        let tell = |rate: f64, start: u64, curve: &Curve| {
-            let end = match finish(curve, course.goal) {
-                Some(epochs) => format!("reached the goal after {epochs:.2} epochs"),
-                None => format!("given up after {:.1} epochs", curve[curve.len() - 1][0]),
-            };
-            context.tell(&format!("{name}, learning rate {rate}, start {}: {end}", start + 1));
-        };
-        let (rate, first) = quickest(context, &course, &op, &|rate, curve| tell(rate, 0, curve))?;
-        let others = (1..STARTS).map(|start| {
-            race(context, &course, &op, rate, start, course.most).inspect(|curve| tell(rate, start, curve))
-        });
+        let (rate, first) = quickest(context, &course, &op)?;
+        let others = (1..STARTS).map(|start| race(context, &course, &op, rate, start, course.most));
         let curves = std::iter::once(Ok(first)).chain(others).collect::<Result<Vec<Curve>, Error>>()?;
         let finished: Vec<f64> =
             curves.iter().map(|curve| finish(curve, course.goal).unwrap_or(course.most)).collect();
@@ -173,16 +164,10 @@ fn network(course: &Course, op: &Op) -> Result<Graph, Error> {
 
 /// The rate with which the first start is quickest, and how it fares: what reaches the goal first has run to its end. A rate is
 /// given up as soon as another was quicker.
-fn quickest(
-    context: &Context,
-    course: &Course,
-    op: &Op,
-    tell: &dyn Fn(f64, &Curve),
-) -> Result<(f64, Curve), Error> {
+fn quickest(context: &Context, course: &Course, op: &Op) -> Result<(f64, Curve), Error> {
     let (mut best, mut time): (Option<(f64, Curve)>, f64) = (None, course.most);
     for &rate in course.rates {
         let curve = race(context, course, op, rate, 0, time)?;
-        tell(rate, &curve);
         let finished = finish(&curve, course.goal).filter(|epochs| *epochs < time);
         // Where none reaches the goal, the first one stands for all.
         if finished.is_some() || best.is_none() {
@@ -193,8 +178,26 @@ fn quickest(
     Ok(best.expect("invariant: a course has rates"))
 }
 
-/// Trains until the goal, or for at most so many epochs.
+/// Trains until the goal, or for at most so many epochs, and tells how it ended.
 fn race(
+    context: &Context,
+    course: &Course,
+    op: &Op,
+    rate: f64,
+    start: u64,
+    most: f64,
+) -> Result<Curve, Error> {
+    let curve = train(context, course, op, rate, start, most)?;
+    let end = match finish(&curve, course.goal) {
+        Some(epochs) => format!("reached the goal after {epochs:.2} epochs"),
+        None => format!("given up after {:.1} epochs", curve[curve.len() - 1][0]),
+    };
+    context.tell(&format!("{}, learning rate {rate}, start {}: {end}", op.name(), start + 1));
+    Ok(curve)
+}
+
+/// The training error on the way.
+fn train(
     context: &Context,
     course: &Course,
     op: &Op,
