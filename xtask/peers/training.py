@@ -66,12 +66,15 @@ class Residual(nn.Sequential):
 
 def resnet9(channels, _, classes):
     def conv(inputs, maps):
-        return nn.Conv2d(inputs, maps, 3, padding=1, bias=False)
+        conv = nn.Conv2d(inputs, maps, 3, padding=1, bias=False)
+        nn.init.normal_(conv.weight, std=(9 * inputs) ** -0.5)
+        nn.init.dirac_(conv.weight[: min(inputs, maps)])
+        return conv
 
     def rectify(maps):
         return [nn.BatchNorm2d(maps), nn.ReLU(inplace=True)]
 
-    layers, inputs = [nn.Conv2d(channels, 32, 2, bias=False), *rectify(32)], 32
+    layers, inputs = [nn.Conv2d(channels, 32, 3, padding=1, bias=False), Bias(32), nn.ReLU(inplace=True)], 32
     for maps, depth in [(64, 1), (256, 1), (256, 2)]:
         layers += [conv(inputs, maps), nn.MaxPool2d(2), *rectify(maps)]
         layers.append(Residual(*(layer for _ in range(depth) for layer in [conv(maps, maps), *rectify(maps)])))
@@ -80,19 +83,39 @@ def resnet9(channels, _, classes):
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head, Scale())
 
 
+class Bias(nn.Module):
+    def __init__(self, maps):
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(maps, 1, 1))
+
+    def forward(self, x):
+        return x + self.bias
+
+
 class Scale(nn.Module):
     def forward(self, x):
         return x * 0.125
 
 
-def crop_flip(images):
+def whiten(conv, images):
+    """Makes the filters the directions in which patches of the images vary, and their negatives, and leaves them so."""
+    inputs, height, width = conv.weight.shape[1:]
+    patches = nn.functional.unfold(images[:: math.ceil(len(images) / 2048)].contiguous(), (height, width))
+    patches = patches.permute(0, 2, 1).reshape(-1, inputs * height * width)
+    values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
+    filters = (vectors / (values + 5e-4).sqrt()).T.flip(0).reshape(-1, inputs, height, width)
+    both = torch.stack([filters, -filters], 1).flatten(0, 1)[: len(conv.weight)]
+    conv.weight.data[: len(both)] = both
+    conv.weight.requires_grad = False
+
+
+def crop_flip(images, mirrored):
     """Shifts by up to an eighth of the side over zeros, and mirroring: other ones for each image, all in two steps."""
     count, _, height, width = images.shape
     by = height // 8
     padded = nn.functional.pad(images, (by,) * 4)
     rows = torch.randint(0, 2 * by + 1, (count, 1)) + torch.arange(height)
     columns = torch.randint(0, 2 * by + 1, (count, 1)) + torch.arange(width)
-    mirrored = torch.rand(count) < 0.5
     columns[mirrored] = columns[mirrored].flip(1)
     each = torch.arange(count)[:, None, None]
     return padded.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
@@ -110,8 +133,18 @@ def one_cycle(t):
 
 
 RECIPES = {
-    "lenet": {"batch": 64, "rate": 0.03, "schedule": cosine, "smoothing": 0.0, "augment": None},
-    "resnet9": {"batch": 128, "rate": 0.2, "schedule": one_cycle, "smoothing": 0.1, "augment": crop_flip},
+    "lenet": {"batch": 64, "rate": 0.03, "momentum": 0.9, "schedule": cosine},
+    "resnet9": {
+        "batch": 512,
+        "rate": 0.75,
+        "momentum": 0.85,
+        "decay": 1.3e-3,
+        "offset_rate": 64,
+        "schedule": one_cycle,
+        "smoothing": 0.2,
+        "augment": crop_flip,
+        "whiten": True,
+    },
 }
 
 
@@ -137,11 +170,22 @@ def main():
     network = resnet9 if args.net == "resnet9" else NETS[args.net]
     net = network(images.shape[1], images[0].numel(), 10)
     net(test_images[:2])
+    if recipe.get("whiten"):
+        whiten(net[0], images)
     net.to(**layout)
-    optimizer = torch.optim.SGD(
-        net.parameters(), lr=recipe["rate"], momentum=0.9, nesterov=True, weight_decay=5e-4, fused=True
-    )
-    loss_of = nn.CrossEntropyLoss(label_smoothing=recipe["smoothing"])
+    trained = [(name, p) for name, p in net.named_parameters() if p.requires_grad]
+    weights = [p for _, p in trained if p.dim() > 1 and p.shape[1] > 1]
+    offsets = [p for name, p in trained if name.endswith("bias")]
+    scales = [p for _, p in trained if not any(p is q for q in weights + offsets)]
+    groups = [
+        {"params": weights, "factor": 1, "weight_decay": recipe.get("decay", 5e-4)},
+        {"params": offsets, "factor": recipe.get("offset_rate", 1)},
+        {"params": scales, "factor": 1},
+    ]
+    groups = [group for group in groups if group["params"]]
+    optimizer = torch.optim.SGD(groups, lr=recipe["rate"], momentum=recipe["momentum"], nesterov=True, fused=True)
+    loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.get("smoothing", 0.0))
+    mirrored_first = torch.rand(len(images)) < 0.5
     autocast = {"device_type": "cpu", "dtype": torch.bfloat16, "enabled": args.precision == "bf16"}
 
     batches = math.ceil(len(images) / recipe["batch"])
@@ -150,10 +194,10 @@ def main():
         net.train()
         for batch in torch.randperm(len(images)).split(recipe["batch"]):
             for group in optimizer.param_groups:
-                group["lr"] = recipe["rate"] * recipe["schedule"](step / (args.epochs * batches))
+                group["lr"] = group["factor"] * recipe["rate"] * recipe["schedule"](step / (args.epochs * batches))
             x = images[batch]
-            if recipe["augment"]:
-                x = recipe["augment"](x)
+            if recipe.get("augment"):
+                x = recipe["augment"](x, mirrored_first[batch] ^ bool(epoch % 2))
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast(**autocast):
                 loss = loss_of(net(x.contiguous(**layout)), labels[batch])

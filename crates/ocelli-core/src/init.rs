@@ -61,6 +61,11 @@ pub enum Init {
         #[serde(default = "one")]
         gain: f64,
     },
+    /// Filter i hands channel i on: 1 in the middle of its window, 0 elsewhere. Filters beyond the number of channels are drawn
+    /// from N(0, 1/fan-in), so that all have the same norm on average. What a layer is given reaches the next one before anything
+    /// is learned (Zagoruyko and Komodakis 2017; beside drawn filters Jordan 2024).
+    #[serde(deserialize_with = "no_fields")]
+    Identity,
     /// −1 or 1, each as likely: random codes.
     #[serde(deserialize_with = "no_fields")]
     Signs,
@@ -90,6 +95,7 @@ impl Init {
             Init::He { .. } => "he",
             Init::Normal { .. } => "normal",
             Init::Orthogonal { .. } => "orthogonal",
+            Init::Identity => "identity",
             Init::Signs => "signs",
             Init::Digits => "digits",
         }
@@ -107,7 +113,7 @@ impl Init {
                 require(a > 0.0 && a.is_finite(), self.name(), "a", a, "a finite number above 0")?;
                 finite("power", power)
             }
-            Init::Xavier { .. } | Init::Signs | Init::Digits => Ok(()),
+            Init::Xavier { .. } | Init::Identity | Init::Signs | Init::Digits => Ok(()),
             Init::He { slope, .. } => finite("slope", slope),
             Init::Normal { std } => {
                 let wanted = "a finite number that is not negative";
@@ -138,6 +144,7 @@ impl Init {
             }
             Init::Normal { std } => centred(false, std * std, &mut stream, out),
             Init::Orthogonal { gain } => orthogonal(gain, rows, &mut stream, out)?,
+            Init::Identity => identity(fan, rows, &mut stream, out),
             Init::Signs => out.fill_with(|| sign(stream.next_u32() & 1 == 1)),
             Init::Digits => bitmaps(rows, out),
         }
@@ -147,6 +154,21 @@ impl Init {
 
 fn sign<T: Element>(positive: bool) -> T {
     if positive { T::ONE } else { -T::ONE }
+}
+
+/// Rows are filters of `fan.outputs / rows` taps for each channel, side by side.
+fn identity<T: Element>(fan: Fan, rows: usize, stream: &mut Stream, out: &mut [T]) {
+    if out.is_empty() {
+        return;
+    }
+    let (cols, taps) = (out.len() / rows, (fan.outputs / rows).max(1));
+    let channels = cols / taps;
+    let (passed, drawn) = out.split_at_mut(channels.min(rows) * cols);
+    passed.fill(T::ZERO);
+    for (i, row) in passed.chunks_exact_mut(cols).enumerate() {
+        row[i * taps + taps / 2] = T::ONE;
+    }
+    centred(false, 1.0 / cols as f64, stream, drawn);
 }
 
 fn bitmaps<T: Element>(rows: usize, out: &mut [T]) {
@@ -249,6 +271,7 @@ mod tests {
             Init::He { uniform: false, slope: 0.25, fan_out: false },
             Init::Normal { std: 0.01 },
             Init::Orthogonal { gain: 1.0 },
+            Init::Identity,
         ]
     }
 
@@ -285,6 +308,27 @@ mod tests {
             assert!(largest <= bound && largest > 0.99 * bound, "{init:?}: {largest} of {bound}");
         }
         assert_eq!(filled(&Init::Constant { value: 0.25 }, 2, 4), [0.25; 4]);
+    }
+
+    #[test]
+    fn filters_hand_their_channel_on_and_those_beyond_the_channels_are_drawn() {
+        let filled = |rows: usize, channels: usize, taps: usize| {
+            let fan = Fan { inputs: channels * taps, outputs: rows * taps };
+            let mut out = vec![f64::NAN; rows * channels * taps];
+            Init::Identity.fill(fan, rows, Key::new(3, &[]), &mut out).unwrap();
+            out
+        };
+        for (rows, channels, taps) in [(3, 3, 9), (2, 5, 9), (7, 3, 25), (4, 4, 1), (1, 1, 4)] {
+            let out = filled(rows, channels, taps);
+            for (i, filter) in out.chunks(channels * taps).enumerate().take(channels) {
+                let ones: Vec<usize> = (0..filter.len()).filter(|&at| filter[at] == 1.0).collect();
+                assert_eq!(ones, [i * taps + taps / 2], "filter {i} of {rows}×{channels}×{taps}");
+                assert_eq!(filter.iter().filter(|w| **w == 0.0).count(), filter.len() - 1);
+            }
+        }
+        let drawn = &filled(2000, 8, 9)[8 * 72..];
+        let norm = drawn.iter().map(|w| w * w).sum::<f64>() / (2000.0 - 8.0);
+        assert!((norm - 1.0).abs() < 0.02, "{norm}");
     }
 
     #[test]

@@ -55,6 +55,12 @@ impl Role {
         matches!(self, Role::Weight)
     }
 
+    /// Whether it is added to something, and so multiplies no input: biases and shifts. Training may give them a learning rate of
+    /// their own.
+    pub const fn is_offset(self) -> bool {
+        matches!(self, Role::Bias | Role::Shift)
+    }
+
     /// Its name, as files write it.
     pub const fn name(self) -> &'static str {
         match self {

@@ -63,7 +63,7 @@ fn bits(
         let images: Vec<f32> = (0..count * 3 * 8 * 8).map(|_| stream.normal() as f32).collect();
         let labels: Vec<u32> = (0..count).map(|_| stream.below(5) as u32).collect();
         let batch = Batch { inputs: &[&images], targets: Some(Targets::Classes(&labels)), count };
-        let update = Update { optimizer: &sgd, state: &mut state, rate: 0.1 };
+        let update = Update::new(&sgd, &mut state, 0.1);
         let random = RandomState { seed: 9, step: step as u64 };
         bits.push(training.step(&mut params, &batch, &criterion, update, random).to_bits());
         bits.push(evaluation.evaluate(&params, &batch, &criterion).to_bits());

@@ -60,7 +60,7 @@ fn trained(graph: &Arc<Graph>, options: PlanOptions) -> Params<f32> {
         let images = images(step);
         let targets = Some(Targets::Classes(&[0, 1, 2, 3, 0, 1]));
         let batch = Batch { inputs: &[&images], targets, count: COUNT };
-        let update = Update { optimizer: &adam, state: &mut state, rate: 0.01 };
+        let update = Update::new(&adam, &mut state, 0.01);
         let random = RandomState { seed: 1, step };
         assert!(executor.step(&mut params, &batch, &LOSS, update, random).is_finite());
     }

@@ -82,7 +82,7 @@ fn bits(graph: &Arc<Graph>, options: &PlanOptions) -> Vec<u64> {
         if options.mode == Mode::Evaluate {
             continue;
         }
-        let update = Update { optimizer: &sgd, state: &mut state, rate: 0.01 };
+        let update = Update::new(&sgd, &mut state, 0.01);
         note(&[executor.step(&mut params, &batch, &criterion, update, random)]);
         note(executor.output());
         note(executor.gradients().data());

@@ -196,7 +196,7 @@ impl<'a, T: Tolerance> Run<'a, T> {
         }
         let still = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         let mut state = OptimizerState::new(&still, self.params.layout()).unwrap();
-        let update = Update { optimizer: &still, state: &mut state, rate: 0.0 };
+        let update = Update::new(&still, &mut state, 0.0);
         executor.step(&mut self.params, &batch, criterion, update, random)
     }
 

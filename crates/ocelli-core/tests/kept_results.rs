@@ -80,7 +80,7 @@ fn a_step_whose_cost_is_not_finite_changes_neither_parameters_nor_the_optimizer(
     let mut step = |values: &[f64]| {
         let before = params.data().to_vec();
         let batch = Batch { inputs: &[&images], targets: Some(Targets::Values(values)), count: 4 };
-        let update = Update { optimizer: &adam, state: &mut state, rate: 0.1 };
+        let update = Update::new(&adam, &mut state, 0.1);
         executor.step(&mut params, &batch, &CRITERION, update, RandomState::default());
         let slots: Vec<f64> = state.slots().iter().flat_map(|slot| slot.data().to_vec()).collect();
         (params.data() != before, slots, state.steps)

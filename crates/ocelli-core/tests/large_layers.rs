@@ -47,7 +47,7 @@ fn trained<T: Element>(graph: &Arc<Graph>, options: PlanOptions, threads: usize,
         let x: Vec<T> = (0..count * WIDTH).map(|_| T::of(stream.normal())).collect();
         let labels: Vec<u32> = (0..count).map(|_| stream.below(CLASSES as u64) as u32).collect();
         let batch = Batch { inputs: &[&x], targets: Some(Targets::Classes(&labels)), count };
-        let update = Update { optimizer: &sgd, state: &mut state, rate: 0.01 };
+        let update = Update::new(&sgd, &mut state, 0.01);
         let random = RandomState { seed: 9, step: step as u64 };
         numbers.push(executor.step(&mut params, &batch, &criterion, update, random));
         numbers.extend(executor.output().iter().map(|x| x.f64()));

@@ -85,7 +85,7 @@ impl Training {
         }
         let labels: Vec<u32> = (0..count).map(|_| stream.below(CLASSES as u64) as u32).collect();
         let batch = Batch { inputs: &[&images], targets: Some(Targets::Classes(&labels)), count };
-        let update = Update { optimizer: &self.optimizer, state: &mut self.state, rate: 0.01 };
+        let update = Update::new(&self.optimizer, &mut self.state, 0.01);
         let loss = Loss::CrossEntropy { label_smoothing: 0.1 };
         let criterion = Criterion { loss, reduction: Reduction::Mean };
         let random = RandomState { seed: 9, step: self.step };

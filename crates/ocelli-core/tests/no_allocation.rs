@@ -99,7 +99,7 @@ fn training_and_evaluation_allocate_nothing() {
         let mut state = OptimizerState::new(&adam, graph.layout()).unwrap();
         assert!(training.plan().parts() > 1, "several threads work");
         for step in 0..3 {
-            let update = Update { optimizer: &adam, state: &mut state, rate: 1e-3 };
+            let update = Update::new(&adam, &mut state, 1e-3);
             let random = RandomState { seed: 1, step };
             let count = allocations(|| {
                 training.step(&mut params, &batch, &criterion, update, random);
@@ -111,7 +111,7 @@ fn training_and_evaluation_allocate_nothing() {
                     let share = Share { first, samples: 2 * COUNT };
                     halves.accumulate(&mut params, &batch, &criterion, share, random);
                 }
-                let update = Update { optimizer: &adam, state: &mut state, rate: 1e-3 };
+                let update = Update::new(&adam, &mut state, 1e-3);
                 halves.apply(&mut params, update, Some(0.1));
                 halves.average(&mut average, &params, 0.1);
             });

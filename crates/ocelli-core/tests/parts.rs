@@ -65,7 +65,7 @@ fn trained(graph: &Arc<Graph>, parts: usize, poison: bool) -> Vec<(String, Vec<f
         let images: Vec<f64> = (0..count * 2 * 8 * 8).map(|_| stream.normal()).collect();
         let labels: Vec<u32> = (0..count).map(|_| stream.below(CLASSES as u64) as u32).collect();
         let batch = Batch { inputs: &[&images], targets: Some(Targets::Classes(&labels)), count };
-        let update = Update { optimizer: &sgd, state: &mut state, rate: 0.01 };
+        let update = Update::new(&sgd, &mut state, 0.01);
         let random = RandomState { seed: 9, step: step as u64 };
         let cost = executor.step(&mut params, &batch, &criterion, update, random);
         let mut note = |what: &str, values: &[f64]| numbers.push((format!("{what} {step}"), values.to_vec()));

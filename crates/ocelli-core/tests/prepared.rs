@@ -69,7 +69,7 @@ fn changed_parameters_are_noticed_however_they_change() {
         let (images, labels) = (images(BATCH), [1; BATCH]);
         let inputs: [&[f32]; 1] = [&images];
         let samples = Batch { inputs: &inputs, targets: Some(Targets::Classes(&labels)), count: BATCH };
-        let update = Update { optimizer: &sgd, state: &mut state, rate: 0.1 };
+        let update = Update::new(&sgd, &mut state, 0.1);
         training.step(&mut params, &samples, &criterion, update, RandomState::default());
         check(&params);
         let firsts: Vec<_> = outputs.iter().step_by(3).collect();

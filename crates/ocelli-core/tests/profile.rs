@@ -49,7 +49,7 @@ fn trained(threads: usize, parts: usize, clock: Option<Clock>) -> (Executor<f32>
         executor.start_profile(clock);
     }
     for step in 0..3 {
-        let update = Update { optimizer: &optimizer, state: &mut state, rate: 0.1 };
+        let update = Update::new(&optimizer, &mut state, 0.1);
         executor.step(&mut params, &batch, &criterion, update, RandomState { seed: 1, step });
     }
     (executor, params)

@@ -77,7 +77,7 @@ fn in_batches(graph: &Arc<Graph>, counts: &[usize], steps: u64, threads: usize) 
             executor.accumulate(&mut params, &batch, &MEAN, share, RandomState { seed: 1, step });
             from += count;
         }
-        let update = Update { optimizer: &SGD, state: &mut state, rate: 0.05 };
+        let update = Update::new(&SGD, &mut state, 0.05);
         assert!(executor.apply(&mut params, update, None) > 0.0);
     }
     assert_eq!(state.steps, steps);
@@ -92,7 +92,7 @@ fn at_once(graph: &Arc<Graph>, count: usize, steps: u64, keep_gradients: bool) -
     for step in 0..steps {
         let (images, labels) = data.part(0..count);
         let batch = Batch { inputs: &[images], targets: Some(Targets::Classes(labels)), count };
-        let update = Update { optimizer: &SGD, state: &mut state, rate: 0.05 };
+        let update = Update::new(&SGD, &mut state, 0.05);
         executor.step(&mut params, &batch, &MEAN, update, RandomState { seed: 1, step });
     }
     params
@@ -144,7 +144,7 @@ fn a_gradient_above_the_bound_is_shortened_to_it_and_one_below_is_left_alone() {
         let (mut params, mut state) = start(&graph, &PLAIN);
         let before = params.try_clone().unwrap();
         executor.accumulate(&mut params, &batch, &MEAN, share, RandomState::default());
-        let update = Update { optimizer: &PLAIN, state: &mut state, rate: 1.0 };
+        let update = Update::new(&PLAIN, &mut state, 1.0);
         let norm = executor.apply(&mut params, update, most);
         let moved = params.data().iter().zip(before.data()).map(|(a, b)| f64::from(a - b).powi(2));
         (norm, moved.sum::<f64>().sqrt())
@@ -170,7 +170,7 @@ fn gradients_that_overflow_move_nothing() {
     let euclid = Criterion { loss: Loss::Euclidean, reduction: Reduction::Sum };
     let share = Share { first: true, samples: 4 };
     let cost = executor.accumulate(&mut params, &batch, &euclid, share, RandomState::default());
-    let update = Update { optimizer: &PLAIN, state: &mut state, rate: 1.0 };
+    let update = Update::new(&PLAIN, &mut state, 1.0);
     let norm = executor.apply(&mut params, update, Some(1.0));
     assert!(cost.is_finite() && !norm.is_finite(), "{cost}, {norm}");
     assert!(state.steps == 0 && params.data().iter().all(|&w| w == 0.0));
@@ -220,4 +220,42 @@ fn an_average_goes_its_share_of_the_way_to_all_parameters() {
     executor.average(&mut average, &params, 1.0);
     let off = average.data().iter().zip(params.data()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(off < 1e-6, "{off}");
+}
+
+#[test]
+fn offsets_move_as_many_times_as_far_as_they_are_told_and_nothing_else_does() {
+    let graph = network(true);
+    let data = Data::new(9, 3);
+    let (images, labels) = data.part(0..9);
+    let batch = Batch { inputs: &[images], targets: Some(Targets::Classes(labels)), count: 9 };
+    let moved = |offset_rate: f64, keep_gradients: bool, halves: bool| {
+        let mut executor = executor(&graph, PlanOptions { keep_gradients, ..PlanOptions::train(9) }, 2);
+        let (mut params, mut state) = start(&graph, &PLAIN);
+        let before = params.try_clone().unwrap();
+        let update = Update { offset_rate, ..Update::new(&PLAIN, &mut state, 0.125) };
+        if halves {
+            let share = Share { first: true, samples: 9 };
+            executor.accumulate(&mut params, &batch, &MEAN, share, RandomState::default());
+            executor.apply(&mut params, update, None);
+        } else {
+            executor.step(&mut params, &batch, &MEAN, update, RandomState::default());
+        }
+        let moves = params.data().iter().zip(before.data()).map(|(after, before)| f64::from(after - before));
+        moves.collect::<Vec<f64>>()
+    };
+    for (keep_gradients, halves) in [(false, false), (true, false), (true, true)] {
+        let [same, faster] = [1.0, 64.0].map(|rate| moved(rate, keep_gradients, halves));
+        let mut offsets = 0;
+        for entry in graph.layout().entries().iter().filter(|entry| entry.spec.role.trainable()) {
+            let factor = if ["bias", "shift"].contains(&entry.spec.role.name()) { 64.0 } else { 1.0 };
+            offsets += usize::from(factor > 1.0);
+            for at in entry.range.clone() {
+                let off = (faster[at] - factor * same[at]).abs();
+                assert!(off < 1e-5, "{} at {at}: {} for {}", entry.name, faster[at], same[at]);
+            }
+            let all: f64 = entry.range.clone().map(|at| same[at].abs()).sum();
+            assert!(all > 0.0, "{} moves", entry.name);
+        }
+        assert!(offsets >= 2, "{offsets} offsets");
+    }
 }

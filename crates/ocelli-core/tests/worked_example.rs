@@ -48,7 +48,7 @@ fn one_step_of_back_propagation_gives_the_lectures_numbers() {
     let criterion = Criterion { loss: Loss::Euclidean, reduction: Reduction::Mean };
     let sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     let mut state = OptimizerState::new(&sgd, layout).unwrap();
-    let update = Update { optimizer: &sgd, state: &mut state, rate: 0.2 };
+    let update = Update::new(&sgd, &mut state, 0.2);
     let cost = executor.step(&mut params, &batch, &criterion, update, RandomState::default());
 
     // Forward.

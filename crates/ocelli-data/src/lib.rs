@@ -31,6 +31,7 @@ pub mod augment;
 mod cache;
 mod dataset;
 mod decode;
+mod eigen;
 mod error;
 mod files;
 mod formats;
@@ -39,6 +40,7 @@ mod loader;
 pub mod memory;
 mod open;
 mod parallel;
+mod patches;
 mod picture;
 mod preprocess;
 mod preprocessor;
@@ -58,6 +60,7 @@ pub use formats::{CsvPicture, FORMATS, Format, Parts, idx, is_archive, pictures_
 pub use geometry::{CROP_SHARE, Fit, Place, View};
 pub use loader::{Batch, Loader, LoaderOptions};
 pub use open::{CachePlan, Found, OpenOptions, Splits, Validation, open, open_parts, open_parts_in};
+pub use patches::Patches;
 pub use picture::Picture;
 pub use preprocess::{Normalise, Preprocess};
 pub use preprocessor::Preprocessor;
@@ -73,5 +76,6 @@ mod purpose {
     pub(crate) const SPLIT: u64 = u64::from_be_bytes(*b"SPLIT   ");
     pub(crate) const ORDER: u64 = u64::from_be_bytes(*b"ORDER   ");
     pub(crate) const AUGMENT: u64 = u64::from_be_bytes(*b"AUGMENT ");
+    pub(crate) const MIRROR: u64 = u64::from_be_bytes(*b"MIRROR  ");
     pub(crate) const MIX: u64 = u64::from_be_bytes(*b"MIX     ");
 }

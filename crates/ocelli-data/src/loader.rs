@@ -7,9 +7,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::augment::{Images, Mixer};
+use crate::augment::{Draw, Images, Mixer};
 use crate::error::reserve;
-use crate::{Augment, DataError, Dataset, Epoch, Mix, Picture, Preprocess, Preprocessor, Sampler, augment};
+use crate::{Augment, DataError, Dataset, Epoch, Mix, Picture, Preprocess, Preprocessor, Sampler};
 
 /// Images as a network takes them, and their labels.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -226,7 +226,7 @@ impl Preparer {
             if let Err(error) = self.dataset.read(i as usize, &mut self.picture) {
                 return Some(Err(error));
             }
-            self.preprocessor.apply_augmented(&self.picture, augment::key(self.seed, epoch, i), out);
+            self.preprocessor.apply_augmented(&self.picture, Draw { seed: self.seed, epoch, sample: i }, out);
         }
         self.mix(batch);
         Some(Ok(()))

@@ -1,8 +1,6 @@
 //! Carrying out what [`Preprocess`] describes, picture after picture.
 
-use ocelli_kernels::random::Key;
-
-use crate::augment::{Augment, Augmenter};
+use crate::augment::{Augment, Augmenter, Draw};
 use crate::picture::Flat;
 use crate::resize::{Drawing, Line, Resizer};
 use crate::{DataError, Picture, Preprocess, View};
@@ -71,11 +69,11 @@ impl Preprocessor {
         self.resizer.draw(picture, &drawing, out);
     }
 
-    /// [`Preprocessor::apply`] to `picture` as `key` varies it (see [`augment::key`](crate::augment::key)).
-    pub fn apply_augmented(&mut self, picture: &Picture, key: Key, out: &mut [f32]) {
+    /// [`Preprocessor::apply`] to `picture` varied as `draw` says.
+    pub fn apply_augmented(&mut self, picture: &Picture, draw: Draw, out: &mut [f32]) {
         let Some(augmenter) = &mut self.augmenter else {
             return self.apply(picture, out);
         };
-        augmenter.apply(self.flat.of(picture, self.spec.channels, self.spec.background), key, out);
+        augmenter.apply(self.flat.of(picture, self.spec.channels, self.spec.background), draw, out);
     }
 }

@@ -4,7 +4,7 @@ use std::f64::consts::PI;
 
 use ocelli_data::{
     Augment, ColourAxes, ColourShift, Crop, Elastic, Erase, ErrorKind, Fit, Normalise, Picture, Preprocess,
-    Preprocessor, View, augment,
+    Preprocessor, View, augment::Draw,
 };
 use ocelli_kernels::random::Key;
 
@@ -42,12 +42,16 @@ fn apply(preprocess: &Preprocess, picture: &Picture) -> Vec<f32> {
     out
 }
 
-fn augmented(preprocess: &Preprocess, augment: &Augment, picture: &Picture, key: Key) -> Vec<f32> {
+fn draw(seed: u64, epoch: u64, sample: u32) -> Draw {
+    Draw { seed, epoch, sample }
+}
+
+fn augmented(preprocess: &Preprocess, augment: &Augment, picture: &Picture, draw_of: Draw) -> Vec<f32> {
     let mut out = vec![f32::NAN; preprocess.input_shape().iter().product()];
     let mut worker = Preprocessor::new(preprocess).unwrap().with_augment(augment).unwrap();
     // What was made before must not show.
-    worker.apply_augmented(&noise(17, 9, 3), augment::key(5, 5, 5), &mut out);
-    worker.apply_augmented(picture, key, &mut out);
+    worker.apply_augmented(&noise(17, 9, 3), draw(5, 5, 5), &mut out);
+    worker.apply_augmented(picture, draw_of, &mut out);
     out
 }
 
@@ -150,7 +154,7 @@ fn padded_crops_move_the_picture_by_whole_pixels_and_mirror_it() {
     let augment = Augment { crop: Crop::Padded { pixels: 2 }, flip: 0.5, ..Augment::NONE };
     let mut seen = std::collections::BTreeSet::new();
     for sample in 0..400 {
-        let out = augmented(&spec, &augment, &picture, augment::key(3, 0, sample));
+        let out = augmented(&spec, &augment, &picture, draw(3, 0, sample));
         let moved = |dy: i64, dx: i64, flip: bool| {
             out.iter().enumerate().all(|(k, &got)| {
                 let (y, x, c) = (k / 30, k / 3 % 10, k % 3);
@@ -176,7 +180,7 @@ fn moving_a_crop_resamples_the_picture_itself() {
         let plain = Augment { crop, flip: 0.5, ..Augment::NONE };
         let still = Augment { elastic: Some(Elastic { alpha: 0.0, sigma: 4.0 }), ..plain.clone() };
         for sample in 0..20 {
-            let make = |augment| augmented(&spec, augment, &picture, augment::key(8, 0, sample));
+            let make = |augment| augmented(&spec, augment, &picture, draw(8, 0, sample));
             for (k, (a, b)) in make(&plain).iter().zip(make(&still)).enumerate() {
                 let (y, x) = (k / channels / size[1], k / channels % size[1]);
                 let inner = (2..size[0] - 2).contains(&y) && (2..size[1] - 2).contains(&x);
@@ -195,7 +199,7 @@ fn colours_shift_by_the_same_for_every_pixel_and_holes_have_the_mean_colour() {
     };
     let colour = Some(ColourShift { strength: 0.1, axes });
     let plain = apply(&spec, &picture);
-    let key = augment::key(1, 2, 3);
+    let key = draw(1, 2, 3);
     let shifted = augmented(&spec, &Augment { colour, ..Augment::NONE }, &picture, key);
     for (c, first) in shifted[..3].iter().zip(&plain).map(|(a, b)| a - b).enumerate() {
         assert!(first.abs() > 1e-5);
@@ -284,10 +288,10 @@ fn strengths_of_zero_change_no_bit() {
     for channels in [1, 3] {
         let (spec, picture) = (preprocess(channels, [28, 20], 2), noise(28, 20, channels));
         let plain = apply(&spec, &picture);
-        assert_eq!(augmented(&spec, &Augment::NONE, &picture, augment::key(1, 2, 3)), plain);
+        assert_eq!(augmented(&spec, &Augment::NONE, &picture, draw(1, 2, 3)), plain);
         // The same by resampling: a distortion that is on, but moves nothing.
         let still = Augment { elastic: Some(Elastic { alpha: 0.0, sigma: 4.0 }), ..Augment::NONE };
-        assert_eq!(augmented(&spec, &still, &picture, augment::key(1, 2, 3)), plain);
+        assert_eq!(augmented(&spec, &still, &picture, draw(1, 2, 3)), plain);
     }
 }
 
@@ -295,9 +299,9 @@ fn strengths_of_zero_change_no_bit() {
 fn seed_epoch_and_sample_alone_choose_the_variation() {
     let (spec, picture) = (preprocess(1, [28, 28], 2), noise(28, 28, 1));
     let make = |key| augmented(&spec, &all(), &picture, key);
-    let base = make(augment::key(1, 2, 3));
-    assert_eq!(base, make(augment::key(1, 2, 3)));
-    for other in [augment::key(9, 2, 3), augment::key(1, 9, 3), augment::key(1, 2, 9)] {
+    let base = make(draw(1, 2, 3));
+    assert_eq!(base, make(draw(1, 2, 3)));
+    for other in [draw(9, 2, 3), draw(1, 9, 3), draw(1, 2, 9)] {
         assert_ne!(base, make(other));
     }
 }
@@ -307,7 +311,7 @@ fn varied_pixels_stay_between_those_of_the_picture_and_the_background() {
     let picture = Picture { pixels: vec![200; 28 * 28 * 3], height: 28, width: 28, channels: 3 };
     let (spec, augment) = (values(3, [28, 28], 2, 100), Augment { shift: 30.0, ..all() });
     for sample in 0..50 {
-        let out = augmented(&spec, &augment, &picture, augment::key(0, 0, sample));
+        let out = augmented(&spec, &augment, &picture, draw(0, 0, sample));
         assert!(out.iter().all(|v| (100.0..=200.0).contains(v)), "sample {sample}");
     }
 }
@@ -318,9 +322,9 @@ fn one_resampling_composes_all_that_moves() {
     let picture = noise(20, 16, 1);
     let augment = Augment { elastic: None, ..all() };
     for sample in 0..5 {
-        let key = augment::key(4, 1, sample);
-        let out = augmented(&values(1, [20, 16], 2, 30), &augment, &picture, key);
-        let mut stream = key.stream();
+        let draw = draw(4, 1, sample);
+        let out = augmented(&values(1, [20, 16], 2, 30), &augment, &picture, draw);
+        let mut stream = draw.key().stream();
         let mut draw = |strength: f32| f64::from(strength) * stream.range(-1.0, 1.0);
         let (tx, ty, angle) = (draw(2.0), draw(2.0), draw(15.0) / 180.0 * PI);
         let (scale, squeeze, shear) = (1.0 + draw(0.15), 1.0 + draw(0.1), draw(0.2));
@@ -370,4 +374,26 @@ fn strengths_that_make_no_sense_are_refused_by_name() {
         assert_eq!(error.kind(), ErrorKind::Usage);
     }
     all().check().unwrap();
+}
+
+#[test]
+fn every_image_is_mirrored_every_second_time_where_half_of_them_are() {
+    let spec = preprocess(1, [3, 4], 0);
+    let picture = noise(3, 4, 1);
+    let plain = apply(&spec, &picture);
+    let mirrored = |share: f32, epoch: u64, sample: u32| {
+        let augment = Augment { flip: share, ..Augment::NONE };
+        augmented(&spec, &augment, &picture, draw(2, epoch, sample)) != plain
+    };
+    for sample in 0..50 {
+        let turns: Vec<bool> = (0..9).map(|epoch| mirrored(0.5, epoch, sample)).collect();
+        assert!(turns.windows(2).all(|pair| pair[0] != pair[1]), "image {sample}: {turns:?}");
+        let quarter = (0..400).filter(|&epoch| mirrored(0.25, epoch, sample)).count();
+        assert_eq!(quarter, 100, "image {sample}");
+        assert!(mirrored(1.0, 3, sample) && !mirrored(0.0, 3, sample));
+    }
+    for (share, epoch) in [(0.5, 0), (0.5, 7), (0.3, 0), (0.3, 12_345)] {
+        let count = (0..2000).filter(|&sample| mirrored(share, epoch, sample)).count() as f32;
+        assert!((count / 2000.0 - share).abs() < 0.04, "{count} of 2000 in epoch {epoch}, wanted {share}");
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use ocelli_data::{
     Augment, ColourAxes, ColourShift, Crop, Dataset, Elastic, Erase, Fit, Jitter, Loader, LoaderOptions,
-    MemoryDataset, Mix, Normalise, Picture, Policy, Preprocess, Preprocessor, Sampler, View, augment,
+    MemoryDataset, Mix, Normalise, Picture, Policy, Preprocess, Preprocessor, Sampler, View, augment::Draw,
 };
 
 struct Counting;
@@ -85,7 +85,7 @@ fn pictures_and_batches_are_prepared_without_allocating() {
             for epoch in epochs {
                 for k in 0..set.len() {
                     set.read(k, &mut picture).unwrap();
-                    worker.apply_augmented(&picture, augment::key(1, epoch, k as u32), &mut out);
+                    worker.apply_augmented(&picture, Draw { seed: 1, epoch, sample: k as u32 }, &mut out);
                     View::TEN_CROP.iter().for_each(|&view| worker.view(&picture, view, &mut out));
                 }
             }

@@ -49,8 +49,16 @@ pub struct Recipe {
     /// The last layer, by name, that stays as it is with all that it is computed from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freeze: Option<String>,
+    /// The first layer, a convolution of the input, whose filters are made from the training images: they and their negatives
+    /// are the directions in which patches of the images vary, scaled to a variance of 1
+    /// ([`Patches::filters`](ocelli_data::Patches::filters)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whiten: Option<String>,
     /// The learning rate η that the schedule scales.
     pub rate: f64,
+    /// The rate of biases and of batch normalisation's shifts, in multiples of η.
+    #[serde(default = "same", skip_serializing_if = "is_same")]
+    pub offset_rate: f64,
     /// How pixels become numbers.
     pub pixels: Pixels,
     /// How training images are varied.
@@ -133,6 +141,14 @@ fn is_one(n: &usize) -> bool {
     *n == 1
 }
 
+fn same() -> f64 {
+    1.0
+}
+
+fn is_same(factor: &f64) -> bool {
+    *factor == 1.0
+}
+
 impl Default for Recipe {
     /// Ten epochs of batches of 64 by SGD with momentum, on cross-entropy.
     fn default() -> Recipe {
@@ -149,7 +165,9 @@ impl Default for Recipe {
             ema: None,
             class_weights: ClassWeights::Equal,
             freeze: None,
+            whiten: None,
             rate: 0.05,
+            offset_rate: 1.0,
             pixels: Pixels::default(),
             augmentation: Augmentation::default(),
             overrides: Overrides::default(),
@@ -193,12 +211,12 @@ impl Recipe {
     }
 
     /// The sizes that pictures have one after another, where the network's input has so many rows: given ones, or steps from where
-    /// they are to grow from, of 16 rows, which the strides of most networks divide.
+    /// they are to grow from, of 16 rows, which the strides of most networks divide, or of 8 where there are fewer than 64.
     pub(crate) fn sizes_to(&self, height: usize) -> Vec<usize> {
-        const STEP: usize = 16;
+        let step = if height < 64 { 8 } else { 16 };
         let Some(share) = self.grow_from.filter(|_| self.sizes.is_empty()) else { return self.sizes.clone() };
-        let first = ((height as f64 * share / STEP as f64).round() as usize).max(1) * STEP;
-        let sizes: Vec<usize> = (first..height).step_by(STEP).chain([height]).collect();
+        let first = ((height as f64 * share / step as f64).round() as usize).max(1) * step;
+        let sizes: Vec<usize> = (first..height).step_by(step).chain([height]).collect();
         if sizes.len() > 1 { sizes } else { Vec::new() }
     }
 
@@ -212,6 +230,13 @@ impl Recipe {
         let positive = |x: f64| x > 0.0 && x.is_finite();
         let wrong = [
             (!positive(self.rate), format!("--lr {} is no learning rate; give a number above 0", self.rate)),
+            (
+                !positive(self.offset_rate),
+                format!(
+                    "--bias-lr {} is no factor of the learning rate; give a number above 0",
+                    self.offset_rate
+                ),
+            ),
             (self.steps == Some(0), "--steps 0 trains nothing; give at least 1".to_string()),
             (self.accumulate == 0, "--accumulate 0 makes no step; give at least 1".to_string()),
             (self.patience == Some(0), "--patience 0 never begins; give at least 1".to_string()),
@@ -263,6 +288,8 @@ mod tests {
         let sizes = |share, height| Recipe { grow_from: Some(share), ..Recipe::default() }.sizes_to(height);
         assert_eq!(sizes(0.75, 128), [96, 112, 128]);
         assert_eq!(sizes(0.75, 64), [48, 64]);
+        assert_eq!(sizes(0.75, 32), [24, 32]);
+        assert_eq!(sizes(0.75, 28), [24, 28]);
         assert_eq!(sizes(0.7, 100), [64, 80, 96, 100]);
         assert!(sizes(1.0, 128).is_empty() && sizes(0.5, 8).is_empty());
         let given = Recipe { grow_from: Some(0.5), sizes: vec![90, 128], ..Recipe::default() };
@@ -282,9 +309,18 @@ mod tests {
     #[test]
     fn recipes_of_before_are_read_and_settings_that_are_off_are_not_written() {
         let text = toml::to_string(&Recipe::default()).unwrap();
-        for name in
-            ["steps", "time_budget", "accumulate", "sizes", "ema", "class_weights", "freeze", "patience"]
-        {
+        for name in [
+            "steps",
+            "time_budget",
+            "accumulate",
+            "sizes",
+            "ema",
+            "class_weights",
+            "freeze",
+            "patience",
+            "whiten",
+            "offset_rate",
+        ] {
             assert!(!text.contains(name), "{name} in {text}");
         }
         assert_eq!(toml::from_str::<Recipe>(&text).unwrap(), Recipe::default());
@@ -296,7 +332,9 @@ mod tests {
             clip_norm: Some(1.0),
             ema: Some(0.999),
             class_weights: ClassWeights::Balanced,
-            freeze: Some("conv1".to_string()),
+            freeze: Some("conv2".to_string()),
+            whiten: Some("conv1".to_string()),
+            offset_rate: 2.0,
             ..Recipe::default()
         };
         assert_eq!(toml::from_str::<Recipe>(&toml::to_string(&full).unwrap()).unwrap(), full);

@@ -384,6 +384,35 @@ fn other_classes_get_a_new_last_layer_and_frozen_layers_stay_as_they_are() {
 }
 
 #[test]
+fn a_first_layer_is_made_from_the_images_and_stays_so_where_it_is_frozen() {
+    let place = Place::new();
+    let whitened = |name: &str, freeze: Option<&str>| {
+        let change = |recipe: &mut Recipe| {
+            (recipe.epochs, recipe.batch, recipe.offset_rate) = (1, 60, 8.0);
+            (recipe.whiten, recipe.freeze) = (Some("conv1".to_string()), freeze.map(str::to_string));
+        };
+        place.train(name, place.config("small", &digits(), change), 2)
+    };
+    let filters = |name: &str| {
+        let model = place.model(name);
+        model.params.get(model.params.layout().find("conv1.weight").unwrap()).data().to_vec()
+    };
+    whitened("free", None);
+    let outcome = whitened("frozen", Some("conv1"));
+    let frozen = filters("frozen");
+    for pair in frozen.chunks(18) {
+        assert!(pair[..9].iter().zip(&pair[9..]).all(|(a, b)| *a == -b), "a filter and its negative");
+    }
+    assert_ne!(filters("free"), frozen);
+    let again = place.train("again", place.repeated("frozen"), 1);
+    assert_eq!(again.weights_sha256, outcome.weights_sha256);
+    // A run that begins with it keeps what it finds.
+    let model = Pretrained::load(&place.path("free").join("model.safetensors")).unwrap();
+    let recipe = model.recipe().unwrap();
+    assert_eq!((recipe.whiten, recipe.freeze, recipe.offset_rate), (None, None, 8.0));
+}
+
+#[test]
 fn a_model_that_was_changed_meanwhile_is_refused() {
     let place = Place::new();
     first(&place);
@@ -410,6 +439,10 @@ fn layers_that_cannot_be_frozen_and_sizes_that_do_not_fit_are_refused_with_what_
         let text = refusal("small", Some(freeze), &[]);
         assert!(text.contains(part), "{text}");
     }
+    let change = |recipe: &mut Recipe| recipe.whiten = Some("conv2".to_string());
+    let config = place.config("small", &digits(), change);
+    let text = place.begin("never", config, 1).map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("--whiten conv2") && text.contains("first layer"), "{text}");
     let text = refusal("small", None, &[4, 6]);
     assert!(text.contains("end with 8"), "{text}");
     let text = refusal("mlp", None, &[4, 8]);

@@ -95,6 +95,9 @@ pub(crate) struct RecipeArgs {
     /// The learning rate, which the schedule scales
     #[arg(long, value_name = "X", value_parser = above_0)]
     pub(crate) lr: Option<f64>,
+    /// The learning rate of biases, and of what batch normalisation adds, in multiples of that of all else
+    #[arg(long, value_name = "X", value_parser = above_0)]
+    pub(crate) bias_lr: Option<f64>,
     /// The learning rate over time: constant, cosine[:END] (END is the last rate, 0 unless given), onecycle,
     /// step:EPOCHS[:FACTOR] or exponential:FACTOR
     #[arg(long, value_name = "CURVE")]
@@ -119,6 +122,10 @@ pub(crate) struct RecipeArgs {
     /// normalisation keeps its statistics
     #[arg(long, value_name = "LAYER")]
     pub(crate) freeze: Option<String>,
+    /// Begin with filters of this layer, the network's first convolution, that are made from the training images: they see patches
+    /// along the directions in which these vary, with a variance of 1 each. With --freeze they stay so
+    #[arg(long, value_name = "LAYER")]
+    pub(crate) whiten: Option<String>,
     /// What an image of each class counts for
     #[arg(long, value_name = "NAME")]
     pub(crate) class_weights: Option<WeightsName>,
@@ -263,6 +270,8 @@ impl Args {
             ("--clip-norm", recipe.clip_norm.is_some()),
             ("--ema", recipe.ema.is_some()),
             ("--freeze", recipe.freeze.is_some()),
+            ("--whiten", recipe.whiten.is_some()),
+            ("--bias-lr", recipe.bias_lr.is_some()),
             ("--class-weights", recipe.class_weights.is_some()),
             ("--lr", recipe.lr.is_some()),
             ("--schedule", recipe.schedule.is_some()),

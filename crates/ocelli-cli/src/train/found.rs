@@ -247,6 +247,8 @@ impl Found<'_> {
             recipe.clip_norm.map(|norm| format!("gradients of norm {norm} at most")),
             (recipe.class_weights == ClassWeights::Balanced)
                 .then(|| "all classes count the same".to_string()),
+            recipe.whiten.as_ref().map(|layer| format!("filters of '{layer}' from the images")),
+            (recipe.offset_rate != 1.0).then(|| format!("biases {} times as fast", recipe.offset_rate)),
             recipe.freeze.as_ref().map(|layer| format!("frozen up to '{layer}'")),
             recipe.patience.map(|n| {
                 format!("until {} without a better validation accuracy", counted(n as usize, "epoch"))

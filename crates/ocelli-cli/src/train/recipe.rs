@@ -28,6 +28,7 @@ impl RecipeArgs {
         recipe.accumulate = self.accumulate.unwrap_or(recipe.accumulate);
         recipe.class_weights = self.class_weights.map_or(recipe.class_weights, ClassWeights::from);
         recipe.freeze = self.freeze.clone().or(recipe.freeze);
+        recipe.whiten = self.whiten.clone().or(recipe.whiten);
         if let Some(Sizes(sizes)) = &self.sizes {
             (recipe.sizes, recipe.grow_from) = (sizes.clone(), None);
         }
@@ -35,6 +36,7 @@ impl RecipeArgs {
         recipe.clip_norm = self.clip_norm.or(recipe.clip_norm).filter(|norm| *norm > 0.0);
         recipe.ema = self.ema.or(recipe.ema).filter(|decay| *decay > 0.0);
         recipe.rate = self.lr.unwrap_or(recipe.rate);
+        recipe.offset_rate = self.bias_lr.unwrap_or(recipe.offset_rate);
         check_end(&recipe)?;
         recipe.precision = self.precision.unwrap_or(recipe.precision);
         recipe.augmentation = self.variation.augment.unwrap_or(recipe.augmentation);

@@ -38,8 +38,7 @@ fn how_long_is_said_in_one_way() {
 #[test]
 fn what_is_asked_for_is_told_planned_and_kept() {
     let place = Place::new();
-    let given =
-        "--accumulate 2 --ema 0.99 --clip-norm 1.5 --class-weights balanced --freeze relu1 --patience 3";
+    let given = "--accumulate 2 --ema 0.99 --clip-norm 1.5 --class-weights balanced --freeze relu1 --patience 3 --bias-lr 16";
     let net = "--net mlp --widths 40,30";
     let planned = place.json(&format!("train digits {net} {given} --dry-run --json"));
     let recipe = &planned["config"]["recipe"];
@@ -60,12 +59,15 @@ fn what_is_asked_for_is_told_planned_and_kept() {
         "norm 1.5 at most",
         "classes count the same",
         "frozen up to 'relu1'",
+        "biases 16 times as fast",
         "3 epochs",
     ] {
         assert!(told.contains(part), "no '{part}' in\n{told}");
     }
     for option in [
         "--ema 0.9",
+        "--bias-lr 2",
+        "--whiten conv1",
         "--accumulate 4",
         "--clip-norm 1",
         "--freeze relu2",
@@ -87,6 +89,10 @@ fn a_model_is_trained_on_and_what_is_frozen_is_named() {
     for part in ["first/model.safetensors", "frozen up to 'relu1'"] {
         assert!(done.stderr.contains(part), "no '{part}' in\n{}", done.stderr);
     }
+    place.refused("train digits --net mlp --whiten fc1 --dry-run", 2, &["--whiten fc1", "convolution"]);
+    place.refused("train digits --bias-lr 0", 2, &["--bias-lr"]);
+    let net = "train digits --net digits --whiten conv1 --freeze conv1 --epochs 1 --out third";
+    assert!(place.ok(net).stderr.contains("filters of 'conv1' from the images"));
     place.refused("train digits --from first --net mlp", 2, &["--from", "--net"]);
     place.refused("train digits --from first --freeze relu11 --dry-run", 2, &["relu11", "did you mean"]);
     place.refused("train digits --from missing", 2, &["missing", "no such file"]);

@@ -51,6 +51,15 @@ pub struct Update<'a, T> {
     pub state: &'a mut OptimizerState<T>,
     /// The learning rate η.
     pub rate: f64,
+    /// The rate of offsets ([`Role::is_offset`](crate::Role::is_offset)), in multiples of η.
+    pub offset_rate: f64,
+}
+
+impl<'a, T> Update<'a, T> {
+    /// By this rule with one rate for everything.
+    pub fn new(optimizer: &'a Optimizer, state: &'a mut OptimizerState<T>, rate: f64) -> Update<'a, T> {
+        Update { optimizer, state, rate, offset_rate: 1.0 }
+    }
 }
 
 /// A batch's place among several whose gradients are added up to those of one large batch.

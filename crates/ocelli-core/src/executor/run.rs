@@ -14,7 +14,7 @@ use crate::ops::{
 };
 use crate::optim::Optimizer;
 use crate::plan::{Cut, NodePlan, Piece, Step, Work};
-use crate::{Mode, Plan, Value};
+use crate::{Mode, Plan, Role, Value};
 
 /// Elements from one worker's scratch memory to the next one's: no cache line belongs to two.
 pub(super) fn scratch_stride(plan: &Plan) -> usize {
@@ -34,14 +34,16 @@ pub(super) struct UpdateRun<'a, T> {
     pub(super) optimizer: &'a Optimizer,
     pub(super) slots: [Shared<'a, T>; 2],
     pub(super) rate: f64,
+    /// In multiples of that, the rate of offsets.
+    pub(super) offset_rate: f64,
     pub(super) step: u64,
 }
 
 impl<'a, T: Element> UpdateRun<'a, T> {
     pub(super) fn new(update: &'a mut Update<'_, T>) -> UpdateRun<'a, T> {
-        let (optimizer, rate) = (update.optimizer, update.rate);
+        let (optimizer, rate, offset_rate) = (update.optimizer, update.rate, update.offset_rate);
         let (step, slots) = update.state.next_step();
-        UpdateRun { optimizer, slots: slots.map(Shared::new), rate, step }
+        UpdateRun { optimizer, slots: slots.map(Shared::new), rate, offset_rate, step }
     }
 }
 
@@ -268,8 +270,8 @@ impl<'a, T: Element> Run<'a, T> {
             Cut::Units(_) => self.units_of(step, parts.clone()),
             _ => 0..signature.param_units,
         };
-        let mut decays = [false; MAX_PARAMS];
-        decays.iter_mut().zip(node.trained()).for_each(|(decays, spec)| *decays = spec.role.decays());
+        let mut roles = [Role::Weight; MAX_PARAMS];
+        roles.iter_mut().zip(node.trained()).for_each(|(role, spec)| *role = spec.role);
         let apply = |i: usize, first: usize, gradient: &[T]| {
             let per_unit = places.params[i].len() / signature.param_units;
             // Part by part, so that norms are added up in one order, whoever takes several in one go.
@@ -286,7 +288,7 @@ impl<'a, T: Element> Run<'a, T> {
                     let norm = self.plan.norm_of(step, part, i);
                     self.move_params(
                         start + own.start..start + own.end,
-                        decays[i],
+                        roles[i],
                         gradient,
                         [norm, per_unit],
                     );
@@ -431,7 +433,7 @@ impl<'a, T: Element> Run<'a, T> {
                 }
             };
             if finite {
-                self.move_params(piece.range.clone(), piece.decays, gradient, [part, piece.range.len()]);
+                self.move_params(piece.range.clone(), piece.role, gradient, [part, piece.range.len()]);
             }
         }
         if part == 0 && finite && self.plan.options.mode == Mode::Train {
@@ -441,10 +443,10 @@ impl<'a, T: Element> Run<'a, T> {
 
     /// Moves the parameters of `range` along their gradient, if this pass moves any. Those who are to know norms find the sum
     /// of squares added to the one numbered `norm`, run by run of so many elements: in one order, however many runs are given.
-    fn move_params(&self, range: Range<usize>, decay: bool, gradient: &[T], [norm, run]: [usize; 2]) {
+    fn move_params(&self, range: Range<usize>, role: Role, gradient: &[T], [norm, run]: [usize; 2]) {
         let (Some(update), Values::Updated(params)) = (&self.update, &self.params) else { return };
         let params = params.write(range.clone());
-        update.apply(self.kernels, params, gradient, decay, &range);
+        update.apply(self.kernels, params, gradient, role, &range);
         if self.norms.len() > 0 {
             let noted = &mut self.norms.write(norm..norm + 1)[0];
             for run in gradient.chunks(run.max(1)) {

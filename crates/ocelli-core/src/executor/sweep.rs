@@ -9,7 +9,7 @@ use ocelli_kernels::{Element, Kernels, Team, Worker};
 use super::run::UpdateRun;
 use super::{Executor, Update};
 use crate::arena::Shared;
-use crate::{Params, Plan, optim};
+use crate::{Params, Plan, Role, optim};
 
 /// Elements that a worker takes at a time from arenas without pieces of a plan: few enough to stay in a cache.
 const RUN_LEN: usize = 1 << 13;
@@ -40,13 +40,7 @@ impl<T: Element> Executor<T> {
                     if let Some(shrink) = shrink {
                         (kernels.scale_in_place)(shrink, gradient);
                     }
-                    run.apply(
-                        kernels,
-                        params.write(piece.range.clone()),
-                        gradient,
-                        piece.decays,
-                        &piece.range,
-                    );
+                    run.apply(kernels, params.write(piece.range.clone()), gradient, piece.role, &piece.range);
                 }
             });
         }
@@ -116,14 +110,15 @@ impl<T: Element> UpdateRun<'_, T> {
         kernels: &'static Kernels<T>,
         params: &mut [T],
         gradient: &[T],
-        decay: bool,
+        role: Role,
         range: &Range<usize>,
     ) {
         let slots = self.slots.each_ref().map(|slot| match slot.len() {
             0 => &mut [],
             _ => slot.write(range.clone()),
         });
-        let how = optim::Update { rate: T::of(self.rate), step: self.step, decay, kernels };
+        let rate = if role.is_offset() { self.rate * self.offset_rate } else { self.rate };
+        let how = optim::Update { rate: T::of(rate), step: self.step, decay: role.decays(), kernels };
         self.optimizer.update(how, params, gradient, slots);
     }
 }

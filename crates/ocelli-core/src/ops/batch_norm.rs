@@ -374,7 +374,7 @@ mod tests {
         let mut params = Params::initialised(graph.layout(), 1).unwrap();
         let sgd = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
         let mut state = OptimizerState::new(&sgd, graph.layout()).unwrap();
-        let update = Update { optimizer: &sgd, state: &mut state, rate: 0.1 };
+        let update = Update::new(&sgd, &mut state, 0.1);
         let batch = Batch { inputs: &[values], targets: Some(Targets::Values(values)), count: values.len() };
         let criterion = Criterion { loss: Loss::Euclidean, reduction: Reduction::Mean };
         executor.step(&mut params, &batch, &criterion, update, RandomState::default());

@@ -552,7 +552,7 @@ impl Builder {
                 let range = start..(start + PIECE_LEN).min(entry.range.end);
                 let offset = start - entry.range.start;
                 let sources = sources.iter().map(|s| Source { offset: s.offset + offset, ..*s }).collect();
-                self.plan.pieces.push(Piece { range, decays: entry.spec.role.decays(), sources });
+                self.plan.pieces.push(Piece { range, role: entry.spec.role, sources });
             }
         }
         let mut norms = self.plan.pieces.len();

@@ -32,7 +32,7 @@ pub(crate) use strips::{Layer, MOST_LAYERS, Strip, Strips, Turn};
 pub use view::StepView;
 
 use crate::ops::{ChannelCut, MAX_PARAMS, Packing, Place};
-use crate::{Error, Graph, Node, Value};
+use crate::{Error, Graph, Node, Role, Value};
 
 /// What a plan is for. It belongs to the plan: ops have no mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,7 +318,7 @@ pub(crate) struct NodePlan {
 #[derive(Clone, Debug)]
 pub(crate) struct Piece {
     pub(crate) range: Range<usize>,
-    pub(crate) decays: bool,
+    pub(crate) role: Role,
     pub(crate) sources: Vec<Source>,
 }
 

@@ -8,7 +8,7 @@ use super::elastic::Field;
 use super::jitter::Jitter;
 use super::policy::Drawn;
 use super::warp::{Framed, Map, Resample};
-use super::{Augment, jitter, part};
+use super::{Augment, Draw, jitter, part};
 use crate::geometry::Window;
 use crate::resize::{Drawing, Line, Pattern, Resizer};
 use crate::{Normalise, Picture, Preprocess};
@@ -81,16 +81,17 @@ impl Augmenter {
         }
     }
 
-    /// Writes `picture`, which has the channels of the input, varied as `key` says, to `out`.
-    pub(crate) fn apply(&mut self, picture: &Picture, key: Key, out: &mut [f32]) {
+    /// Writes `picture`, which has the channels of the input, varied as `draw` says, to `out`.
+    pub(crate) fn apply(&mut self, picture: &Picture, draw: Draw, out: &mut [f32]) {
         match self.spec.channels {
-            1 => self.apply_channels::<1>(picture, key, out),
-            3 => self.apply_channels::<3>(picture, key, out),
+            1 => self.apply_channels::<1>(picture, draw, out),
+            3 => self.apply_channels::<3>(picture, draw, out),
             channels => panic!("pictures have 1 or 3 channels, not {channels}"),
         }
     }
 
-    fn apply_channels<const C: usize>(&mut self, picture: &Picture, key: Key, out: &mut [f32]) {
+    fn apply_channels<const C: usize>(&mut self, picture: &Picture, draw: Draw, out: &mut [f32]) {
+        let key = draw.key();
         let [_, height, width] = self.spec.input_shape();
         assert_eq!(out.len(), height * width * C, "the length of an input");
         let drawn = self.augment.policy.map_or(Drawn::NONE, |policy| {
@@ -101,7 +102,7 @@ impl Augmenter {
             .then(|| self.augment.jitter.draw(&mut key.derive(part::JITTER).stream()));
         let has_tones = jitter.is_some() || drawn.tones().next().is_some();
         let first = if has_tones { &SAME[..C] } else { &lines[..] };
-        self.place(picture, &drawn, key, first, out);
+        self.place(picture, &drawn, draw, first, out);
         let (pixels, _) = out.as_chunks_mut::<C>();
         if has_tones {
             let copy = &mut self.copy;
@@ -126,11 +127,12 @@ impl Augmenter {
     }
 
     /// Takes the part of the picture, and moves it.
-    fn place(&mut self, picture: &Picture, drawn: &Drawn, key: Key, lines: &[Line], out: &mut [f32]) {
+    fn place(&mut self, picture: &Picture, drawn: &Drawn, draw: Draw, lines: &[Line], out: &mut [f32]) {
+        let key = draw.key();
         let (augment, spec) = (&self.augment, &self.spec);
         let size = [picture.height, picture.width];
         let window = augment.crop.draw(size, spec, &mut key.derive(part::CROP).stream());
-        let flip = key.derive(part::FLIP).stream().uniform() < f64::from(augment.flip);
+        let flip = draw.is_mirrored(augment.flip);
         let mut stream = key.stream();
         let affine = Affine::draw(augment, &mut stream).then(&drawn.movement);
         let Preprocess { size, pad, background, .. } = *spec;

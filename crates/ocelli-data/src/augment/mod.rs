@@ -42,7 +42,7 @@ use crate::{DataError, purpose};
 pub struct Augment {
     /// Which part of the picture is taken.
     pub crop: Crop,
-    /// The share of images that are mirrored, left to right.
+    /// The share of images that are mirrored, left to right: others in each epoch ([`Draw`]).
     pub flip: f32,
     /// Translation along each axis, in pixels.
     pub shift: f32,
@@ -137,15 +137,43 @@ impl Default for Augment {
     }
 }
 
-/// The key of what is drawn for image `sample` in `epoch` of a run with `seed`.
-pub fn key(seed: u64, epoch: u64, sample: u32) -> Key {
-    Key::new(seed, &[purpose::AUGMENT, epoch, u64::from(sample)])
+/// What decides how an image is varied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draw {
+    /// The run's.
+    pub seed: u64,
+    /// The pass over the images.
+    pub epoch: u64,
+    /// The image's number in its data set.
+    pub sample: u32,
 }
+
+impl Draw {
+    /// The key of what is drawn anew in each epoch.
+    pub fn key(self) -> Key {
+        Key::new(self.seed, &[purpose::AUGMENT, self.epoch, u64::from(self.sample)])
+    }
+
+    /// Whether an image is mirrored, where `share` of them are.
+    ///
+    /// Which ones is drawn for the first epoch. From then on the image's number goes on by `share` in each epoch, around from 1
+    /// to 0, and mirrored are those below `share`: of one half each image every second time, so that two epochs that follow each
+    /// other show each image both ways round, which independent draws do for half of them (Jordan 2024).
+    fn is_mirrored(self, share: f32) -> bool {
+        let drawn = Key::new(self.seed, &[purpose::MIRROR, u64::from(self.sample)]).stream().uniform();
+        // The epoch's part first: large epochs would cost the sum its digits.
+        let share = f64::from(share);
+        let gone = (share * (self.epoch % EPOCHS_AROUND) as f64).fract();
+        (drawn + gone).fract() < share || share >= 1.0
+    }
+}
+
+/// Epochs after which mirroring begins anew: far more than runs have, and exact in a product with any share.
+const EPOCHS_AROUND: u64 = 1 << 24;
 
 /// What an image's key is derived for, so that turning one kind of variation on changes no other. Movements use the key itself.
 mod part {
     pub(super) const CROP: u64 = 1;
-    pub(super) const FLIP: u64 = 2;
     pub(super) const POLICY: u64 = 3;
     pub(super) const JITTER: u64 = 4;
     pub(super) const COLOUR: u64 = 5;

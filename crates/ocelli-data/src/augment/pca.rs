@@ -4,6 +4,7 @@ use ocelli_kernels::random::Stream;
 use serde::{Deserialize, Serialize};
 
 use super::check_strength;
+use crate::eigen::eigenpairs;
 use crate::picture::Flat;
 use crate::{DataError, Dataset, Picture};
 
@@ -70,48 +71,12 @@ impl ColourAxes {
         Ok(ColourAxes::of_covariance(sums.covariance()))
     }
 
-    /// The eigenvalues and eigenvectors of a symmetric matrix, to the last digits: rotations that clear its elements one by one
-    /// (Jacobi 1846).
-    pub fn of_covariance(mut m: [[f64; 3]; 3]) -> ColourAxes {
-        let mut vectors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-        // Each sweep squares what is left; a dozen suffice for any matrix.
-        for _ in 0..SWEEPS {
-            for (p, q) in [(0, 1), (0, 2), (1, 2)] {
-                rotate(&mut m, &mut vectors, p, q);
-            }
-        }
-        let mut order = [0, 1, 2];
-        order.sort_by(|&a, &b| m[b][b].total_cmp(&m[a][a]));
-        let upright = |v: [f64; 3]| {
-            let largest = v.into_iter().max_by(|a, b| a.abs().total_cmp(&b.abs())).unwrap_or(1.0);
-            if largest < 0.0 { v.map(|x| -x) } else { v }
-        };
-        ColourAxes { values: order.map(|i| m[i][i]), vectors: order.map(|i| upright(vectors[i])) }
+    /// The eigenvalues and eigenvectors of a symmetric matrix.
+    pub fn of_covariance(m: [[f64; 3]; 3]) -> ColourAxes {
+        let (values, vectors) = eigenpairs(m.as_flattened().to_vec(), 3);
+        let triple = |i: usize| std::array::from_fn(|k| vectors[3 * i + k]);
+        ColourAxes { values: [values[0], values[1], values[2]], vectors: [0, 1, 2].map(triple) }
     }
-}
-
-const SWEEPS: usize = 16;
-
-/// Makes m\[p\]\[q\] 0 by turning the plane of p and q; rows of `vectors` turn along.
-fn rotate(m: &mut [[f64; 3]; 3], vectors: &mut [[f64; 3]; 3], p: usize, q: usize) {
-    if m[p][q] == 0.0 {
-        return;
-    }
-    let theta = (m[q][q] - m[p][p]) / (2.0 * m[p][q]);
-    let t = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-    let c = 1.0 / (t * t + 1.0).sqrt();
-    let s = t * c;
-    for row in m.iter_mut() {
-        (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-    }
-    let turn = |rows: &mut [[f64; 3]; 3]| {
-        for k in 0..3 {
-            (rows[p][k], rows[q][k]) = (c * rows[p][k] - s * rows[q][k], s * rows[p][k] + c * rows[q][k]);
-        }
-    };
-    turn(m);
-    turn(vectors);
-    (m[p][q], m[q][p]) = (0.0, 0.0);
 }
 
 /// Exact sums, so that their order cannot matter.

@@ -112,7 +112,7 @@ impl Net {
                     targets: Some(Targets::Values(&labels)),
                     count: batch.len(),
                 };
-                let update = Update { optimizer: &how.optimizer, state: &mut state, rate: how.rate };
+                let update = Update::new(&how.optimizer, &mut state, how.rate);
                 trainer.step(&mut params, &run, &how.criterion, update, RandomState::default());
             }
         }

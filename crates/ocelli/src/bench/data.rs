@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use ocelli_data::{
-    Augment, Dataset, Loader, LoaderOptions, Mix, Picture, Preprocess, Preprocessor, Sampler, augment,
+    Augment, Dataset, Loader, LoaderOptions, Mix, Picture, Preprocess, Preprocessor, Sampler, augment::Draw,
 };
 
 use super::{Budget, Timing};
@@ -74,7 +74,7 @@ impl DataBench {
         let mut epoch = 0;
         let timing = Timing::measure(budget, || {
             for (picture, i) in pictures.iter().zip(0..) {
-                preprocessor.apply_augmented(picture, augment::key(0, epoch, i), &mut input);
+                preprocessor.apply_augmented(picture, Draw { seed: 0, epoch, sample: i }, &mut input);
             }
             epoch += 1;
             Ok::<(), Infallible>(())

@@ -98,7 +98,7 @@ impl NetBench {
         };
         let targets = Some(Targets::Classes(&self.labels));
         let batch = Batch { inputs: &inputs, targets, count: self.count };
-        let update = Update { optimizer, state, rate: RATE };
+        let update = Update::new(optimizer, state, RATE);
         let random = RandomState { seed: 0, step: self.step };
         self.step += 1;
         let cost = self.executor.step(&mut self.params, &batch, &self.criterion, update, random);

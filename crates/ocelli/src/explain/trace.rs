@@ -106,7 +106,7 @@ pub fn trace(
     let descent = Optimizer::Sgd { momentum: 0.0, nesterov: false, weight_decay: 0.0 };
     let mut state = OptimizerState::new(&descent, graph.layout())?;
     let mut moved = params.try_clone()?;
-    let update = Update { optimizer: &descent, state: &mut state, rate };
+    let update = Update::new(&descent, &mut state, rate);
     let cost = executor.step(&mut moved, &batch, &criterion, update, RandomState::default());
     let step = Step { graph, inputs, executor: &executor, before: params, after: &moved };
     let layers = graph.values().map(|value| step.layer(value)).collect::<Result<Vec<_>, _>>()?;

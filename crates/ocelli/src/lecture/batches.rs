@@ -97,7 +97,7 @@ impl Task {
                 let (images, labels) = self.pick(order.batch(number));
                 let targets = Some(Targets::Classes(&labels));
                 let batch = Batch { inputs: &[&images], targets, count: labels.len() };
-                let update = Update { optimizer: &SGD, state: &mut state, rate };
+                let update = Update::new(&SGD, &mut state, rate);
                 executor.step(&mut params, &batch, &self.criterion, update, RandomState::default());
             }
             losses.push(loss(&params));

@@ -154,7 +154,7 @@ impl<T: Element> Learner<T> {
         let x: &[&[T]] = &[&samples.x];
         let batch = Batch { inputs: x, targets: Some(samples.targets()), count: samples.count() };
         let random = RandomState { seed: self.seed, step: self.state.steps };
-        let update = Update { optimizer: &self.optimizer, state: &mut self.state, rate };
+        let update = Update::new(&self.optimizer, &mut self.state, rate);
         self.executor.step(&mut self.params, &batch, &self.criterion, update, random)
     }
 

@@ -86,7 +86,7 @@ impl Task {
         let inputs = self.batch();
         let batch = Batch { inputs: &inputs, targets: Some(Targets::Values(&self.targets)), count: SAMPLES };
         let costs = (0..=STEPS).map(|_| {
-            let update = Update { optimizer, state: &mut state, rate };
+            let update = Update::new(optimizer, &mut state, rate);
             executor.step(&mut params, &batch, &CRITERION, update, RandomState::default())
         });
         Ok(costs.collect())

@@ -91,7 +91,8 @@ pub fn find_rate(
     let network = config.build_network(classes.len())?;
     let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
     let weights = recipe.class_weights.of(&class_counts(&*splits.train));
-    let mut learner = Learner::new(recipe, super::start::initial_params(config, &network)?, weights)?;
+    let mut learner =
+        Learner::new(recipe, super::start::initial_params(config, &network, &*splits.train)?, weights)?;
     let batch = recipe.batch.min(splits.train.len());
     learner.plan(recipe, &network.graph, batch, engine)?;
     let epochs = Epochs { images: splits.train.len(), batch: recipe.batch, accumulate: recipe.accumulate };

@@ -91,7 +91,8 @@ impl Learner {
         let Lesson { recipe, criterion, random, share, last, rate, norms } = lesson;
         let executor = self.executor.as_mut().expect("invariant: a size was chosen");
         let run = Batch { inputs: &[&batch.images], targets: Some(targets(batch)), count: batch.len() };
-        let update = Update { optimizer: &recipe.optimizer, state: &mut self.state, rate };
+        let offset_rate = recipe.offset_rate;
+        let update = Update { offset_rate, ..Update::new(&recipe.optimizer, &mut self.state, rate) };
         let params = &mut self.params;
         let finite = if in_halves(recipe) {
             let cost = executor.accumulate(params, &run, criterion, share, random);

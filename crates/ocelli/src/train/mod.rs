@@ -21,6 +21,7 @@ mod sizes;
 mod start;
 mod start_from;
 mod trainer;
+mod whiten;
 
 pub use config::{RunConfig, preprocess_for};
 pub use event::{EpochRecord, Event, LayerFigures};

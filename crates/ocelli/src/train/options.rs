@@ -7,6 +7,7 @@ use ocelli_kernels::Precision;
 
 use super::health::Health;
 use super::learner::in_halves;
+use super::whiten::whitened;
 use crate::suggest::did_you_mean;
 use crate::{Error, Recipe};
 
@@ -18,12 +19,13 @@ pub(crate) fn step_options(batch: usize, precision: Precision) -> PlanOptions {
 /// The plan with which a recipe's steps are done, in batches of so many images.
 ///
 /// # Errors
-/// A layer to freeze that there is not, or none left to train.
+/// A layer to freeze or to whiten that there is not, or none left to train.
 pub(crate) fn recipe_options(
     recipe: &Recipe,
     graph: &Arc<Graph>,
     batch: usize,
 ) -> Result<PlanOptions, Error> {
+    whitened(recipe, graph)?;
     Ok(PlanOptions {
         keep_gradients: in_halves(recipe),
         accumulate: recipe.accumulate > 1,

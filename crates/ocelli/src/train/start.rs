@@ -1,7 +1,7 @@
 //! How a run begins, and how it goes on.
 
 use ocelli_core::{Criterion, Params};
-use ocelli_data::{Splits, class_counts};
+use ocelli_data::{Dataset, Splits, class_counts};
 
 use super::clock::Stopwatch;
 use super::config::RunConfig;
@@ -13,6 +13,7 @@ use super::length::decided_at;
 use super::progress::Progress;
 use super::sizes::Size;
 use super::trainer::Trainer;
+use super::whiten::whiten;
 use super::{curvature_options, start_from};
 use crate::Error;
 use crate::engine::Engine;
@@ -149,7 +150,7 @@ impl Trainer {
         let graph = &network.graph;
         let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
         let sizes = Size::all(&config, &network)?;
-        let params = initial_params(&config, &network)?;
+        let params = initial_params(&config, &network, &*splits.train)?;
         let learner = Learner::new(recipe, params, recipe.class_weights.of(&class_counts(&*splits.train)))?;
         let curvature =
             curvature_options(recipe, graph)?.map(|options| engine.executor(graph, options)).transpose()?;
@@ -183,11 +184,17 @@ impl Trainer {
     }
 }
 
-/// The parameters that training begins with: drawn by the seed, or those of another model.
-pub(super) fn initial_params(config: &RunConfig, network: &Network) -> Result<Params<f32>, Error> {
+/// The parameters that training begins with: drawn by the seed, or those of another model; those of a first layer from the
+/// images of `train` where the recipe says so.
+pub(super) fn initial_params(
+    config: &RunConfig,
+    network: &Network,
+    train: &dyn Dataset,
+) -> Result<Params<f32>, Error> {
     let mut params = Params::initialised(network.graph.layout(), config.seed)?;
     if let Some(source) = &config.from {
         start_from::take_over(source, &mut params)?;
     }
+    whiten(&config.recipe, &config.preprocess, train, &network.graph, &mut params)?;
     Ok(params)
 }

@@ -64,7 +64,8 @@ impl Pretrained {
         let mut recipe: Recipe = serde_json::from_value(recipe).map_err(|e| {
             Error::Bad(format!("{}: how it was trained cannot be read: {e}", self.path.display()))
         })?;
-        (recipe.steps, recipe.time_budget, recipe.patience, recipe.freeze) = (None, None, None, None);
+        (recipe.steps, recipe.time_budget, recipe.patience) = (None, None, None);
+        (recipe.freeze, recipe.whiten) = (None, None);
         recipe.rate /= SLOWER;
         Ok(recipe)
     }

@@ -106,7 +106,7 @@ fn item_68_batches_of_one_make_as_many_updates_as_there_are_samples_and_one_batc
             let batch =
                 Batch { inputs: &[inputs], targets: Some(Targets::Values(targets)), count: samples.len() };
             let criterion = Criterion { loss: Loss::Euclidean, reduction: Reduction::Mean };
-            let update = Update { optimizer: &sgd, state: &mut state, rate: 0.1 };
+            let update = Update::new(&sgd, &mut state, 0.1);
             executor.step(&mut params, &batch, &criterion, update, RandomState::default());
         }
         assert_eq!(state.steps, updates);
