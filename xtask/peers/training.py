@@ -135,8 +135,8 @@ def one_cycle(t):
 RECIPES = {
     "lenet": {"batch": 64, "rate": 0.03, "momentum": 0.9, "schedule": cosine},
     "resnet9": {
-        "batch": 512,
-        "rate": 0.75,
+        "batch": 128,
+        "rate": 0.2,
         "momentum": 0.85,
         "decay": 1.3e-3,
         "offset_rate": 64,
@@ -144,6 +144,7 @@ RECIPES = {
         "smoothing": 0.2,
         "augment": crop_flip,
         "whiten": True,
+        "sizes": [24, 32],
     },
 }
 
@@ -166,6 +167,8 @@ def main():
     mean, std = images.mean((0, 2, 3), keepdim=True), images.std((0, 2, 3), keepdim=True)
     layout = {"memory_format": torch.channels_last}
     images, test_images = [((x - mean) / std).contiguous(**layout) for x in (images, test_images)]
+    sizes = [nn.functional.interpolate(images, s, mode="bilinear", antialias=True) for s in recipe.get("sizes", [])[:-1]]
+    sizes = [x.contiguous(**layout) for x in [*sizes, images]]
 
     network = resnet9 if args.net == "resnet9" else NETS[args.net]
     net = network(images.shape[1], images[0].numel(), 10)
@@ -193,9 +196,10 @@ def main():
     for epoch in range(args.epochs):
         net.train()
         for batch in torch.randperm(len(images)).split(recipe["batch"]):
+            done = step / (args.epochs * batches)
             for group in optimizer.param_groups:
-                group["lr"] = group["factor"] * recipe["rate"] * recipe["schedule"](step / (args.epochs * batches))
-            x = images[batch]
+                group["lr"] = group["factor"] * recipe["rate"] * recipe["schedule"](done)
+            x = sizes[int(done * len(sizes))][batch]
             if recipe.get("augment"):
                 x = recipe["augment"](x, mirrored_first[batch] ^ bool(epoch % 2))
             optimizer.zero_grad(set_to_none=True)

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ocelli_core::ops::{BatchNorm, Conv2d, Flatten, Linear, Relu};
 use ocelli_core::plan::Work;
 use ocelli_core::{
-    Batch, Clock, Criterion, Executor, Graph, Loss, Optimizer, OptimizerState, Params, Plan, PlanOptions,
-    RandomState, Reduction, Targets, Update,
+    Batch, Clock, Criterion, Executor, Graph, Init, Loss, Optimizer, OptimizerState, Params, Plan,
+    PlanOptions, RandomState, Reduction, Targets, Update,
 };
 use ocelli_kernels::{Isa, Team};
 
@@ -74,6 +74,57 @@ fn changed_parameters_are_noticed_however_they_change() {
         check(&params);
         let firsts: Vec<_> = outputs.iter().step_by(3).collect();
         assert!(firsts.windows(2).all(|pair| pair[0] != pair[1]), "every change shows");
+    }
+}
+
+/// By the definition, in f64.
+fn products(params: &Params<f32>, inputs: usize, x: &[f32]) -> Vec<f64> {
+    let get = |name: &str| params.get(params.layout().find(name).unwrap()).data().to_vec();
+    let (weights, bias) = (get("out.weight"), get("out.bias"));
+    let rows = || weights.chunks_exact(inputs).zip(&bias);
+    let dot =
+        |row: &[f32], x: &[f32]| row.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum::<f64>();
+    x.chunks_exact(inputs).flat_map(|x| rows().map(move |(row, b)| dot(row, x) + f64::from(*b))).collect()
+}
+
+#[test]
+fn packed_linear_layers_are_right_in_every_size_and_the_same_bits_in_every_batch() {
+    // A row of samples is 128 of them, fewer of many inputs, and of the most inputs 8.
+    let sizes = [(1, 8), (7, 9), (33, 17), (129, 40), (784, 130), (4096, 16), (16384, 8), (16385, 8)];
+    for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
+        for (inputs, features) in sizes {
+            let mut g = Graph::new();
+            let x = g.input("x", [inputs]).unwrap();
+            let init = Init::Normal { std: 0.5 };
+            g.add("out", Linear::new(features).bias_init(init), [x]).unwrap();
+            let graph = Arc::new(g);
+            let params = Params::initialised(graph.layout(), 3).unwrap();
+            for batch in [8, 13, 300] {
+                let run = |threads: usize, count: usize| {
+                    let plan = Arc::new(Plan::new(&graph, PlanOptions::evaluate(batch)).unwrap());
+                    let packs = plan.steps().any(|step| matches!(step.work, Work::Prepare(..)));
+                    assert_eq!(packs, inputs <= 16384, "{inputs} inputs");
+                    let team = Arc::new(Team::new(threads).unwrap());
+                    let mut executor = Executor::<f32>::new(plan, team, isa).unwrap();
+                    let x: Vec<f32> = (0..count * inputs).map(|i| (i as f32 * 0.7).sin()).collect();
+                    (executor.forward(&params, &[&x], count).to_vec(), x)
+                };
+                let (whole, x) = run(1, batch);
+                let want = products(&params, inputs, &x);
+                for (got, want) in whole.iter().zip(&want) {
+                    let off = (f64::from(*got) - want).abs();
+                    assert!(
+                        off < 1e-5 * (1.0 + want.abs()),
+                        "{} {inputs}×{features}: {got}, not {want}",
+                        isa.name()
+                    );
+                }
+                for (threads, count) in [(2, batch), (3, batch - 1), (1, 1), (2, 5)] {
+                    let (part, _) = run(threads, count);
+                    assert!(part == whole[..count * features], "{} of {batch}, {threads} threads", count);
+                }
+            }
+        }
     }
 }
 

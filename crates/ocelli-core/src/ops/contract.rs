@@ -75,6 +75,8 @@ pub(crate) struct Packing {
     pub(crate) mode: Mode,
     /// The pass.
     pub(crate) direction: Direction,
+    /// Samples of a full batch.
+    pub(crate) batch: usize,
     /// Samples that the choice of method goes by.
     pub(crate) share: usize,
     /// The parts of the pass, where it is cut by channels: each part's weights are then packed by themselves, as one

@@ -2,17 +2,17 @@
 
 use std::ops::Range;
 
-use ocelli_kernels::{Element, Gemm, Write};
+use ocelli_kernels::{Conv2d as Geometry, Direction, Element, Finish, Gemm, Write};
 use serde::{Deserialize, Serialize};
 
 use super::defaults::{he, is_he, is_true, is_zero, yes, zero};
 use super::{
-    Axis, BackwardInput, BackwardParams, BlockGradients, Curvature, Forward, Operation, Reads, Section, Sectioned,
-    Signature, only_input, squares,
+    Axis, BackwardInput, BackwardParams, BlockGradients, Curvature, Forward, Operation, Packing, Preparation, Prepare,
+    Reads, Section, Sectioned, Signature, only_input, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
-use crate::{ParamSpec, Role, Shape};
+use crate::{Mode, ParamSpec, Role, Shape};
 
 /// y = W·x + b with x of length n, W m×n and y of length m (fully connected, dense).
 ///
@@ -59,6 +59,22 @@ impl Linear {
     fn product(&self, samples: usize, share: usize, inputs: usize) -> Gemm {
         let (m, n, k) = (samples, self.features, inputs);
         Gemm { m, n, k, of: [share, n], a: [k, 1], b: [1, k], c_row: n, write: Write::Set }
+    }
+
+    /// The same as a convolution of one tap over a row of pixels, one for each sample: its kernels read weights packed.
+    fn over_row(&self, samples: usize, inputs: usize) -> Geometry {
+        Geometry {
+            input: [1, samples, inputs],
+            kernel: [1, 1],
+            stride: [1, 1],
+            padding: [0, 0],
+            // Without a meaning for one tap; it keeps a row of one pixel from being taken for a whole image.
+            dilation: [2, 2],
+            groups: 1,
+            output: [1, samples, self.features],
+            // The method is that for several samples, however many pixels there are.
+            samples: 2,
+        }
     }
 
     /// ∂C/∂x (samples × n) = g·W, or the same with squared weights.
@@ -110,7 +126,10 @@ impl Operation for Linear {
             ]
         };
         // Scratch does not grow with the number of samples beyond the blocking of the kernel.
-        let scratch = passes(1 << 12).iter().map(Gemm::scratch::<f32>).max().unwrap_or(0);
+        let products = passes(1 << 12);
+        let products = products.iter().map(Gemm::scratch::<f32>);
+        let rows = [1, 2, row(n)].map(|samples| if packs(m, n) { self.over_row(samples, n).forward_scratch::<f32>() } else { 0 });
+        let scratch = products.chain(rows).max().unwrap_or(0);
         Ok(Signature {
             params,
             param_reads: Reads::INPUT,
@@ -123,6 +142,16 @@ impl Operation for Linear {
 
     fn forward<T: Element>(&self, pass: Forward<'_, T>) {
         let (x, kernels) = (pass.inputs.get(0), pass.kernels);
+        if !pass.prepared.is_empty() && T::BYTES == 4 {
+            let n = pass.node.input_shapes()[0].len();
+            let (weights, bias) = (pass.params.get(0), if self.bias { pass.params.get(1) } else { &[] });
+            let rows = x.chunks(row(n) * n).zip(pass.output.chunks_mut(row(n) * self.features));
+            for (x, y) in rows {
+                let conv = self.over_row(x.len() / n, n);
+                (kernels.conv_forward)(&conv, x, weights, pass.prepared, bias, Finish::nothing(), y, pass.scratch);
+            }
+            return;
+        }
         let units = match pass.section {
             Section::Channels(units) => units,
             Section::Whole | Section::Rows(_) => 0..self.features,
@@ -191,6 +220,55 @@ impl BlockGradients for Linear {
     /// All of them: what all rows share is packed once.
     fn parts_together(&self, _node: &Node, _units: usize) -> usize {
         usize::MAX
+    }
+}
+
+/// Samples of a batch from which on weights are worth packing for evaluation: of fewer, each is used too seldom.
+const PACKED_SAMPLES: usize = 8;
+/// The most weights that are: a copy of 16 MB.
+const PACKED_WEIGHTS: usize = 1 << 22;
+/// Elements of a row of samples that is treated in one go, and the most inputs of one of them.
+const ROW: usize = 1 << 17;
+const PACKED_INPUTS: usize = ROW / 8;
+
+/// Samples of a row.
+fn row(inputs: usize) -> usize {
+    (ROW / inputs.max(1)).clamp(1, 128)
+}
+
+/// Whether m×n weights may be packed.
+fn packs(m: usize, n: usize) -> bool {
+    n <= PACKED_INPUTS && m >= GRAIN / 2 && m.saturating_mul(n) <= PACKED_WEIGHTS
+}
+
+/// In evaluation weights stay, so that they are packed once. In training the product packs them on the way.
+impl Preparation for Linear {
+    fn prepared_pieces(&self, node: &Node, packing: &Packing) -> usize {
+        let n = node.input_shapes()[0].len();
+        let wanted = packing.mode == Mode::Evaluate
+            && packing.direction == Direction::Forward
+            && packing.channels.is_none()
+            && packing.batch >= PACKED_SAMPLES
+            && packs(self.features, n);
+        if wanted { self.over_row(2, n).packed_pieces::<f32>(Direction::Forward) } else { 0 }
+    }
+
+    fn prepared_range(&self, node: &Node, packing: &Packing, pieces: Range<usize>) -> Range<usize> {
+        let conv = self.over_row(2, node.input_shapes()[0].len());
+        match pieces.end.checked_sub(1).filter(|last| pieces.start <= *last) {
+            Some(last) => {
+                let range = |piece| conv.packed_range(packing.direction, piece);
+                range(pieces.start).start..range(last).end
+            }
+            None => 0..0,
+        }
+    }
+
+    fn prepare<T: Element>(&self, pass: Prepare<'_, T>) {
+        let conv = self.over_row(2, pass.node.input_shapes()[0].len());
+        if conv.packed_pieces::<T>(Direction::Forward) > 0 {
+            (pass.kernels.conv_pack)(&conv, Direction::Forward, pass.params.get(0), pass.pieces, pass.prepared);
+        }
     }
 }
 

@@ -215,7 +215,7 @@ macro_rules! with_preparation {
     };
 }
 
-with_preparation!(Conv2d, BatchNorm);
+with_preparation!(Conv2d, Linear, BatchNorm);
 
 /// Declares the ops that can compute parts of a sample's output, and those whose every pixel follows from the same
 /// pixel of the inputs.

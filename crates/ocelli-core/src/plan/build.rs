@@ -297,7 +297,9 @@ impl Builder {
         // In evaluation what is cut within samples has its own way to share weights out.
         let whole = options.mode.has_backward() || self.cuts[value.0].0 == Cut::Samples;
         let cuts = whole && self.plan.parts > 1 && !options.curvature;
-        let op = node.op().filter(|_| cuts)?;
+        // Packed weights are read in one go, wherever the rows of a batch are cut.
+        let packed = direction == Direction::Forward && self.prepared(value, direction).is_some();
+        let op = node.op().filter(|_| cuts && !packed)?;
         let units = op.units(node, direction, batch)?;
         self.plan.scratch_len = self.plan.scratch_len.max(op.unit_scratch(node, direction, batch));
         Some(units)

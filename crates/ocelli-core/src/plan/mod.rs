@@ -467,7 +467,13 @@ impl Plan {
             Direction::BackwardInput => Cut::Samples,
         };
         let channels = if let Cut::Channels(channels) = cut { Some(channels) } else { None };
-        Packing { mode: self.options.mode, direction, share: self.share_in(cut), channels }
+        Packing {
+            mode: self.options.mode,
+            direction,
+            batch: self.options.batch,
+            share: self.share_in(cut),
+            channels,
+        }
     }
 
     /// The parts of a step that worker `index` of `workers` works on: runs that differ by one at most. The only part of a
