@@ -19,14 +19,18 @@ const CLASSES: usize = 5;
 
 /// Large layers in a row; the gradient of the first one's output has two terms, of which a large layer adds one.
 fn network() -> Arc<Graph> {
+    layers(WIDTH, 777)
+}
+
+fn layers(width: usize, inner: usize) -> Arc<Graph> {
     let mut g = Graph::new();
-    let x = g.input("x", [WIDTH]).unwrap();
+    let x = g.input("x", [width]).unwrap();
     let a = g.add("narrow", Linear::new(8), [x]).unwrap();
     let a = g.add("tanh", Tanh {}, [a]).unwrap();
-    let from = g.add("spread", Linear::new(WIDTH), [a]).unwrap();
-    let a = g.add("large1", Linear::new(777), [from]).unwrap();
+    let from = g.add("spread", Linear::new(width), [a]).unwrap();
+    let a = g.add("large1", Linear::new(inner), [from]).unwrap();
     let a = g.add("relu", Relu {}, [a]).unwrap();
-    let a = g.add("large2", Linear::new(WIDTH).without_bias(), [a]).unwrap();
+    let a = g.add("large2", Linear::new(width).without_bias(), [a]).unwrap();
     let a = g.add("sum", Add {}, [from, a]).unwrap();
     g.add("out", Linear::new(CLASSES), [a]).unwrap();
     Arc::new(g)
@@ -98,9 +102,10 @@ fn evaluated<T: Element>(graph: &Arc<Graph>, options: PlanOptions, threads: usiz
     let mut executor = Executor::<T>::new(plan, Arc::new(Team::new(threads).unwrap()), isa).unwrap();
     let params = Params::initialised(graph.layout(), 3).unwrap();
     let mut numbers = Vec::new();
+    let width = graph.node(graph.inputs().next().unwrap()).shape().len();
     for count in [BATCH, 7] {
         let mut stream = Key::new(6, &[count as u64]).stream();
-        let x: Vec<T> = (0..count * WIDTH).map(|_| T::of(stream.normal())).collect();
+        let x: Vec<T> = (0..count * width).map(|_| T::of(stream.normal())).collect();
         numbers.extend(executor.forward(&params, &[&x], count).iter().map(|x| x.f64()));
     }
     assert!(numbers.iter().all(|x| x.is_finite()));
@@ -109,23 +114,39 @@ fn evaluated<T: Element>(graph: &Arc<Graph>, options: PlanOptions, threads: usiz
 
 #[test]
 fn evaluation_is_cut_so_too_with_the_activation_that_follows() {
-    let graph = network();
+    // More weights than are packed.
+    let graph = layers(2100, 2040);
     let options = || PlanOptions { parts: Some(6), ..PlanOptions::evaluate(BATCH) };
     let large = Work::Forward(graph.find("large1").unwrap());
     let plan = Plan::new(&graph, options()).unwrap();
     let step = plan.steps().find(|step| step.work == large).expect("it is the head of its chain");
     assert!(step.parts == 6 && step.barrier, "it reads what others computed");
+    evaluates_alike(&graph, options);
+}
+
+#[test]
+fn evaluation_packs_the_others_and_gives_the_same_numbers() {
+    let graph = network();
+    let options = || PlanOptions { parts: Some(6), ..PlanOptions::evaluate(BATCH) };
+    let plan = Plan::new(&graph, options()).unwrap();
+    let packed = plan.steps().filter(|step| matches!(step.work, Work::Prepare(..))).count();
+    assert_eq!(packed, 4, "all but the layer of 5 classes");
+    evaluates_alike(&graph, options);
+}
+
+/// The same bits for any number of threads, and the numbers of a plan in one part.
+fn evaluates_alike(graph: &Arc<Graph>, options: impl Fn() -> PlanOptions) {
     for isa in [Isa::Portable, Isa::detect()] {
-        let one = evaluated::<f32>(&graph, options(), 1, isa);
+        let one = evaluated::<f32>(graph, options(), 1, isa);
         for threads in [2, 3, 8] {
-            assert!(evaluated::<f32>(&graph, options(), threads, isa) == one, "{threads} threads, {isa:?}");
+            assert!(evaluated::<f32>(graph, options(), threads, isa) == one, "{threads} threads, {isa:?}");
         }
         for options in [PlanOptions { fuse: false, ..options() }, PlanOptions { poison: true, ..options() }] {
-            assert!(evaluated::<f32>(&graph, options.clone(), 3, isa) == one, "{options:?}, {isa:?}");
+            assert!(evaluated::<f32>(graph, options.clone(), 3, isa) == one, "{options:?}, {isa:?}");
         }
     }
-    let whole = evaluated::<f64>(&graph, PlanOptions { parts: Some(1), ..options() }, 1, Isa::Portable);
-    for (whole, cut) in whole.iter().zip(evaluated::<f64>(&graph, options(), 2, Isa::Portable)) {
+    let whole = evaluated::<f64>(graph, PlanOptions { parts: Some(1), ..options() }, 1, Isa::Portable);
+    for (whole, cut) in whole.iter().zip(evaluated::<f64>(graph, options(), 2, Isa::Portable)) {
         assert!((whole - cut).abs() <= 1e-10 * whole.abs().max(1.0), "{cut} instead of {whole}");
     }
 }
