@@ -16,7 +16,8 @@ impl RecipeArgs {
         let other_rule = optimizer.name() != recipe.optimizer.name();
         self.check_rate(net, &recipe, other_rule)?;
         if other_rule {
-            recipe.rate = usual_rate(&optimizer);
+            // Factors of the recipe's rate suit its optimiser alone, as the rate does.
+            (recipe.rate, recipe.offset_rate) = (usual_rate(&optimizer), 1.0);
         }
         recipe.optimizer = optimizer;
         recipe.loss = self.loss(recipe.loss)?;
@@ -253,8 +254,10 @@ mod tests {
     fn the_recipes_own_optimiser_keeps_its_settings_and_another_gets_its_usual_rate() {
         let named = |name| RecipeArgs { optimizer: Some(name), ..RecipeArgs::default() };
         assert_eq!(named(OptimizerName::DiagonalLm).apply("net", lenet5()).unwrap(), lenet5());
-        let adam = named(OptimizerName::Adam).apply("net", Recipe::default()).unwrap();
-        assert_eq!(adam.rate, 1e-3);
+        let own = Recipe { offset_rate: 64.0, ..Recipe::default() };
+        let adam = named(OptimizerName::Adam).apply("net", own.clone()).unwrap();
+        assert_eq!((adam.rate, adam.offset_rate), (1e-3, 1.0));
+        assert_eq!(named(OptimizerName::Sgd).apply("net", own.clone()).unwrap(), own);
     }
 
     #[test]
