@@ -6,8 +6,6 @@ use crate::{DataError, Dataset, Picture, Preprocess, Preprocessor};
 /// Principal components of patches of images, as a network's first layer sees them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patches {
-    /// C×h×w of a patch.
-    shape: [usize; 3],
     /// Mean squares along the directions, descending.
     values: Vec<f64>,
     /// For each a vector of length 1 in the order C×h×w.
@@ -74,12 +72,7 @@ impl Patches {
         let mean = |i: usize, j: usize| moments[i.min(j) * numbers + i.max(j)] / count.max(1) as f64;
         let symmetric = (0..numbers * numbers).map(|at| mean(at / numbers, at % numbers)).collect();
         let (values, vectors) = eigenpairs(symmetric, numbers);
-        Ok(Patches { shape: [channels, height, width], values, vectors })
-    }
-
-    /// The shape of the filters, C×h×w.
-    pub fn shape(&self) -> [usize; 3] {
-        self.shape
+        Ok(Patches { values, vectors })
     }
 
     /// Writes whitening filters, C×h×w each: the directions, the widest first, scaled so that patches have a mean square of 1 along

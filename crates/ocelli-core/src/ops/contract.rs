@@ -68,6 +68,14 @@ pub(crate) trait Preparation: Operation {
     fn prepare<T: Element>(&self, pass: Prepare<'_, T>);
 }
 
+/// The elements that pieces fill which follow each other, from those of each.
+pub(crate) fn range_of(pieces: Range<usize>, piece: impl Fn(usize) -> Range<usize>) -> Range<usize> {
+    match pieces.end.checked_sub(1).filter(|last| pieces.start <= *last) {
+        Some(last) => piece(pieces.start).start..piece(last).end,
+        None => 0..0,
+    }
+}
+
 /// Which pass weights are packed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Packing {

@@ -9,7 +9,7 @@ use super::defaults::{he, is_he, is_one, is_ones, is_true, is_zero, is_zeros, on
 use super::sides::{self, Sides};
 use super::{
     Apply, Axis, BackwardInput, BackwardParams, BlockGradients, ChannelCut, Curvature, Forward, Operation, Packing,
-    Preparation, Prepare, Reads, Section, Sectioned, Signature, Window, connections, only_image, squares,
+    Preparation, Prepare, Reads, Section, Sectioned, Signature, Window, connections, only_image, range_of, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -410,12 +410,10 @@ impl Preparation for Conv2d {
 
     fn prepared_range(&self, node: &Node, packing: &Packing, pieces: Range<usize>) -> Range<usize> {
         let (conv, direction) = (self.geometry_of(node, packing.share), packing.direction);
-        let Some(last) = pieces.end.checked_sub(1).filter(|last| pieces.start <= *last) else { return 0..0 };
-        let range = |piece| match packing.channels {
+        range_of(pieces, |piece| match packing.channels {
             None => conv.packed_range(direction, piece),
             Some(cut) => part_of_packed::<f32>(&conv, direction, cut, piece),
-        };
-        range(pieces.start).start..range(last).end
+        })
     }
 
     fn prepare<T: Element>(&self, pass: Prepare<'_, T>) {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::defaults::{he, is_he, is_true, is_zero, yes, zero};
 use super::{
     Axis, BackwardInput, BackwardParams, BlockGradients, Curvature, Forward, Operation, Packing, Preparation, Prepare,
-    Reads, Section, Sectioned, Signature, only_input, squares,
+    Reads, Section, Sectioned, Signature, only_input, range_of, squares,
 };
 use crate::graph::Node;
 use crate::init::{Fan, Init};
@@ -255,13 +255,7 @@ impl Preparation for Linear {
 
     fn prepared_range(&self, node: &Node, packing: &Packing, pieces: Range<usize>) -> Range<usize> {
         let conv = self.over_row(2, node.input_shapes()[0].len());
-        match pieces.end.checked_sub(1).filter(|last| pieces.start <= *last) {
-            Some(last) => {
-                let range = |piece| conv.packed_range(packing.direction, piece);
-                range(pieces.start).start..range(last).end
-            }
-            None => 0..0,
-        }
+        range_of(pieces, |piece| conv.packed_range(packing.direction, piece))
     }
 
     fn prepare<T: Element>(&self, pass: Prepare<'_, T>) {

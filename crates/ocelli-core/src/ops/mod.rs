@@ -13,7 +13,7 @@ pub(crate) use by_units::{ByUnits, Columns, UnitPass};
 pub(crate) use contract::{
     Activated, Apply, Axis, BackwardInput, BackwardParams, BatchStatistics, BlockGradients, ChannelCut,
     Curvature, Forward, Held, Inputs, MAX_PARAMS, Operation, PAIR, Packing, ParamViews, Place, Preparation,
-    Prepare, Section, Sectioned, Statistics, Values, row_parts, rows_of,
+    Prepare, Section, Sectioned, Statistics, Values, range_of, row_parts, rows_of,
 };
 pub use contract::{RandomState, Reads, Signature, Window};
 pub(crate) use in_place::{InPlace, Relation, Relations};

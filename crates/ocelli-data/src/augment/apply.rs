@@ -102,7 +102,8 @@ impl Augmenter {
             .then(|| self.augment.jitter.draw(&mut key.derive(part::JITTER).stream()));
         let has_tones = jitter.is_some() || drawn.tones().next().is_some();
         let first = if has_tones { &SAME[..C] } else { &lines[..] };
-        self.place(picture, &drawn, draw, first, out);
+        let flip = draw.is_mirrored(self.augment.flip);
+        self.place(picture, &drawn, key, flip, first, out);
         let (pixels, _) = out.as_chunks_mut::<C>();
         if has_tones {
             let copy = &mut self.copy;
@@ -127,12 +128,18 @@ impl Augmenter {
     }
 
     /// Takes the part of the picture, and moves it.
-    fn place(&mut self, picture: &Picture, drawn: &Drawn, draw: Draw, lines: &[Line], out: &mut [f32]) {
-        let key = draw.key();
+    fn place(
+        &mut self,
+        picture: &Picture,
+        drawn: &Drawn,
+        key: Key,
+        flip: bool,
+        lines: &[Line],
+        out: &mut [f32],
+    ) {
         let (augment, spec) = (&self.augment, &self.spec);
         let size = [picture.height, picture.width];
         let window = augment.crop.draw(size, spec, &mut key.derive(part::CROP).stream());
-        let flip = draw.is_mirrored(augment.flip);
         let mut stream = key.stream();
         let affine = Affine::draw(augment, &mut stream).then(&drawn.movement);
         let Preprocess { size, pad, background, .. } = *spec;

@@ -57,18 +57,21 @@ fn layer_or_block(graph: &Graph, name: &str) -> Option<Value> {
     layers().find(|value| named(value) == name).or_else(|| layers().rfind(inside))
 }
 
+/// What is said of a layer that an option names and the network lacks.
+pub(super) fn no_layer(graph: &Graph, option: &str, name: &str) -> Error {
+    let layers = || graph.nodes().iter().filter(|node| node.op().is_some()).map(|node| node.name());
+    Error::Usage(format!(
+        "{option} {name}: the network has no layer of that name{}; ocelli plan lists them, from '{}' to '{}'",
+        did_you_mean(name, layers()),
+        layers().next().unwrap_or_default(),
+        layers().next_back().unwrap_or_default()
+    ))
+}
+
 /// The last layer that stays as it is.
 fn frozen(recipe: &Recipe, graph: &Arc<Graph>) -> Result<Option<Value>, Error> {
     let Some(name) = &recipe.freeze else { return Ok(None) };
-    let layers = || graph.nodes().iter().filter(|node| node.op().is_some()).map(|node| node.name());
-    let value = layer_or_block(graph, name).ok_or_else(|| {
-        Error::Usage(format!(
-            "--freeze {name}: the network has no layer of that name{}; ocelli plan lists them, from '{}' to '{}'",
-            did_you_mean(name, layers()),
-            layers().next().unwrap_or_default(),
-            layers().next_back().unwrap_or_default()
-        ))
-    })?;
+    let value = layer_or_block(graph, name).ok_or_else(|| no_layer(graph, "--freeze", name))?;
     let options = PlanOptions { frozen: Some(value), ..step_options(1, recipe.precision) };
     let plan = Plan::new(graph, options)?;
     match (0..graph.layout().entries().len()).any(|entry| plan.trains(entry)) {

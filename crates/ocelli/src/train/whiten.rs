@@ -5,37 +5,31 @@ use std::sync::Arc;
 use ocelli_core::{Graph, ParamEntry, Params};
 use ocelli_data::{Dataset, Patches, Preprocess};
 
-use crate::suggest::did_you_mean;
+use super::options::no_layer;
 use crate::{Error, Recipe};
 
-/// The weights of the layer that a recipe makes from the training images.
+/// The weights of the layer that a recipe makes from the training images, and height and width of its filters.
 ///
 /// # Errors
 /// A layer that there is not, or one that is no convolution of all channels of the input.
-pub(super) fn whitened<'a>(recipe: &Recipe, graph: &'a Graph) -> Result<Option<&'a ParamEntry>, Error> {
+pub(super) fn whitened<'a>(
+    recipe: &Recipe,
+    graph: &'a Graph,
+) -> Result<Option<(&'a ParamEntry, [usize; 2])>, Error> {
     let Some(name) = &recipe.whiten else { return Ok(None) };
-    let layers = || graph.nodes().iter().filter(|node| node.op().is_some());
-    let node = layers().find(|node| node.name() == name).ok_or_else(|| {
-        let hint = did_you_mean(name, layers().map(|node| node.name()));
-        Error::Usage(format!("--whiten {name}: the network has no layer of that name{hint}"))
-    })?;
+    let node = graph.nodes().iter().find(|node| node.op().is_some() && node.name() == name);
+    let node = node.ok_or_else(|| no_layer(graph, "--whiten", name))?;
     let input = node.inputs().first().map(|value| graph.node(*value)).filter(|input| input.op().is_none());
     let channels = input.and_then(|input| input.shape().image()).map(|[channels, ..]| channels);
     let weight = graph.layout().find(&format!("{name}.weight"));
-    match weight.filter(|entry| kernel(entry).is_some_and(|[inputs, ..]| Some(inputs) == channels)) {
-        Some(entry) => Ok(Some(entry)),
-        None => Err(Error::Usage(format!(
+    match weight.map(|entry| (entry, entry.spec.shape.sizes())) {
+        Some((entry, &[_, inputs, height, width])) if Some(inputs) == channels => {
+            Ok(Some((entry, [height, width])))
+        }
+        _ => Err(Error::Usage(format!(
             "--whiten {name}: filters are made for a convolution that reads all channels of the network's input; name \
              the first layer, if it is one"
         ))),
-    }
-}
-
-/// Inputs, height and width of a convolution's filters.
-fn kernel(entry: &ParamEntry) -> Option<[usize; 3]> {
-    match *entry.spec.shape.sizes() {
-        [_, inputs, height, width] => Some([inputs, height, width]),
-        _ => None,
     }
 }
 
@@ -51,9 +45,8 @@ pub(super) fn whiten(
     graph: &Arc<Graph>,
     params: &mut Params<f32>,
 ) -> Result<(), Error> {
-    let Some(entry) = whitened(recipe, graph)? else { return Ok(()) };
-    let [_, height, width] = kernel(entry).expect("invariant: it was found to be a convolution");
-    let patches = Patches::of(train, preprocess, [height, width])?;
+    let Some((entry, size)) = whitened(recipe, graph)? else { return Ok(()) };
+    let patches = Patches::of(train, preprocess, size)?;
     let mut filters = params.in_field_order(entry)?.into_owned();
     patches.filters(&mut filters);
     params.set(entry, &filters);
@@ -81,8 +74,8 @@ mod tests {
     fn only_a_convolution_of_the_whole_input_is_made_from_images() {
         let of = |name: &str| Recipe { whiten: Some(name.to_string()), ..Recipe::default() };
         let graph = graph();
-        assert_eq!(whitened(&Recipe::default(), &graph).unwrap().map(|entry| &*entry.name), None);
-        assert_eq!(whitened(&of("stem"), &graph).unwrap().unwrap().name, "stem.weight");
+        assert_eq!(whitened(&Recipe::default(), &graph).unwrap().map(|(entry, _)| &*entry.name), None);
+        assert_eq!(whitened(&of("stem"), &graph).unwrap().unwrap().0.name, "stem.weight");
         let refusal = |name: &str| whitened(&of(name), &graph).unwrap_err().to_string();
         assert!(refusal("stam").contains("did you mean 'stem'?"), "{}", refusal("stam"));
         assert!(refusal("image").contains("no layer of that name"));
