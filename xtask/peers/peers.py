@@ -7,8 +7,9 @@
     peers.py resnet18 --input 3x128x128 --classes 100 --batch 32 --train channels_last --latency onnxruntime
 
 With --choose it tries every way of running each phase for a moment, and prints images per second of each, null where a way
-does not work. Without it, it measures each phase that a way is given for. Either prints one JSON object; `peak_memory_bytes`
-is the most that the process had resident until training had been measured, which comes first.
+does not work. With --memory it takes five steps of training: `peak_memory_bytes` is the most that the process had resident,
+`imported_bytes` what it had before there was a network. Otherwise it measures each phase that a way is given for. All print
+one JSON object.
 
 A step of training is forward, cross-entropy, backward, and fused SGD with momentum 0.9 and weight decay 5e-4, on the same
 random images and labels again and again. The learning rate is so small that the weights stay what they are.
@@ -227,18 +228,26 @@ def attempt(args, phase, way):
 
 
 def measured(args):
-    found = {"parameters": sum(p.numel() for p in network(args).parameters())}
+    found = {}
     for phase in PHASES:
         way = getattr(args, phase)
         if way is None:
             continue
         seconds, repeats = measure(prepare(args, phase, way), args.seconds)
-        if phase == "train":
-            found["peak_memory_bytes"] = peak_memory_bytes()
         found[phase] = {"way": way, "seconds": seconds, "images_per_second": images(args, phase) / seconds,
                         "repeats": repeats}  # fmt: skip
         gc.collect()
+    found["parameters"] = sum(p.numel() for p in network(args).parameters())
     return found
+
+
+def memory(args):
+    """What some steps of training take in all, and what was taken before there was a network."""
+    imported = peak_memory_bytes()
+    step = prepare(args, "train", args.train)
+    for _ in range(5):
+        step()
+    return {"peak_memory_bytes": peak_memory_bytes(), "imported_bytes": imported}
 
 
 def main():
@@ -251,6 +260,7 @@ def main():
     parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--choose", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     parser.add_argument("--phases", type=lambda text: text.split(","), default=list(PHASES))
     parser.add_argument("--without", type=lambda text: text.split(","), default=[])
     parser.add_argument("--train", choices=TRAIN)
@@ -262,7 +272,7 @@ def main():
     torch.set_num_interop_threads(1)
     torch.set_flush_denormal(True)
     gc.disable()
-    result = choose(args) if args.choose else measured(args)
+    result = (memory if args.memory else choose if args.choose else measured)(args)
     result["versions"] = {"torch": torch.__version__, "torchvision": torchvision.__version__}
     print(json.dumps(result))
 

@@ -160,6 +160,8 @@ def main():
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
+    torch.set_num_interop_threads(1)
+    torch.set_flush_denormal(True)
     recipe = RECIPES[args.net]
     start = time.perf_counter()
     (images, labels), (test_images, test_labels) = mnist(args.data) if args.net == "lenet" else cifar(args.data, args.threads)

@@ -51,6 +51,8 @@ pub(crate) enum Verb {
     Eval(crate::eval::Args),
     /// Tell what pictures show
     Predict(crate::predict::Args),
+    /// Hold training runs against each other
+    Compare(crate::compare::Args),
     /// Show every layer of a network and the memory that training takes
     Plan(crate::plan::Args),
     /// Check a network's gradients in f64, layer by layer

@@ -1,10 +1,8 @@
 //! `ocelli check`: are the gradients that training follows those of the cost?
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use ocelli::SCHEMA;
-use ocelli::arch::Architecture;
 use ocelli::io::Network;
 use ocelli::train::NetSpec;
 use ocelli_core::gradient_check::{Agreement, LayerReport};
@@ -14,7 +12,7 @@ use serde::Serialize;
 use crate::args::{image_shape, size};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::network::{NetName, named_networks, warn_of_unread};
+use crate::network::{NetName, built, named_networks, warn_of_unread};
 use crate::output::{Align, Table, print, print_json};
 
 /// Options of `check`.
@@ -98,16 +96,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
 fn network(args: &Args) -> Result<(Network, Loss), Failure> {
     let spec = NetSpec::new(&args.net, Vec::new());
     let loss = spec.recipe()?.loss;
-    let own = match &spec {
-        NetSpec::Named { name, .. } => Architecture::find(name)?.input,
-        NetSpec::File(path) if args.input.is_some() => return Err(input_of_a_file(path)),
-        NetSpec::File(_) => [1, 1, 1],
-    };
-    Ok((spec.build(args.input.unwrap_or(own), args.classes)?, loss))
-}
-
-fn input_of_a_file(path: &Path) -> Failure {
-    Failure::usage(format!("{} says itself what its input is; leave --input out", path.display()))
+    Ok((built(&spec, args.input, args.classes)?, loss))
 }
 
 fn for_people(checked: &Checked) -> String {

@@ -138,7 +138,10 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
     if let Err(error) = splits.check() {
         console.warn(format!("nothing can be trained on it as it is: {error}"));
     }
-    let damaged = args.check.then(|| splits.decode_all()).map(|[train, val]| Damaged { train, val });
+    let damaged = match args.check {
+        true => splits.decode_all().map(|[train, val]| Some(Damaged { train, val }))?,
+        false => None,
+    };
     let report = Report { schema: SCHEMA, summary: splits.summary(), damaged };
     let is_wrong = args.check && report.has_faults(&splits);
     match args.json {

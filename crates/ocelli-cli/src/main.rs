@@ -5,6 +5,7 @@ mod bar;
 mod bench;
 mod bug;
 mod check;
+mod compare;
 mod completions;
 mod console;
 mod counting;
@@ -83,6 +84,7 @@ fn run(verb: &Verb, console: Console) -> Result<ExitCode, Failure> {
         Verb::Data(args) => data::run(args, console),
         Verb::Eval(args) => eval::run(args, console),
         Verb::Predict(args) => predict::run(args, console),
+        Verb::Compare(args) => compare::run(args, console),
         Verb::Plan(args) => plan::run(args, console),
         Verb::Check(args) => check::run(args, console),
         Verb::Bench(args) => bench::run(args, console),

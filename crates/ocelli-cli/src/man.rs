@@ -9,7 +9,7 @@ use clap_mangen::Man;
 use ocelli::Error;
 
 use crate::failure::Failure;
-use crate::output::print;
+use crate::output::{print, write_file};
 
 /// Options of `man`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             std::fs::create_dir_all(folder).map_err(refused)?;
             for command in with_below(&command) {
                 let file = folder.join(format!("{}.1", name_of(command)));
-                std::fs::write(file, page(command).map_err(refused)?).map_err(refused)?;
+                write_file(&file, &page(command).map_err(refused)?)?;
             }
         }
         None => print(&page(&command).map_err(Failure::Output)?)?,

@@ -7,6 +7,7 @@ use ocelli::io::ModelFile;
 use ocelli::train::RunFolder;
 
 use crate::console::Console;
+use crate::train::resume_command;
 
 /// Loads the model that `path` names: a model file, or a run folder's model.
 ///
@@ -48,7 +49,8 @@ pub(crate) fn file(path: &Path, console: Console) -> Result<PathBuf, Error> {
         return Ok(folder.best());
     }
     Err(Error::Usage(format!(
-        "the run {0} has no model yet: its first epoch is not over; go on with it: ocelli train --resume {0}",
-        path.display()
+        "the run {} has no model yet: its first epoch is not over; go on with it: {}",
+        path.display(),
+        resume_command(path)
     )))
 }

@@ -4,11 +4,13 @@ use std::ffi::OsStr;
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use ocelli::Error;
-use ocelli::arch::{ARCHITECTURES, Wanted};
+use ocelli::arch::{ARCHITECTURES, Architecture, Wanted};
+use ocelli::io::Network;
 use ocelli::train::NetSpec;
 use ocelli_core::{Graph, Shape};
 
 use crate::console::Console;
+use crate::failure::Failure;
 
 /// What asks for the network that suits the images.
 pub(crate) const AUTOMATIC: &str = "auto";
@@ -40,6 +42,24 @@ impl TypedValueParser for NetName {
             ARCHITECTURES.iter().map(|network| PossibleValue::new(network.name).help(network.about)),
         ))
     }
+}
+
+/// A network for images of this shape and so many classes: by name, where images are its own unless something else is asked for,
+/// or from a file, which says itself what its input is.
+///
+/// # Errors
+/// A network that does not fit, with the names of those that do, and `--input` beside a file.
+pub(crate) fn built(spec: &NetSpec, input: Option<[usize; 3]>, classes: usize) -> Result<Network, Failure> {
+    let own = match spec {
+        NetSpec::Named { name, .. } => Architecture::find(name)?.input,
+        NetSpec::File(path) if input.is_some() => {
+            let path = path.display();
+            return Err(Failure::usage(format!("{path} says itself what its input is; leave --input out")));
+        }
+        NetSpec::File(_) => [1, 1, 1],
+    };
+    let input = input.unwrap_or(own);
+    Ok(spec.build(input, classes).map_err(|e| naming_those_that_fit(e, spec, input, classes))?)
 }
 
 /// Warns of layers whose output nobody reads: they cost time and change nothing.

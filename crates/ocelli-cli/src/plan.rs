@@ -14,7 +14,7 @@ use crate::args::{image_shape, size, threads, width};
 use crate::console::Console;
 use crate::engine::engine;
 use crate::failure::Failure;
-use crate::network::{NetName, named_networks, naming_those_that_fit, warn_of_unread};
+use crate::network::{NetName, built, named_networks, naming_those_that_fit, warn_of_unread};
 use crate::output::{Align, Table, print, print_json};
 use crate::text::{amount, bytes, count, counted, flops, sizes};
 
@@ -87,7 +87,8 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<std::process::ExitCod
 fn planned(args: &Args) -> Result<Planned, Failure> {
     let path = Path::new(&args.net);
     let file = path.extension().is_some_and(|ending| ending == "toml");
-    if !file && path.exists() {
+    // A folder that is called like a network is meant by ./mnist.
+    if !file && path.exists() && Architecture::find(&args.net).is_err() {
         return finished(args, path);
     }
     if !file && args.net.contains(std::path::is_separator) {
@@ -101,15 +102,7 @@ fn planned(args: &Args) -> Result<Planned, Failure> {
     if let Some(data) = &args.data {
         return on_data(&spec, recipe, data);
     }
-    let own = match &spec {
-        NetSpec::Named { name, .. } => Architecture::find(name)?.input,
-        NetSpec::File(_) if args.input.is_some() => {
-            return Err(not_for("--input", "a network file says itself what its input is"));
-        }
-        NetSpec::File(_) => [1, 1, 1],
-    };
-    let (input, classes) = (args.input.unwrap_or(own), args.classes.unwrap_or(10));
-    let network = spec.build(input, classes).map_err(|e| naming_those_that_fit(e, &spec, input, classes))?;
+    let network = built(&spec, args.input, args.classes.unwrap_or(10))?;
     Ok(Planned { network, recipe, data_bytes: 0 })
 }
 

@@ -1,14 +1,15 @@
 //! How training goes, as it goes: a bar on a terminal, lines elsewhere, events as JSON.
 
+use std::path::Path;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
-use ocelli::train::{EpochRecord, Event};
+use ocelli::train::{EpochRecord, Event, Over};
 
 use crate::bar::{LINE_EVERY, bar};
 use crate::console::Console;
 use crate::output::print_json;
-use crate::text::{duration, parts, percent};
+use crate::text::{duration, parts, percent, quoted};
 
 /// The bar's units per epoch.
 const TICKS: f64 = 1000.0;
@@ -49,7 +50,9 @@ impl Progress {
             self.json_lines = false;
         }
         match event {
-            Event::Start { epochs, epochs_done, .. } => self.start(*epochs, *epochs_done),
+            Event::Start { run, epochs, epochs_done, over, .. } => {
+                self.start(Path::new(run), *epochs, *epochs_done, *over);
+            }
             Event::Progress { epoch, epochs, loss, top1, seconds_per_step, .. } => {
                 self.expect(*epochs);
                 self.step(*epoch, *loss, *top1, *seconds_per_step);
@@ -69,11 +72,19 @@ impl Progress {
         }
     }
 
-    fn start(&mut self, epochs: f64, epochs_done: f64) {
+    fn start(&mut self, run: &Path, epochs: f64, epochs_done: f64, over: Option<Over>) {
         (self.epochs, self.begun_at) = (epochs, epochs_done);
-        if epochs_done >= epochs {
-            let all = parts(epochs);
-            self.line(&format!("all {all} epochs are done; for more, give a larger --epochs"));
+        if let Some(over) = over {
+            let (all, from) = (parts(epochs), quoted(run));
+            let other = format!("to train its model further, begin another run with --from {from}");
+            self.line(&match over {
+                Over::Epochs => format!("all {all} epochs are done; for more, give a larger --epochs"),
+                Over::Steps => format!("all steps of the run are done, in {all} epochs; {other}"),
+                Over::Time => format!("the time of the run is over, after {all} epochs; {other}"),
+                Over::Patience => {
+                    format!("the run ended after {} epochs, as none was better; {other}", parts(epochs_done))
+                }
+            });
         } else if epochs_done > 0.0 {
             self.line(&format!("going on after {epochs_done:.2} of {} epochs", parts(epochs)));
         }

@@ -123,15 +123,15 @@ impl Init {
         }
     }
 
-    /// Fills `out`, a matrix of `rows` rows (one per unit), from the stream of `key`.
+    /// Fills `out`, a parameter of this shape (the first size is that of its units), from the stream of `key`.
     ///
     /// # Errors
     /// [`Error::Memory`], from [`Init::Orthogonal`] alone.
     ///
     /// # Panics
-    /// If `out` does not divide into `rows`.
-    pub fn fill<T: Element>(&self, fan: Fan, rows: usize, key: Key, out: &mut [T]) -> Result<(), Error> {
-        let mut stream = key.stream();
+    /// If `out` does not divide into its units.
+    pub fn fill<T: Element>(&self, fan: Fan, shape: &[usize], key: Key, out: &mut [T]) -> Result<(), Error> {
+        let (mut stream, rows) = (key.stream(), shape[0]);
         let inputs = fan.inputs.max(1) as f64;
         let both = (fan.inputs + fan.outputs).max(1) as f64;
         match *self {
@@ -144,7 +144,7 @@ impl Init {
             }
             Init::Normal { std } => centred(false, std * std, &mut stream, out),
             Init::Orthogonal { gain } => orthogonal(gain, rows, &mut stream, out)?,
-            Init::Identity => identity(fan, rows, &mut stream, out),
+            Init::Identity => identity(fan, shape, &mut stream, out),
             Init::Signs => out.fill_with(|| sign(stream.next_u32() & 1 == 1)),
             Init::Digits => bitmaps(rows, out),
         }
@@ -156,19 +156,24 @@ fn sign<T: Element>(positive: bool) -> T {
     if positive { T::ONE } else { -T::ONE }
 }
 
-/// Rows are filters of `fan.outputs / rows` taps for each channel, side by side.
-fn identity<T: Element>(fan: Fan, rows: usize, stream: &mut Stream, out: &mut [T]) {
+/// Filters of O×(I/groups)×kh×kw, or O×I: each hands the channel on that has its place in its group.
+fn identity<T: Element>(fan: Fan, shape: &[usize], stream: &mut Stream, out: &mut [T]) {
     if out.is_empty() {
         return;
     }
-    let (cols, taps) = (out.len() / rows, (fan.outputs / rows).max(1));
-    let channels = cols / taps;
-    let (passed, drawn) = out.split_at_mut(channels.min(rows) * cols);
-    passed.fill(T::ZERO);
-    for (i, row) in passed.chunks_exact_mut(cols).enumerate() {
-        row[i * taps + taps / 2] = T::ONE;
+    let (rows, taps) = (shape[0], shape.iter().skip(2).product::<usize>().max(1));
+    let cols = out.len() / rows;
+    // A weight has a use at every tap for each output of its group.
+    let (channels, group) = (cols / taps, (fan.outputs / taps).clamp(1, rows));
+    for (i, row) in out.chunks_exact_mut(cols).enumerate() {
+        let own = i % group;
+        if own < channels {
+            row.fill(T::ZERO);
+            row[own * taps + taps / 2] = T::ONE;
+        } else {
+            centred(false, 1.0 / cols as f64, stream, row);
+        }
     }
-    centred(false, 1.0 / cols as f64, stream, drawn);
 }
 
 fn bitmaps<T: Element>(rows: usize, out: &mut [T]) {
@@ -257,7 +262,7 @@ mod tests {
 
     fn filled(init: &Init, rows: usize, len: usize) -> Vec<f64> {
         let mut out = vec![f64::NAN; len];
-        init.fill(FAN, rows, Key::new(3, &[]), &mut out).unwrap();
+        init.fill(FAN, &[rows], Key::new(3, &[]), &mut out).unwrap();
         out
     }
 
@@ -312,21 +317,32 @@ mod tests {
 
     #[test]
     fn filters_hand_their_channel_on_and_those_beyond_the_channels_are_drawn() {
-        let filled = |rows: usize, channels: usize, taps: usize| {
-            let fan = Fan { inputs: channels * taps, outputs: rows * taps };
-            let mut out = vec![f64::NAN; rows * channels * taps];
-            Init::Identity.fill(fan, rows, Key::new(3, &[]), &mut out).unwrap();
+        let filled = |[rows, groups]: [usize; 2], channels: usize, [kh, kw]: [usize; 2]| {
+            let fan = Fan { inputs: channels * kh * kw, outputs: rows / groups * kh * kw };
+            let mut out = vec![f64::NAN; rows * channels * kh * kw];
+            Init::Identity.fill(fan, &[rows, channels, kh, kw], Key::new(3, &[]), &mut out).unwrap();
             out
         };
-        for (rows, channels, taps) in [(3, 3, 9), (2, 5, 9), (7, 3, 25), (4, 4, 1), (1, 1, 4)] {
-            let out = filled(rows, channels, taps);
-            for (i, filter) in out.chunks(channels * taps).enumerate().take(channels) {
+        let dense = [([3, 1], 3, [3, 3]), ([2, 1], 5, [3, 3]), ([7, 1], 3, [5, 5]), ([4, 1], 4, [1, 1])];
+        let grouped = [([4, 2], 2, [3, 3]), ([64, 64], 1, [3, 3]), ([6, 2], 2, [1, 3]), ([4, 2], 4, [3, 1])];
+        for ([rows, groups], channels, kernel) in dense.into_iter().chain(grouped) {
+            let out = filled([rows, groups], channels, kernel);
+            let taps = kernel[0] * kernel[1];
+            for (i, filter) in out.chunks(channels * taps).enumerate() {
+                let own = i % (rows / groups);
+                if own >= channels {
+                    continue;
+                }
                 let ones: Vec<usize> = (0..filter.len()).filter(|&at| filter[at] == 1.0).collect();
-                assert_eq!(ones, [i * taps + taps / 2], "filter {i} of {rows}×{channels}×{taps}");
+                assert_eq!(
+                    ones,
+                    [own * taps + taps / 2],
+                    "filter {i} of {rows} in {groups} groups, {kernel:?}"
+                );
                 assert_eq!(filter.iter().filter(|w| **w == 0.0).count(), filter.len() - 1);
             }
         }
-        let drawn = &filled(2000, 8, 9)[8 * 72..];
+        let drawn = &filled([2000, 1], 8, [3, 3])[8 * 72..];
         let norm = drawn.iter().map(|w| w * w).sum::<f64>() / (2000.0 - 8.0);
         assert!((norm - 1.0).abs() < 0.02, "{norm}");
     }
@@ -335,7 +351,7 @@ mod tests {
     fn orthogonal_matrices_have_orthonormal_rows_or_columns_times_the_gain() {
         for (rows, cols) in [(1, 1), (1, 7), (7, 1), (16, 16), (12, 40), (40, 12)] {
             let mut w = vec![f32::NAN; rows * cols];
-            Init::Orthogonal { gain: 1.5 }.fill(FAN, rows, Key::new(4, &[]), &mut w).unwrap();
+            Init::Orthogonal { gain: 1.5 }.fill(FAN, &[rows], Key::new(4, &[]), &mut w).unwrap();
             let at = |vector: usize, place: usize| {
                 f64::from(if rows <= cols { w[vector * cols + place] } else { w[place * cols + vector] })
             };
@@ -355,7 +371,7 @@ mod tests {
         for init in all() {
             let draw = |seed| {
                 let mut out = [0f32; 12];
-                init.fill(FAN, 3, Key::new(seed, &[5]), &mut out).unwrap();
+                init.fill(FAN, &[6], Key::new(seed, &[5]), &mut out).unwrap();
                 out
             };
             assert_eq!(draw(1), draw(1), "{init:?}");
@@ -367,7 +383,7 @@ mod tests {
     fn units_without_inputs_get_finite_values() {
         for init in all() {
             let mut out = [f32::NAN; 4];
-            init.fill(Fan { inputs: 0, outputs: 0 }, 2, Key::new(1, &[]), &mut out).unwrap();
+            init.fill(Fan { inputs: 0, outputs: 0 }, &[2], Key::new(1, &[]), &mut out).unwrap();
             assert!(out.iter().all(|w| w.is_finite()), "{init:?}: {out:?}");
         }
     }

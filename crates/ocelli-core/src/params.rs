@@ -114,7 +114,7 @@ impl<T: Element> Params<T> {
             let key = Key::new(seed, &[PURPOSE, index as u64]);
             // In place, in the field's order, which is that of the random numbers; then to the order in memory.
             let values = &mut params.data[entry.range.clone()];
-            spec.init.fill(spec.fan, spec.shape.sizes()[0], key, values)?;
+            spec.init.fill(spec.fan, spec.shape.sizes(), key, values)?;
             let (_, channels, inner) = blocks(spec.shape);
             if channels > 1 && inner > 1 {
                 let mut filter = AlignedBuffer::zeroed(channels * inner, "a filter")?;

@@ -29,6 +29,11 @@ pub(crate) fn require(
     if valid { Ok(()) } else { Err(SettingError { rule, field, value: value.to_string(), wanted }) }
 }
 
+/// Whether a number is above 0 for kernels, which take denormal numbers of f32 for 0, and finite.
+pub(crate) fn is_positive(x: f64) -> bool {
+    x as f32 >= f32::MIN_POSITIVE && (x as f32).is_finite()
+}
+
 /// Reads a variant without settings of an internally tagged enum, refusing fields that it does not have:
 /// `deny_unknown_fields` alone lets unit variants swallow anything.
 pub(crate) fn no_fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {

@@ -1,7 +1,10 @@
 //! What a user does wrong when putting a network together is refused with the layer, the shapes and the way out.
 
-use ocelli_core::ops::{Add, BatchNorm, Concat, Conv2d, Dropout, Linear, Prelu, Rbf, Relu, Scale, Tanh};
-use ocelli_core::{Error, Graph, Layer, Op, Shape};
+use ocelli_core::ops::{
+    Add, BatchNorm, Concat, Conv2d, Dropout, Linear, LocalResponseNorm, MaxPool2d, Prelu, Rbf, Relu, Scale,
+    Tanh,
+};
+use ocelli_core::{Error, Graph, Init, Layer, Op, Shape};
 
 fn layer(name: &str, from: &[&str]) -> Layer {
     let from = from.iter().map(|name| name.to_string()).collect();
@@ -26,6 +29,31 @@ fn add(op: impl Into<Op>, shapes: &[Shape]) -> Result<(), Error> {
     let inputs = shapes.iter().enumerate().map(|(i, shape)| graph.input(&format!("x{i}"), *shape));
     let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
     graph.add("layer", op, &inputs).map(|_| ())
+}
+
+#[test]
+fn an_output_that_is_larger_than_any_memory_is_refused() {
+    let pool = || MaxPool2d::new(2).padding(1).stride(1);
+    let error = add(pool(), &[Shape::from([1 << 36, 1, 1])]).unwrap_err().to_string();
+    assert!(error.contains("an output of 68719476736×2×2 is impossible"), "{error}");
+    assert!(add(pool(), &[Shape::from([4, 1, 1])]).is_ok());
+}
+
+#[test]
+fn what_kernels_take_for_0_is_no_divisor() {
+    let image = [Shape::from([4, 3, 3])];
+    let norm = BatchNorm { epsilon: 1e-40, ..BatchNorm::default() };
+    assert!(add(norm, &image).unwrap_err().to_string().contains("epsilon"));
+    assert!(add(LocalResponseNorm::new(3).k(1e-40), &image).unwrap_err().to_string().contains("its k is"));
+}
+
+#[test]
+fn filters_of_a_table_of_connections_do_not_begin_as_the_identity() {
+    let conv = || Conv2d::new(2, 3).init(Init::Identity);
+    let image = [Shape::from([2, 5, 5])];
+    assert!(add(conv(), &image).is_ok() && add(conv().groups(2), &image).is_ok());
+    let error = add(conv().connections([[0], [1]]), &image).unwrap_err().to_string();
+    assert!(error.contains("identity"), "{error}");
 }
 
 #[test]
@@ -120,7 +148,7 @@ fn settings_out_of_range_are_named() {
         ),
         (
             BatchNorm { epsilon: 0.0, ..BatchNorm::default() }.into(),
-            "batch_norm: epsilon is 0; give a finite number above 0",
+            "batch_norm: epsilon is 0; give a number above 0 within the range of f32",
         ),
         (Scale { factor: f64::INFINITY }.into(), "it scales by a finite number, not inf"),
         (Prelu { shared: false, start: f64::NAN }.into(), "a slope starts at a finite number, not NaN"),

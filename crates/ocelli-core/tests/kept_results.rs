@@ -29,6 +29,38 @@ fn numbers(len: usize) -> Vec<f64> {
     (0..len).map(|i| (i as f64).sin()).collect()
 }
 
+/// What a panic says.
+fn panics(act: impl FnOnce()) -> String {
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act)).unwrap_err();
+    outcome
+        .downcast_ref::<String>()
+        .cloned()
+        .unwrap_or_else(|| (*outcome.downcast_ref::<&str>().unwrap()).into())
+}
+
+#[test]
+fn batches_that_teach_nothing_or_something_wrong_are_refused() {
+    let graph = network();
+    let mut executor = executor(&graph, PlanOptions::train(4));
+    let mut params = Params::initialised(graph.layout(), 1).unwrap();
+    let optimizer = Optimizer::Sgd { momentum: 0.9, nesterov: false, weight_decay: 0.1 };
+    let mut state = OptimizerState::new(&optimizer, graph.layout()).unwrap();
+    let images = numbers(4);
+    let before = params.data().to_vec();
+    let mut step = |labels: &[u32]| {
+        let inputs = [&images[..2 * labels.len()]];
+        let batch = Batch { inputs: &inputs, targets: Some(Targets::Classes(labels)), count: labels.len() };
+        let update = Update::new(&optimizer, &mut state, 0.1);
+        let criterion = Criterion { loss: Loss::BinaryLogistic, reduction: Reduction::Mean };
+        executor.step(&mut params, &batch, &criterion, update, RandomState::default());
+    };
+    // One output tells classes 0 and 1 apart.
+    assert!(panics(|| step(&[0, 2])).contains("label 2"));
+    assert!(panics(|| step(&[])).contains("no samples"));
+    step(&[0, 1]);
+    assert_ne!(params.data(), before);
+}
+
 #[test]
 fn costs_stay_those_of_the_last_batch_that_had_any() {
     let graph = network();

@@ -1,6 +1,6 @@
 //! Layers that are computed strip by strip have the bits that they have one by one: random networks of everything that can be a
-//! layer, with strips of any height, whole samples, parts by rows and by samples, and any number of threads. Poison finds
-//! rows that are read before they are computed.
+//! layer, with strips of any height, whole samples, parts by rows, by channels and by samples, and any number of threads. Poison
+//! finds rows that are read before they are computed.
 
 use std::sync::Arc;
 
@@ -84,6 +84,42 @@ fn random_network(s: &mut Stream) -> Arc<Graph> {
     Arc::new(g)
 }
 
+/// Layers with many weights for small images, which are cut by channels, and behind them what sees each channel, or a few, alone.
+fn random_wide_network(s: &mut Stream) -> Arc<Graph> {
+    let mut g = Graph::new();
+    let shape = [pick(s, &[48, 64]), 2 + s.below(9) as usize, 2 + s.below(4) as usize];
+    let mut x = g.input("image", shape).unwrap();
+    for number in 0..2 + s.below(3) {
+        let name = |part: &str| format!("{part}{number}");
+        let finish = |g: &mut Graph, s: &mut Stream, part: &str, mut x: Value| {
+            if s.below(2) == 0 {
+                x = g.add(&format!("{part}.norm"), BatchNorm::default(), [x]).unwrap();
+            }
+            match s.below(4) {
+                0 => g.add(&format!("{part}.relu6"), Relu6 {}, [x]).unwrap(),
+                1 => g.add(&format!("{part}.tanh"), Tanh {}, [x]).unwrap(),
+                _ => x,
+            }
+        };
+        let channels = pick(s, &[96, 144, 192]);
+        let wide = Conv2d::new(channels, pick(s, &[1, 3])).padding(1);
+        x = g.add(&name("wide"), wide, [x]).unwrap();
+        x = finish(&mut g, s, &name("wide"), x);
+        let wide = x;
+        for layer in 0..1 + s.below(2) {
+            let part = format!("{}.{layer}", name("apart"));
+            let groups = channels / pick(s, &[1, 1, 8, 16, 24]);
+            let apart = Conv2d::new(channels, 3).padding(1).groups(groups).stride(pick(s, &[1, 1, 2]));
+            x = g.add(&part, apart, [x]).unwrap();
+            x = finish(&mut g, s, &part, x);
+            if g.node(x).shape() == g.node(wide).shape() && s.below(4) == 0 {
+                x = g.add(&format!("{part}.sum"), Add {}, [x, wide]).unwrap();
+            }
+        }
+    }
+    Arc::new(g)
+}
+
 /// The outputs of batches of these sizes.
 fn outputs<T: Element>(
     graph: &Arc<Graph>,
@@ -154,6 +190,41 @@ fn strips_of_any_height_have_the_bits_of_layers_one_by_one() {
         };
     }
     assert!(steps > 600, "{steps} steps work strip by strip");
+}
+
+#[test]
+fn layers_that_share_channels_have_the_bits_of_layers_one_by_one() {
+    let mut steps = 0;
+    for seed in 0..90 {
+        let mut s = Key::new(22, &[seed]).stream();
+        let graph = random_wide_network(&mut s);
+        steps += match seed % 3 {
+            0 => compare::<f64>(&graph, seed, &mut s, Isa::Portable),
+            1 => compare::<f32>(&graph, seed, &mut s, Isa::Portable),
+            _ => compare::<f32>(&graph, seed, &mut s, Isa::detect()),
+        };
+    }
+    assert!(steps > 300, "{steps} steps work so");
+}
+
+#[test]
+fn a_depthwise_layer_shares_the_step_of_the_channels_that_it_reads() {
+    let mut g = Graph::new();
+    let image = g.input("image", [160, 4, 4]).unwrap();
+    let x = g.add("expand", Conv2d::new(960, 1), [image]).unwrap();
+    let x = g.add("expand.relu", Relu6 {}, [x]).unwrap();
+    let x = g.add("depthwise", Conv2d::new(960, 3).padding(1).groups(960), [x]).unwrap();
+    let x = g.add("project", Conv2d::new(160, 1), [x]).unwrap();
+    g.add("sum", Add {}, [x, image]).unwrap();
+    let graph = Arc::new(g);
+    let find = |name: &str| graph.find(name).unwrap();
+    let shared = |options: PlanOptions| {
+        let plan = Plan::new(&graph, options).unwrap();
+        let step = plan.steps().find(|step| step.work == Work::Forward(find("depthwise"))).unwrap();
+        (step.first, step.parts, plan.node_buffer(BufferKind::Output(find("expand.relu"))).is_some())
+    };
+    assert_eq!(shared(PlanOptions::evaluate(1)), (Some(find("expand")), 8, false));
+    assert_eq!(shared(PlanOptions { fuse: false, ..PlanOptions::evaluate(1) }).0, None);
 }
 
 /// A block in the manner of Sandler et al. 2018 after a first layer, between values that are read twice.

@@ -141,7 +141,7 @@ impl MemoryDataset {
     /// has N entries that index `classes`.
     ///
     /// # Errors
-    /// [`DataError::Malformed`] where the lengths do not fit, or a label has no class.
+    /// [`DataError::Malformed`] for other channels than 1 or 3, where the lengths do not fit, or where a label has no class.
     pub fn new(
         name: &str,
         shape: [usize; 3],
@@ -149,6 +149,14 @@ impl MemoryDataset {
         labels: Vec<u32>,
         classes: Vec<String>,
     ) -> Result<MemoryDataset, DataError> {
+        if shape[0] != 1 && shape[0] != 3 {
+            return Err(DataError::malformed(
+                name,
+                "images of 1 or 3 channels",
+                format!("{}", shape[0]),
+                "give grey values, or red, green and blue",
+            ));
+        }
         let image = shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
         if image.and_then(|n| n.checked_mul(labels.len())) != Some(pixels.len()) {
             let [c, h, w] = shape;
@@ -224,6 +232,10 @@ impl Dataset for MemoryDataset {
 
     fn memory(&self) -> u64 {
         self.pixels.len() as u64 + 4 * self.labels.len() as u64
+    }
+
+    fn shared_memory(&self) -> Option<(usize, u64)> {
+        Some((Arc::as_ptr(&self.pixels).addr(), self.memory()))
     }
 }
 

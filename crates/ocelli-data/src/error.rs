@@ -168,6 +168,12 @@ fn advice(source: &io::Error) -> &'static str {
     }
 }
 
+/// Whether reading failed by what the file holds, and not by the disk that it lies on.
+pub(crate) fn is_of_contents(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof, Unsupported};
+    matches!(error.kind(), UnexpectedEof | InvalidData | InvalidInput | Unsupported | Other)
+}
+
 /// An empty vector with room for `needs` items, or an error that names `what` wanted it.
 pub(crate) fn reserve<T>(what: &str, needs: usize) -> Result<Vec<T>, DataError> {
     let mut items = Vec::new();

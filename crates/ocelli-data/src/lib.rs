@@ -59,14 +59,16 @@ pub use error::{DataError, ErrorKind};
 pub use formats::{CsvPicture, FORMATS, Format, Parts, idx, is_archive, pictures_in_csv};
 pub use geometry::{CROP_SHARE, Fit, Place, View};
 pub use loader::{Batch, Loader, LoaderOptions};
-pub use open::{CachePlan, Found, OpenOptions, Splits, Validation, open, open_parts, open_parts_in};
+pub use open::{
+    CachePlan, Found, OpenOptions, Splits, Undivided, Validation, open, open_parts, open_parts_in,
+};
 pub use patches::Patches;
 pub use picture::Picture;
 pub use preprocess::{Normalise, Preprocess};
 pub use preprocessor::Preprocessor;
 pub use resize::resize;
 pub use sampler::{Epoch, Sampler};
-pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes, readable};
+pub use screen::{Findings, MOST_UNREADABLE, Named, Sizes};
 pub use split::hold_out;
 pub use summary::{SetSummary, Summary};
 pub use unlabelled::{Unlabelled, pictures_in, pictures_listed};

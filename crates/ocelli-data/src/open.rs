@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::cache::{CacheLimit, CachedDataset, fitting};
 use crate::formats::{Parts, open_any};
 use crate::screen::{
-    Findings, Looked, MOST_UNREADABLE, Named, Screened, find_copies, look_at_all, shape_for,
+    Allowance, Compared, Findings, Looked, MOST_UNREADABLE, Named, find_copies, is_the_pictures_fault,
+    look_at_all, shape_for,
 };
 use crate::split::hold_out;
 use crate::{DataError, Dataset, Look, Picture, check_trainable, class_counts, match_classes, parallel};
@@ -53,17 +54,11 @@ impl Splits {
 
     /// Bytes of memory that hold the images of both.
     pub fn memory(&self) -> u64 {
-        match self.val_is {
-            // Both are images of one set.
-            Validation::HeldOut { .. } => self.train.memory().max(self.val.memory()),
-            _ => {
-                let twice = match (self.train.shared_memory(), self.val.shared_memory()) {
-                    (Some(train), Some(val)) if train == val => train.1,
-                    _ => 0,
-                };
-                self.train.memory() + self.val.memory() - twice
-            }
-        }
+        let twice = match (self.train.shared_memory(), self.val.shared_memory()) {
+            (Some(train), Some(val)) if train == val => train.1,
+            _ => 0,
+        };
+        self.train.memory() + self.val.memory() - twice
     }
 
     /// Bytes that a thread takes at most to decode the largest picture: the picture, and what its decoder keeps.
@@ -103,14 +98,18 @@ impl Splits {
 
     /// Decodes every image, and gives those to train on and to validate on that cannot be decoded though their headers can
     /// be read.
-    pub fn decode_all(&self) -> [Named; 2] {
-        [&self.train, &self.val].map(|set| {
-            if set.decodes() {
-                // The set itself notes what it could not decode.
-                parallel::map(set.len(), Picture::default, |picture, i| set.read(i, picture).is_ok());
+    ///
+    /// # Errors
+    /// [`DataError::Io`] where a disk does not answer.
+    pub fn decode_all(&self) -> Result<[Named; 2], DataError> {
+        for set in [&self.train, &self.val].into_iter().filter(|set| set.decodes()) {
+            let errors = parallel::map(set.len(), Picture::default, |picture, i| set.read(i, picture).err());
+            // The set itself notes what it could not decode.
+            if let Some(error) = errors.into_iter().flatten().find(|error| !is_the_pictures_fault(error)) {
+                return Err(error);
             }
-            set.replaced()
-        })
+        }
+        Ok([&self.train, &self.val].map(|set| set.replaced()))
     }
 
     /// Whether a classifier can learn from these images and be measured on them.
@@ -235,11 +234,11 @@ pub fn open(spec: impl AsRef<Path>, options: &OpenOptions) -> Result<Splits, Dat
         None => divided(all, held_out, options.seed),
     };
     let shape = options.size.map_or(shape, |[height, width]| [shape[0], height, width]);
-    Ok(settled(name, [train, val], val_is, notes, shape, most))
+    settled(name, [train, val], val_is, notes, shape, most)
 }
 
 /// Opens `spec`, the name of a built-in data set or a path, as it was published: with every picture, whether it can be read or
-/// not ([`readable`](crate::readable) tells).
+/// not ([`Undivided`] tells).
 ///
 /// # Errors
 /// As [`open`], but for pictures that cannot be read.
@@ -292,32 +291,69 @@ fn settled(
     notes: Vec<String>,
     shape: [usize; 3],
     most: f64,
-) -> Splits {
+) -> Result<Splits, DataError> {
     let [mut train, mut val] = looked.map(Looked::without_damaged_loners);
-    let in_both = find_copies(
+    let Compared { in_both, note } = find_copies(
         (&*train.set, &train.looks, &mut train.findings),
         (&*val.set, &val.looks, &mut val.findings),
-    );
-    let screened = |looked: &Looked, role: &str| -> Arc<dyn Dataset> {
-        let (set, found) = (Arc::clone(&looked.set), looked.findings.unreadable.count);
-        match set.decodes() || set.image_shape() != shape {
-            true => Arc::new(Screened::new(set, &format!("{name}, to {role} on"), shape, most, found)),
-            false => set,
+    )?;
+    let allowed = match val_is {
+        // The share is that of the set which both are parts of.
+        Validation::HeldOut { .. } => {
+            let both = Allowance::of(most, [&train, &val]);
+            [Arc::clone(&both), both]
         }
+        _ => [&train, &val].map(|looked| Allowance::of(most, [looked])),
     };
-    Splits {
-        train: screened(&train, "train"),
-        val: screened(&val, "validate"),
+    Ok(Splits {
+        train: train.screened(format!("{name}, to train on"), shape, &allowed[0]),
+        val: val.screened(format!("{name}, to validate on"), shape, &allowed[1]),
         val_is,
         found: Arc::new(Found {
             train: train.findings,
             val: val.findings,
             in_both,
-            notes,
+            notes: notes.into_iter().chain(note).collect(),
             looks: Arc::new([train.looks, val.looks]),
         }),
         name,
+    })
+}
+
+/// A set without splits as [`open`] sees it, for finding out later which of its images training held out.
+pub struct Undivided(Looked);
+
+impl Undivided {
+    /// Looks at every image of a set.
+    ///
+    /// # Errors
+    /// [`DataError::Io`] where a disk does not answer.
+    pub fn look(set: Arc<dyn Dataset>) -> Result<Undivided, DataError> {
+        look_at_all("", set, 1.0).map(Undivided)
     }
+
+    /// The images that cannot be read, with the reasons: they are in neither part.
+    pub fn unreadable(&self) -> &Named {
+        &self.0.findings.unreadable
+    }
+
+    /// All images as they are trained on where others are validated on.
+    pub fn trained_on(self) -> Arc<dyn Dataset> {
+        trained_on_as(self.0)
+    }
+
+    /// The images as they are trained on where a share is held out by this seed, and those that are held out.
+    pub fn held_out(&self, share: f64, seed: u64) -> (Arc<dyn Dataset>, Arc<dyn Dataset>) {
+        let (kept, held) = hold_out(&self.0.set, share, seed);
+        (trained_on_as(self.0.part(kept)), Arc::new(held))
+    }
+}
+
+/// As training reads them, however many are damaged.
+fn trained_on_as(looked: Looked) -> Arc<dyn Dataset> {
+    let looked = looked.without_damaged_loners();
+    let (shape, allowed) = (looked.set.image_shape(), Allowance::of(1.0, [&looked]));
+    looked.screened(String::new(), shape, &allowed)
 }
 
 /// Whether two names mean the same data: built-in names, or paths.

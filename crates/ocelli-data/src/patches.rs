@@ -26,7 +26,7 @@ impl Patches {
     /// The most numbers of a patch.
     pub const MOST: usize = 512;
 
-    /// Of patches of h×w pixels of `dataset`'s images, preprocessed and not varied: of 2048 images and of 1024 places in each, at
+    /// Of patches of h×w pixels of `dataset`'s images, preprocessed and not varied: of up to 2048 images and 1024 places in each, at
     /// even distances, where there are more. The mean squares are about 0, which is where normalised pixels have their mean.
     ///
     /// # Errors

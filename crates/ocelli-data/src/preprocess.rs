@@ -61,7 +61,7 @@ const MOST_PIXELS_SAMPLED: usize = 1 << 16;
 
 impl Preprocess {
     /// The size and channels of `dataset`, unpadded, and the mean and standard deviation of its pixels. They are over all
-    /// images, or over 4096 at even distances where images have to be decoded; of large images, over 65,536 pixels at
+    /// images, or over up to 4096 at even distances where images have to be decoded; of large images, over 65,536 pixels at
     /// even distances. A channel that never varies keeps a deviation of 1.
     ///
     /// # Errors

@@ -5,7 +5,9 @@
 //! only when it is decoded, which would take too long for all. Such a picture is replaced when it is read by the next one of
 //! its class that can be read, so a run neither ends by it nor depends on who read it first ([`Screened`]).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -103,32 +105,22 @@ pub(crate) fn look_at_all(name: &str, set: Arc<dyn Dataset>, most: f64) -> Resul
 }
 
 /// Whether an error may not be there the next time, so that it must not decide which images belong to a set: what a disk or
-/// network says, other than that a file is not there or not to be read.
+/// network says, other than that a file is not there, is none or is not to be read.
 fn is_of_the_moment(error: &DataError) -> bool {
+    use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, PermissionDenied};
     match error {
         DataError::Io { source, .. } => {
-            error.kind() == ErrorKind::Io && source.kind() != std::io::ErrorKind::PermissionDenied
+            let stays =
+                matches!(source.kind(), PermissionDenied | NotADirectory | InvalidFilename | InvalidInput);
+            error.kind() == ErrorKind::Io && !stays
         }
         _ => false,
     }
 }
 
 /// Whether an error says that the picture itself is damaged, or too large.
-fn is_the_pictures_fault(error: &DataError) -> bool {
+pub(crate) fn is_the_pictures_fault(error: &DataError) -> bool {
     matches!(error.kind(), ErrorKind::BadData | ErrorKind::Memory)
-}
-
-/// `set` without the images that [`open`](crate::open()) leaves out, and these with the reasons. A held-out share of it is
-/// the one that training held out.
-///
-/// # Errors
-/// [`DataError::Io`] where a disk does not answer.
-pub fn readable(set: Arc<dyn Dataset>) -> Result<(Arc<dyn Dataset>, Named), DataError> {
-    if !set.decodes() {
-        return Ok((set, Named::default()));
-    }
-    let looked = look_at_all("", set, 1.0)?;
-    Ok((looked.set, looked.findings.unreadable))
 }
 
 impl Looked {
@@ -138,6 +130,20 @@ impl Looked {
         let mut findings = Findings::default();
         findings.measure(&looks);
         Looked { set: Arc::new(subset), looks, findings }
+    }
+
+    /// The set with others in place of pictures that turn out to be damaged, as far as `allowed`.
+    pub(crate) fn screened(
+        &self,
+        name: String,
+        shape: [usize; 3],
+        allowed: &Arc<Allowance>,
+    ) -> Arc<dyn Dataset> {
+        let set = Arc::clone(&self.set);
+        match set.decodes() || set.image_shape() != shape {
+            true => Arc::new(Screened::new(set, name, shape, Arc::clone(allowed))),
+            false => set,
+        }
     }
 
     /// Without pictures that are alone in their class and turn out to be damaged when they are decoded: no other one could take
@@ -209,33 +215,57 @@ fn too_many(name: &str, unreadable: &Named, of: usize, most: f64) -> DataError {
 /// At most so many images are read whole to see whether they are copies.
 const MOST_COMPARED: usize = 50_000;
 
+/// What comparing images with each other gave.
+#[derive(Default)]
+pub(crate) struct Compared {
+    /// Images to validate on that are copies of training images.
+    pub(crate) in_both: Named,
+    /// What was not compared, in words.
+    pub(crate) note: Option<String>,
+}
+
 /// Images of `train` and `val` that are copies of others: notes them in the findings of their set, and gives those of `val`
 /// that `train` has too. Each set comes with what a look at its images gave.
+///
+/// # Errors
+/// [`DataError::Io`] where a disk does not answer.
 pub(crate) fn find_copies(
     train: (&dyn Dataset, &[Look], &mut Findings),
     val: (&dyn Dataset, &[Look], &mut Findings),
-) -> Named {
+) -> Result<Compared, DataError> {
     let sets = [train.0, val.0];
     // A key that one image has alone is enough; the others are read whole.
     let mut alike: HashMap<u64, Vec<(usize, usize)>> = HashMap::new();
     for (which, looks) in [train.1, val.1].into_iter().enumerate() {
         looks.iter().enumerate().for_each(|(i, look)| alike.entry(look.key).or_default().push((which, i)));
     }
-    let mut candidates: Vec<(usize, usize)> =
-        alike.into_values().filter(|group| group.len() > 1).flatten().collect();
-    candidates.sort_unstable();
+    // Those first that may be in both sets, of these the ones to validate on: accuracy on images that were trained on tells nothing,
+    // which is worse than an image that counts twice.
+    let mut alike: Vec<Vec<(usize, usize)>> = alike.into_values().filter(|group| group.len() > 1).collect();
+    let in_both = |group: &[(usize, usize)]| group[0].0 != group[group.len() - 1].0;
+    alike.sort_unstable_by_key(|group| (!in_both(group), group[0]));
+    alike.iter_mut().filter(|group| in_both(group)).for_each(|group| group.reverse());
+    let mut candidates: Vec<(usize, usize)> = alike.concat();
+    let note = (candidates.len() > MOST_COMPARED).then(|| {
+        format!("of {} images that may be copies of others, {MOST_COMPARED} were compared", candidates.len())
+    });
     candidates.truncate(MOST_COMPARED);
+    candidates.sort_unstable();
     let hashes = parallel::map(
         candidates.len(),
         || (),
         |(), c| {
             let (which, i) = candidates[c];
-            sets[which].content_hash(i).ok()
+            sets[which].content_hash(i)
         },
     );
     let mut groups: BTreeMap<u64, Vec<(usize, usize)>> = BTreeMap::new();
     for (&place, hash) in candidates.iter().zip(hashes) {
-        hash.into_iter().for_each(|hash| groups.entry(hash).or_default().push(place));
+        match hash {
+            Ok(hash) => groups.entry(hash).or_default().push(place),
+            Err(error) if is_of_the_moment(&error) => return Err(error),
+            Err(_) => {}
+        }
     }
     // In the order of the first of each, and training images before the others.
     let mut groups: Vec<Vec<(usize, usize)>> = groups.into_values().filter(|group| group.len() > 1).collect();
@@ -245,7 +275,7 @@ pub(crate) fn find_copies(
     for group in &groups {
         note_copies(group, sets, &mut findings, &mut in_both);
     }
-    in_both
+    Ok(Compared { in_both, note })
 }
 
 /// Notes the copies of one image, whose places are in order.
@@ -274,29 +304,42 @@ fn note_copies(
     }
 }
 
+/// How many pictures may be unreadable, of one set or of two that are parts of one.
+pub(crate) struct Allowance {
+    /// The share of them.
+    share: f64,
+    /// Pictures in all, those included that were left out.
+    of: usize,
+    /// Those that are unreadable: left out already, or found since.
+    unreadable: AtomicUsize,
+}
+
+impl Allowance {
+    /// A share of some pictures that were looked at, and of those among them that were left out.
+    pub(crate) fn of<'a>(share: f64, looked: impl IntoIterator<Item = &'a Looked>) -> Arc<Allowance> {
+        let add = |(of, left_out): (usize, usize), looked: &Looked| {
+            let count = looked.findings.unreadable.count;
+            (of + looked.set.len() + count, left_out + count)
+        };
+        let (of, left_out) = looked.into_iter().fold((0, 0), add);
+        Arc::new(Allowance { share, of, unreadable: AtomicUsize::new(left_out) })
+    }
+}
+
 /// A set in which pictures that turn out to be unreadable are replaced, and whose shape is settled.
-pub(crate) struct Screened {
+struct Screened {
     parent: Arc<dyn Dataset>,
     name: String,
     shape: [usize; 3],
-    /// The share of its pictures that may be unreadable, and how many were left out for that already.
-    share: f64,
-    found: usize,
+    allowed: Arc<Allowance>,
     /// Those that did, by their number.
     unreadable: Mutex<BTreeMap<usize, String>>,
 }
 
 impl Screened {
-    /// The images of `parent`, of which a share `most` may be unreadable, `found` already left out. Networks should take
-    /// images of `shape`.
-    pub(crate) fn new(
-        parent: Arc<dyn Dataset>,
-        name: &str,
-        shape: [usize; 3],
-        most: f64,
-        found: usize,
-    ) -> Screened {
-        Screened { parent, name: name.to_owned(), shape, share: most, found, unreadable: Mutex::default() }
+    /// The images of `parent`. Networks should take images of `shape`.
+    fn new(parent: Arc<dyn Dataset>, name: String, shape: [usize; 3], allowed: Arc<Allowance>) -> Screened {
+        Screened { parent, name, shape, allowed, unreadable: Mutex::default() }
     }
 
     /// Notes an unreadable picture; an error if these are too many, or if it is not the picture's fault.
@@ -304,13 +347,16 @@ impl Screened {
         if !is_the_pictures_fault(&error) {
             return Err(error);
         }
-        let mut unreadable = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-        unreadable.entry(i).or_insert_with(|| error.to_string());
-        let all = Named { count: unreadable.len() + self.found, ..named(&unreadable) };
-        let of = self.parent.len() + self.found;
-        match exceeds(all.count, of, self.share) {
+        let Allowance { share, of, unreadable: all } = &*self.allowed;
+        let mut own = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Vacant(place) = own.entry(i) {
+            place.insert(error.to_string());
+            all.fetch_add(1, Ordering::Relaxed);
+        }
+        let all = Named { count: all.load(Ordering::Relaxed), ..named(&own) };
+        match exceeds(all.count, *of, *share) {
             false => Ok(()),
-            true => Err(too_many(&self.name, &all, of, self.share)),
+            true => Err(too_many(&self.name, &all, *of, *share)),
         }
     }
 }

@@ -69,10 +69,9 @@ impl Conv2d {
         let forward = self.correlation();
         let mut most = self.winograd_scratch();
         for direction in [Direction::Forward, Direction::BackwardInput] {
-            for (_, shape) in self.phases(direction) {
-                let matrix = self.of_any_samples(|conv| conv.matrix_scratch(direction, &shape));
-                most = most.max(shape.scratch()).max(matrix);
-            }
+            let shapes = self.phases(direction).map(|(_, shape)| shape.scratch());
+            most = most.max(shapes.max().unwrap_or(0));
+            most = most.max(self.of_any_samples(|conv| conv.matrix_scratch(direction)));
         }
         most = most.max(self.of_any_samples(Conv2d::matrix_weights_scratch));
         // The gradient of the weights reads the same windows as the forward direction, of several samples. It and
@@ -114,7 +113,7 @@ impl Conv2d {
             return PRODUCT.max(matrix::MOST) + ALIGN;
         }
         let (shape, by) = (self.correlation(), self.widening(LANES));
-        let matrix = self.of_any_samples(|conv| conv.matrix_scratch(Direction::Forward, &shape));
+        let matrix = self.of_any_samples(|conv| conv.matrix_scratch(Direction::Forward));
         let mut most = shape.scratch().max(matrix);
         if self.could_be_for_winograd() {
             most = most.max(shape.winograd_scratch());
@@ -146,26 +145,41 @@ impl Conv2d {
     }
 
     /// What a pass needs in a matrix unit, if it is worth taking there.
-    fn matrix_scratch(&self, direction: Direction, shape: &Correlation) -> usize {
-        let parts = matrix::PARTS.into_iter().filter(|&parts| self.is_for_matrix(direction, parts));
-        let most = parts.map(|parts| shape.matrix_scratch(usize::MAX, parts)).max();
-        most.map_or(0, |most| {
-            most.saturating_add(shape.columns() / LANES * self.packed_column(direction, shape))
-        })
+    fn matrix_scratch(&self, direction: Direction) -> usize {
+        let methods = self.methods(direction);
+        let of_shape = |shape: Correlation| {
+            let most = methods.parts().map(|parts| shape.matrix_scratch(usize::MAX, parts)).max();
+            most.map_or(0, |most| {
+                most.saturating_add(shape.columns() / LANES * methods.packed_column(&shape))
+            })
+        };
+        self.phases(direction).map(|(_, shape)| of_shape(shape)).max().unwrap_or(0)
+    }
+
+    /// Which units take a pass.
+    pub(crate) fn methods(&self, direction: Direction) -> Methods {
+        Methods {
+            matrix: matrix::PARTS.map(|parts| self.is_for_matrix(direction, parts)),
+            winograd: self.is_for_winograd(direction),
+        }
     }
 
     /// Elements of the weights packed for a pass; 0 where it takes them as they stand.
     pub fn packed_len<T: Element>(&self, direction: Direction) -> usize {
         match self.packed_pieces::<T>(direction) {
             0 => 0,
-            _ => self.groups * self.packed_group(direction),
+            _ if self.is_depthwise() => self.packed_depthwise(),
+            _ => self.groups * self.packed_group(direction, self.methods(direction)),
         }
     }
 
     /// Pieces that the weights are packed in for a pass, each for itself; 0 where it takes them as they stand.
     pub fn packed_pieces<T: Element>(&self, direction: Direction) -> usize {
-        if T::BYTES != 4 || self.is_depthwise() || self.is_dense() {
+        if T::BYTES != 4 || self.is_dense() {
             return 0;
+        }
+        if self.is_depthwise() {
+            return usize::from(direction == Direction::Forward && self.has_depthwise_tiles());
         }
         let packs = match direction {
             Direction::Forward => self.widening(LANES) == 1,
@@ -184,46 +198,40 @@ impl Conv2d {
     /// # Panics
     /// Where there is no such piece.
     pub fn packed_range(&self, direction: Direction, piece: usize) -> Range<usize> {
-        self.packed_piece(direction, piece).range
+        match self.is_depthwise() {
+            true => 0..self.packed_depthwise(),
+            false => self.packed_piece(direction, piece).range,
+        }
+    }
+
+    /// Elements of depthwise weights by tap, in whole vectors of any set.
+    fn packed_depthwise(&self) -> usize {
+        self.filter_len() * self.output[2].next_multiple_of(LANES)
     }
 
     pub(crate) fn packed_piece(&self, direction: Direction, piece: usize) -> Piece {
         let per_group: usize = self.phases(direction).map(|(_, shape)| shape.blocks()).sum();
         let (group, mut left) = (piece / per_group, piece % per_group);
-        let mut start = group * self.packed_group(direction);
+        let methods = self.methods(direction);
+        let mut start = if group == 0 { 0 } else { group * self.packed_group(direction, methods) };
         for (phase, shape) in self.phases(direction) {
             if left < shape.blocks() {
                 let column = left * shape.columns();
                 let columns = shape.columns().min(shape.outputs - column);
-                let column_len = self.packed_column(direction, &shape);
+                let column_len = methods.packed_column(&shape);
                 start += column / LANES * column_len;
                 let range = start..start + columns.div_ceil(LANES) * column_len;
                 return Piece { group, phase, column, columns, range };
             }
             left -= shape.blocks();
-            start += self.packed_len_of(direction, &shape);
+            start += methods.packed_len_of(&shape);
         }
         unreachable!("invariant: the pieces of a group are those of its phases")
     }
 
-    /// Elements from 16 columns of packed weights to the next: room for any unit's.
-    pub(crate) fn packed_column(&self, direction: Direction, shape: &Correlation) -> usize {
-        let matrix = |parts| match self.is_for_matrix(direction, parts) {
-            true => shape.matrix_packed(parts),
-            false => 0,
-        };
-        let winograd = if self.is_for_winograd(direction) { shape.winograd_packed() } else { 0 };
-        matrix::PARTS.into_iter().map(matrix).fold(winograd.max(shape.terms() * LANES), usize::max)
-    }
-
-    /// Elements of one correlation's packed weights, of all blocks one after the other.
-    pub(crate) fn packed_len_of(&self, direction: Direction, shape: &Correlation) -> usize {
-        shape.outputs.div_ceil(LANES) * self.packed_column(direction, shape)
-    }
-
     /// Elements of one group's packed weights.
-    pub(crate) fn packed_group(&self, direction: Direction) -> usize {
-        self.phases(direction).map(|(_, shape)| self.packed_len_of(direction, &shape)).sum()
+    pub(crate) fn packed_group(&self, direction: Direction, methods: Methods) -> usize {
+        self.phases(direction).map(|(_, shape)| methods.packed_len_of(&shape)).sum()
     }
 
     /// The convolution itself in each group.
@@ -245,16 +253,17 @@ impl Conv2d {
                 (outputs, inputs, [0, 1].map(|axis| self.stride[axis].min(self.input[axis])))
             }
         };
-        let phases = (0..steps[0]).flat_map(move |y| (0..steps[1]).map(move |x| [y, x]));
-        let correlations = phases.map(move |phase| {
-            let [y, x] = [0, 1].map(|axis| match direction {
-                Direction::Forward => Axis::forward(self, axis),
-                Direction::BackwardInput => Axis::backward(self, axis, phase[axis]),
-            });
-            (phase, Correlation { y, x, inputs, outputs })
-        });
-        // Phases that no tap meets have no gradient.
-        correlations.filter(|(_, shape)| shape.y.taps > 0 && shape.x.taps > 0)
+        let at = move |axis: usize, phase: usize| match direction {
+            Direction::Forward => Axis::forward(self, axis),
+            Direction::BackwardInput => Axis::backward(self, axis, phase),
+        };
+        // Phases that no tap meets have no gradient. Of long strides these are most, so each axis is asked by itself.
+        let met = move |axis: usize| {
+            (0..steps[axis]).map(move |phase| (phase, at(axis, phase))).filter(|(_, along)| along.taps > 0)
+        };
+        met(0).flat_map(move |(row, y)| {
+            met(1).map(move |(column, x)| ([row, column], Correlation { y, x, inputs, outputs }))
+        })
     }
 
     /// Whether there are phases of the strides that no tap meets: kernels that are smaller than their step.
@@ -333,6 +342,33 @@ impl Conv2d {
 /// Columns of the product that a narrow input's gradient is gathered from: the taps of a kernel row, whole vectors.
 pub(crate) fn narrow_columns(conv: &Conv2d) -> usize {
     (conv.kernel[1] * conv.group_inputs()).next_multiple_of(LANES)
+}
+
+/// Which units take a pass, in one table of kernels or another: packed weights have room for any of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Methods {
+    /// The matrix unit, of numbers in so many [parts](matrix::PARTS).
+    matrix: [bool; matrix::PARTS.len()],
+    winograd: bool,
+}
+
+impl Methods {
+    /// In how many parts numbers go to a matrix unit.
+    fn parts(self) -> impl Iterator<Item = usize> {
+        matrix::PARTS.into_iter().zip(self.matrix).filter(|(_, takes)| *takes).map(|(parts, _)| parts)
+    }
+
+    /// Elements from 16 columns of packed weights to the next: room for any unit's.
+    pub(crate) fn packed_column(self, shape: &Correlation) -> usize {
+        let winograd = if self.winograd { shape.winograd_packed() } else { 0 };
+        let plain = winograd.max(shape.terms() * LANES);
+        self.parts().map(|parts| shape.matrix_packed(parts)).fold(plain, usize::max)
+    }
+
+    /// Elements of one correlation's packed weights, of all blocks one after the other.
+    pub(crate) fn packed_len_of(self, shape: &Correlation) -> usize {
+        shape.outputs.div_ceil(LANES) * self.packed_column(shape)
+    }
 }
 
 /// A piece of the packed weights: some columns of one group's correlation for one phase of the strides.
@@ -478,6 +514,42 @@ mod tests {
     }
 
     #[test]
+    fn the_phases_are_those_that_a_tap_meets_in_their_order() {
+        let stride = |kernel: usize, stride: usize, dilation: usize| Conv2d {
+            input: [40, 40, 16],
+            output: [4, 4, 16],
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [1, 0],
+            dilation: [dilation; 2],
+            groups: 1,
+            samples: 1,
+        };
+        for conv in [stride(3, 1, 1), stride(3, 2, 1), stride(2, 5, 1), stride(3, 7, 3), stride(1, 9, 1)] {
+            let found: Vec<[usize; 2]> =
+                conv.phases(Direction::BackwardInput).map(|(phase, _)| phase).collect();
+            let met = |axis: usize, phase: usize| {
+                let (stride, padding) = (conv.stride[axis], conv.padding[axis]);
+                (0..conv.kernel[axis])
+                    .any(|tap| (phase + padding) % stride == tap * conv.dilation[axis] % stride)
+            };
+            let all = (0..conv.stride[0]).flat_map(|y| (0..conv.stride[1]).map(move |x| [y, x]));
+            let wanted: Vec<[usize; 2]> = all.filter(|&[y, x]| met(0, y) && met(1, x)).collect();
+            assert_eq!(found, wanted, "{conv:?}");
+        }
+        // As far apart as images are wide: what has to be known is known at once.
+        let far = Conv2d {
+            input: [1 << 18, 1 << 18, 1],
+            output: [1, 1, 16],
+            stride: [1 << 18; 2],
+            padding: [0; 2],
+            ..stride(1, 1, 1)
+        };
+        assert!(far.scratch::<f32>() > 0);
+        assert_eq!(far.phases(Direction::BackwardInput).count(), 1);
+    }
+
+    #[test]
     fn scratch_suffices_for_the_method_that_any_number_of_samples_is_given_to() {
         for conv in geometries() {
             let [all, forward] = [conv.scratch::<f32>(), conv.forward_scratch::<f32>()];
@@ -485,11 +557,9 @@ mod tests {
                 let conv = Conv2d { samples, ..conv };
                 assert_eq!([conv.scratch::<f32>(), conv.forward_scratch::<f32>()], [all, forward]);
                 for direction in [Direction::Forward, Direction::BackwardInput] {
-                    for (_, shape) in conv.phases(direction) {
-                        let needed = conv.matrix_scratch(direction, &shape);
-                        assert!(needed <= all, "{needed} > {all}: {direction:?}, {conv:?}");
-                        assert!(direction != Direction::Forward || needed <= forward, "{conv:?}");
-                    }
+                    let needed = conv.matrix_scratch(direction);
+                    assert!(needed <= all, "{needed} > {all}: {direction:?}, {conv:?}");
+                    assert!(direction != Direction::Forward || needed <= forward, "{conv:?}");
                 }
                 assert!(conv.matrix_weights_scratch() <= all, "to the weights: {conv:?}");
             }

@@ -13,7 +13,7 @@ pub struct Ceiling {
     pub isa: Isa,
     /// Multiply-adds of one round.
     per_round: u64,
-    multiply_adds: fn(usize, f32),
+    multiply_adds: fn(usize, f32) -> f32,
     read: fn(&[f32]) -> f32,
     triad: fn(&[f32], &[f32], f32, &mut [f32]),
 }
@@ -39,7 +39,7 @@ impl Ceiling {
     /// Does `rounds` rounds of f32 multiply-adds that stay in registers and do not wait for each other; how many
     /// multiply-adds that were.
     pub fn multiply_adds(&self, rounds: usize) -> u64 {
-        // Factors that keep the sums near 1 and that the compiler does not know.
+        // Factors that keep the sums below 1 and that the compiler does not know.
         (self.multiply_adds)(rounds, black_box(0.5));
         self.per_round * rounds as u64
     }
@@ -99,8 +99,8 @@ static PORTABLE: Ceiling = Ceiling {
 /// Numbers that the compiler puts into as many vectors as it has.
 const PORTABLE_LANES: usize = 32;
 
-fn portable_multiply_adds(rounds: usize, factor: f32) {
-    let mut sums = [1.0f32; PORTABLE_LANES];
+fn portable_multiply_adds(rounds: usize, factor: f32) -> f32 {
+    let mut sums = [0.0f32; PORTABLE_LANES];
     for _ in 0..rounds {
         for sum in &mut sums {
             *sum = match cfg!(target_arch = "aarch64") {
@@ -109,7 +109,7 @@ fn portable_multiply_adds(rounds: usize, factor: f32) {
             };
         }
     }
-    black_box(sums);
+    black_box(sums).iter().sum()
 }
 
 fn read(x: &[f32]) -> f32 {
@@ -148,18 +148,18 @@ mod native {
     /// # Safety
     /// Needs the instruction set of `S`.
     #[inline(always)]
-    unsafe fn multiply_adds<S: Simd>(rounds: usize, factor: f32) {
+    unsafe fn multiply_adds<S: Simd>(rounds: usize, factor: f32) -> f32 {
         // SAFETY: the caller's promise; the pointers are to locals.
         unsafe {
             let factor = S::splat(&factor);
-            let mut sums = [S::splat(&1.0); CHAINS];
+            let mut sums = [S::zero(); CHAINS];
             for _ in 0..rounds {
                 for sum in &mut sums {
                     *sum = S::multiply_add(*sum, factor, factor);
                 }
             }
             let total = sums.into_iter().fold(S::zero(), |total, sum| S::add(total, sum));
-            black_box(S::sum(total));
+            black_box(S::sum(total))
         }
     }
 
@@ -171,7 +171,7 @@ mod native {
     #[cfg(target_arch = "x86_64")]
     pub(super) fn pairs(rounds: usize) -> u64 {
         #[target_feature(enable = "avx512bf16,avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")]
-        fn featured(rounds: usize, factor: f32) {
+        fn featured(rounds: usize, factor: f32) -> f32 {
             // SAFETY: this function has the features.
             unsafe { multiply_adds::<Pairs>(rounds, factor) }
         }
@@ -206,7 +206,7 @@ mod native {
         ($name:ident, $unit:ty, $isa:expr, $features:literal) => {
             pub(super) static $name: Ceiling = {
                 #[target_feature(enable = $features)]
-                fn multiply_adds_featured(rounds: usize, factor: f32) {
+                fn multiply_adds_featured(rounds: usize, factor: f32) -> f32 {
                     // SAFETY: this function has the features.
                     unsafe { multiply_adds::<$unit>(rounds, factor) }
                 }
@@ -254,7 +254,12 @@ mod tests {
         for isa in Isa::ALL.into_iter().filter(|isa| isa.available()) {
             let ceiling = Ceiling::of(isa);
             assert_eq!(ceiling.isa, isa);
-            assert_eq!(ceiling.multiply_adds(10), 10 * ceiling.multiply_adds(1));
+            // Every sum goes half of the way to 1 in each round.
+            for rounds in [1, 2, 10] {
+                let all = ceiling.multiply_adds(rounds) as f32 / rounds as f32;
+                let sum = (ceiling.multiply_adds)(rounds, 0.5);
+                assert_eq!(sum, all * (1.0 - 0.5f32.powi(rounds as i32)), "{isa:?}, {rounds} rounds");
+            }
             let bf16 = |rounds| ceiling.bf16_multiply_adds(rounds);
             assert_eq!(bf16(10), bf16(1).map(|one| 10 * one));
             assert_eq!(bf16(1).is_some(), f32::kernels_of(isa, Precision::Bf16).precision == Precision::Bf16);

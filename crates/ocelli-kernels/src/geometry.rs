@@ -180,14 +180,24 @@ impl Conv2d {
         (conv, input)
     }
 
-    /// The convolution to the output channels `channels` alone, whose weights are those of these channels.
+    /// The convolution to the output channels `channels` alone, whose weights are those of these channels. With groups it is
+    /// that of some groups, whose input channels are all that it takes; it has the same bits, but of one group alone, which is a
+    /// convolution without any.
     ///
     /// # Panics
-    /// If there are no such channels, or there are groups.
+    /// If there are no such channels, or they are not whole groups.
     pub fn of_channels(&self, channels: Range<usize>) -> Conv2d {
+        let [height, width, inputs] = self.input;
         let inside = channels.start < channels.end && channels.end <= self.output[2];
-        assert!(inside && self.groups == 1, "channels {channels:?} of {self:?}");
-        Conv2d { output: [self.output[0], self.output[1], channels.len()], ..*self }
+        let group = if self.groups > 1 { self.group_outputs() } else { 1 };
+        let whole = [channels.start, channels.end].iter().all(|bound| bound.is_multiple_of(group));
+        assert!(inside && whole, "channels {channels:?} of {self:?}");
+        let (groups, inputs) = match self.groups {
+            1 => (1, inputs),
+            _ => (channels.len() / group, channels.len() / group * self.group_inputs()),
+        };
+        let output = [self.output[0], self.output[1], channels.len()];
+        Conv2d { input: [height, width, inputs], output, groups, ..*self }
     }
 
     /// Input row (`axis` 0) or column (`axis` 1) that tap `tap` of output row or column `out` reads, if it lies
@@ -260,6 +270,23 @@ impl Pool2d {
             ..*self
         };
         (pool, input)
+    }
+
+    /// Samples of a batch of so many elements. What it checks is what kernels rely on, those with pointers as well.
+    ///
+    /// # Panics
+    /// If the slices are not whole samples' inputs and their outputs, or a window holds no pixel.
+    #[inline(always)]
+    pub(crate) fn check(&self, kernel: &str, input_len: usize, output_len: usize) -> usize {
+        assert_eq!(self.input[2], self.output[2], "{kernel}: pooling keeps the channels apart");
+        let samples = input_len / self.input_len().max(1);
+        assert_eq!(input_len, samples * self.input_len(), "{kernel}: whole inputs of {self:?}");
+        assert_eq!(output_len, samples * self.output_len(), "{kernel}: {samples} outputs of {self:?}");
+        let holds_pixels = |axis: usize, out: usize| !self.taps(axis, out).is_empty();
+        // Of windows in order, the first one ends before all others do and the last one starts after all others do.
+        let all = |axis: usize| holds_pixels(axis, 0) && holds_pixels(axis, self.output[axis] - 1);
+        assert!(output_len == 0 || all(0) && all(1), "{kernel}: every window holds a pixel: {self:?}");
+        samples
     }
 
     /// Taps along `axis` (0 rows, 1 columns) of output `out` that lie in the image.

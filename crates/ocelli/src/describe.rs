@@ -186,7 +186,8 @@ fn memory(subject: &Subject<'_>, recipe: &Recipe, plan: &Plan) -> Result<Memory,
         scratch: scratch(plan),
         evaluation: of_pass(&evaluation)
             .saturating_add(of_pass(&health))
-            .saturating_add(crate::feed::waiting_bytes(image, crate::eval::BATCH, subject.threads)),
+            .saturating_add(crate::feed::waiting_bytes(image, crate::eval::BATCH, subject.threads))
+            .saturating_add(confusions(graph)?),
         loading: bytes(image)
             .saturating_mul(subject.batch as u64)
             .saturating_mul(Loading::beside(subject.threads).batches() as u64),
@@ -216,6 +217,13 @@ impl Memory {
         let fits = u64::try_from(sum).ok().filter(|&sum| sum <= i64::MAX as u64);
         Ok(fits.ok_or(ocelli_core::Error::Memory { what: "training", bytes: sum })?)
     }
+}
+
+/// Bytes of the confusion matrices that are held at a time: the last one, one that is being counted, and that of the report.
+fn confusions(graph: &Graph) -> Result<u64, Error> {
+    // An output that is no vector tells no classes apart.
+    let classes = graph.node(graph.output()?).shape().vector().unwrap_or(0);
+    Ok(bytes(classes.saturating_mul(classes)).saturating_mul(3))
 }
 
 /// Bytes of so many f32.

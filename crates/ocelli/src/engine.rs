@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ocelli_core::{Executor, Graph, Plan, PlanOptions};
-use ocelli_kernels::{Element, Isa, Team};
+use ocelli_kernels::{Element, Isa, Precision, Team};
 
 use crate::Error;
 use crate::report::Environment;
@@ -41,6 +41,16 @@ impl Engine {
     /// The instruction set.
     pub fn isa(&self) -> Isa {
         self.isa
+    }
+
+    /// What decides how results are rounded: the instruction set, and where products may round to bf16, whether it has a unit
+    /// for that.
+    pub(crate) fn arithmetic(&self, precision: Precision) -> String {
+        let name = self.isa.name();
+        match precision == Precision::Bf16 && f32::kernels_of(self.isa, precision).precision == precision {
+            true => format!("{name} bf16"),
+            false => name.to_string(),
+        }
     }
 
     /// What a report says of what it ran on.

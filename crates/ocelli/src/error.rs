@@ -20,6 +20,9 @@ pub enum Error {
     /// Too little memory, or a limit.
     #[error("{0}")]
     Limit(String),
+    /// Stopped by the user, with nothing to go on from.
+    #[error("{0}")]
+    Stopped(String),
     /// Stopped by the user; the run can be resumed.
     #[error("interrupted; to continue: ocelli train --resume {}", .0.display())]
     Interrupted(PathBuf),
@@ -34,7 +37,7 @@ impl Error {
             Error::Io(_) => 4,
             Error::Diverged(_) => 5,
             Error::Limit(_) => 6,
-            Error::Interrupted(_) => 130,
+            Error::Stopped(_) | Error::Interrupted(_) => 130,
         }
     }
 }

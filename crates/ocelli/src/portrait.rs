@@ -22,7 +22,7 @@ pub(crate) fn layers(net: &str, graph: &Arc<Graph>) -> Result<Vec<LayerRow>, Err
         output: layer.output,
         parameters: layer.parameters as u64,
         flops: layer.flops,
-        receptive_field: layer.receptive_field.map(|[height, width]| height.max(width)),
+        receptive_field: layer.receptive_field,
     };
     Ok(describe(&subject)?.layers.into_iter().map(row).collect())
 }

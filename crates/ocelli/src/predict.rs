@@ -7,8 +7,8 @@
 //! use ocelli::ensemble::{Ensemble, EnsembleOptions};
 //! use ocelli::io::ModelFile;
 //! use ocelli::predict::OfDataset;
-//! use ocelli_data::pictures_in;
-//! use ocelli_kernels::Isa;
+//! use ocelli::data::pictures_in;
+//! use ocelli::kernels::Isa;
 //!
 //! # fn main() -> Result<(), ocelli::Error> {
 //! # if false {

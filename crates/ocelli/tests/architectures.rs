@@ -57,7 +57,7 @@ fn weights_start_as_wide_as_torchvisions() {
             let theirs: f64 = line.rsplit_once(' ').unwrap().1.parse().unwrap();
             let mut drawn = vec![f64::NAN; entry.range.len().min(10_000)];
             let key = Key::new(6, &[number as u64]);
-            entry.spec.init.fill(entry.spec.fan, 1, key, &mut drawn).unwrap();
+            entry.spec.init.fill(entry.spec.fan, &[1], key, &mut drawn).unwrap();
             let mean = drawn.iter().sum::<f64>() / drawn.len() as f64;
             let variance = drawn.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / drawn.len() as f64;
             let scatter = 4.0 * theirs / (drawn.len() as f64).sqrt();

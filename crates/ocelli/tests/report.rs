@@ -196,7 +196,7 @@ fn layers() -> Vec<LayerRow> {
         output: output.to_vec(),
         parameters,
         flops,
-        receptive_field: (field > 0).then_some(field),
+        receptive_field: (field > 0).then_some([field; 2]),
     };
     vec![
         row("image", "Input", &[1, 28, 28], 0, 0, 1),

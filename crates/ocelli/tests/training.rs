@@ -462,4 +462,6 @@ fn a_sweep_through_the_rates_finds_one_that_learns() {
     assert_eq!(sweep(&config, 1).unwrap(), found, "it is the same however many threads there are");
     let refusal = sweep(&place.config("lenet5", &splits, |_| {}), 1).unwrap_err().to_string();
     assert!(refusal.contains("diagonal-lm"), "{refusal}");
+    let stopped = find_rate(&config, &splits, &engine(1), &AtomicBool::new(true)).unwrap_err();
+    assert_eq!(stopped.exit_code(), 130, "{stopped}");
 }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use ocelli::arch::Architecture;
 use ocelli::bench::net::{NetBench, Phase};
 use ocelli::bench::steps::Breakdown;
 use ocelli::bench::{Budget, Timing};
@@ -18,7 +17,7 @@ use crate::args::{above_0, image_shape, precision, size, threads};
 use crate::console::Console;
 use crate::engine::{engine, warn_of_precision};
 use crate::failure::Failure;
-use crate::network::{NetName, naming_those_that_fit, warn_of_unread};
+use crate::network::{NetName, built, warn_of_unread};
 use crate::output::{Align, Table, print, print_json};
 use crate::text::{bytes, count, counted, duration, percent, sizes};
 
@@ -162,17 +161,7 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
 fn network(args: &Args) -> Result<(Network, usize), Failure> {
     let spec = NetSpec::new(&args.net, Vec::new());
     let batch = args.batch.unwrap_or(spec.recipe()?.batch);
-    let own = match &spec {
-        NetSpec::Named { name, .. } => Architecture::find(name)?.input,
-        NetSpec::File(path) if args.input.is_some() => {
-            let path = path.display();
-            return Err(Failure::usage(format!("{path} says itself what its input is; leave --input out")));
-        }
-        NetSpec::File(_) => [1, 1, 1],
-    };
-    let input = args.input.unwrap_or(own);
-    let built = spec.build(input, args.classes);
-    Ok((built.map_err(|e| naming_those_that_fit(e, &spec, input, args.classes))?, batch))
+    Ok((built(&spec, args.input, args.classes)?, batch))
 }
 
 /// Measures one phase, and then its profile if that is wanted: reading the clock would take some of its time.

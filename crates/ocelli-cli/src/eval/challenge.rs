@@ -48,10 +48,8 @@ pub(crate) fn categories(
     if let Some(path) = given {
         return Categories::read(path).map(Some);
     }
-    let beside = list.with_file_name("categories.txt");
-    if !beside.is_file() || beside == list {
-        return Ok(None);
-    }
+    let mut beside = ["categories.txt", "classes.txt"].map(|name| list.with_file_name(name)).into_iter();
+    let Some(beside) = beside.find(|file| file.is_file() && file != list) else { return Ok(None) };
     let found = Categories::read(&beside)?;
     console.fact("classes", format!("{} of {}", found.len(), beside.display()));
     Ok(Some(found))

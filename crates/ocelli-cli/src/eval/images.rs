@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ocelli::io::ModelFile;
 use ocelli::train::data_digest;
-use ocelli_data::{DataError, Dataset, Parts, Picture, hold_out, match_classes, open_parts_in, readable};
+use ocelli_data::{DataError, Dataset, Parts, Picture, Undivided, match_classes, open_parts_in};
 
 use super::Args;
 use crate::console::Console;
@@ -28,24 +28,20 @@ pub(super) fn images(
     if let Some(val) = parts.val {
         return Ok((val, "the validation split"));
     }
-    let (readable, unreadable) = readable(Arc::clone(&parts.train))?;
+    let undivided = Undivided::look(Arc::clone(&parts.train))?;
     // By content, whatever the data are called now and wherever they lie.
     let trained_on = |model: &ModelFile, digest: &str| {
         model.training.get("train_digest").and_then(|own| own.as_str()) == Some(digest)
     };
-    let digest = data_digest(&*readable);
-    if models.iter().any(|model| trained_on(model, &digest)) {
-        console.warn(SEEN);
-        return Ok((parts.train, "all"));
-    }
     for model in models {
         let seed = model.training.get("seed").and_then(|seed| seed.as_u64()).unwrap_or(0);
-        let (kept, held_out) = hold_out(&readable, parts.held_out, seed);
-        let digest = data_digest(&kept);
+        let (kept, held_out) = undivided.held_out(parts.held_out, seed);
+        let digest = data_digest(&*kept);
         if trained_on(model, &digest) {
             if !models.iter().all(|model| trained_on(model, &digest)) {
                 console.warn(OTHERS);
             }
+            let unreadable = undivided.unreadable();
             if unreadable.count > 0 {
                 console.warn(format!(
                     "{} cannot be read and were neither trained on nor held out, such as {}",
@@ -53,8 +49,13 @@ pub(super) fn images(
                     unreadable.first[0]
                 ));
             }
-            return Ok((Arc::new(held_out), "held out from training (--all for all)"));
+            return Ok((held_out, "held out from training (--all for all)"));
         }
+    }
+    let digest = data_digest(&*undivided.trained_on());
+    if models.iter().any(|model| trained_on(model, &digest)) {
+        console.warn(SEEN);
+        return Ok((parts.train, "all"));
     }
     let here = std::fs::canonicalize(args.data()).ok();
     let trained_here = |model: &ModelFile| {

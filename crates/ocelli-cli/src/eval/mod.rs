@@ -53,8 +53,8 @@ pub(crate) struct Args {
     /// Rank all submissions in a folder against LIST
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["all", "views", "root"])]
     leaderboard: Option<PathBuf>,
-    /// The classes of the challenge and their numbers, `/a/abbey 0` in each line [default: categories.txt beside LIST, if
-    /// it is there]
+    /// The classes of the challenge and their numbers, `/a/abbey 0` in each line, or classes alone in their order [default:
+    /// categories.txt or classes.txt beside LIST, if it is there]
     #[arg(long, value_name = "FILE")]
     categories: Option<PathBuf>,
     /// Threads [default: one per core]

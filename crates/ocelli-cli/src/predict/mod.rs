@@ -46,8 +46,8 @@ pub(crate) struct Args {
     /// Write a submission to a challenge: for each picture of LIST its file and the numbers of five classes
     #[arg(long, value_name = "FILE", conflicts_with_all = ["top", "json"])]
     submission: Option<PathBuf>,
-    /// The classes of the challenge and their numbers, `/a/abbey 0` in each line [default: categories.txt beside LIST, if
-    /// it is there; otherwise classes are numbered in the model's order]
+    /// The classes of the challenge and their numbers, `/a/abbey 0` in each line, or classes alone in their order [default:
+    /// categories.txt or classes.txt beside LIST; without one, classes are numbered in the model's order]
     #[arg(long, value_name = "FILE", requires = "submission")]
     categories: Option<PathBuf>,
     /// Threads [default: one per core]

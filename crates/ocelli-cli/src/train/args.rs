@@ -119,11 +119,11 @@ pub(crate) struct RecipeArgs {
     #[arg(long, value_name = "DECAY", value_parser = below_1)]
     pub(crate) ema: Option<f64>,
     /// Leave this layer, or block of layers, as it is, with all that it is computed from: nothing of it is trained, and its batch
-    /// normalisation keeps its statistics
+    /// normalisation keeps its statistics. none: no layer, whatever the recipe says
     #[arg(long, value_name = "LAYER")]
     pub(crate) freeze: Option<String>,
     /// Begin with filters of this layer, the network's first convolution, that are made from the training images: they see patches
-    /// along the directions in which these vary, with a variance of 1 each. With --freeze they stay so
+    /// along the directions in which these vary, with a variance of 1 each. With --freeze they stay so. none: of no layer
     #[arg(long, value_name = "LAYER")]
     pub(crate) whiten: Option<String>,
     /// What an image of each class counts for

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ocelli::io::Checkpoint;
-use ocelli::train::{Control, NetSpec, Outcome, Pretrained, RunConfig, RunFolder, Trainer};
+use ocelli::train::{Control, NetSpec, Outcome, Pretrained, RunConfig, RunFolder, Trainer, data_digest};
 use ocelli::{Engine, Error, Recipe};
 use ocelli_data::{CachePlan, OpenOptions, Splits};
 use serde::Serialize;
@@ -81,6 +81,10 @@ fn begin(args: &Args, start: Instant, console: Console) -> Result<ExitCode, Fail
         rates::check(args, recipe.as_ref())?;
     }
     args.run.show_batch.as_deref().map(|file| check_png(shown::OPTION, file)).transpose()?;
+    if let Some(out) = args.run.out.as_deref().filter(|_| !args.run.dry_run && args.run.show_batch.is_none())
+    {
+        RunFolder::check_free(out)?;
+    }
     let engine = engine(args.run.threads)?;
     let options = args.source.options(args.network.val.as_deref().map(Path::new), seed)?;
     let splits = open(Path::new(data), &options, console)?;
@@ -230,14 +234,17 @@ fn repeat(args: &Args, run: &Path, start: Instant, console: Console) -> Result<E
     let before = folder.load_config()?;
     let config = before.repeated(&folder.load_metrics()?)?;
     let engine = engine(args.run.threads)?;
-    if before.isa != engine.isa().name() {
-        console.warn(format!(
-            "the run was made with instruction set {}, and this is {}: weights will not be the same bits",
-            before.isa,
-            engine.isa().name()
-        ));
-    }
+    before.differences_of_maker(&engine).into_iter().for_each(|difference| console.warn(difference));
     let splits = open(config.data_spec(), &config.open_options(), console)?;
+    let here = [&splits.train, &splits.val].map(|set| data_digest(&**set));
+    if folder.images_of_run().is_some_and(|images| images != here) {
+        return Err(Error::Bad(format!(
+            "'{}' no longer holds the images that {} was made with, so its weights cannot be made again; restore them",
+            config.data,
+            run.display()
+        ))
+        .into());
+    }
     train(args, config, splits, &engine, start, console)
 }
 

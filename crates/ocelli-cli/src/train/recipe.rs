@@ -28,8 +28,9 @@ impl RecipeArgs {
         recipe.batch = self.batch.unwrap_or(recipe.batch);
         recipe.accumulate = self.accumulate.unwrap_or(recipe.accumulate);
         recipe.class_weights = self.class_weights.map_or(recipe.class_weights, ClassWeights::from);
-        recipe.freeze = self.freeze.clone().or(recipe.freeze);
-        recipe.whiten = self.whiten.clone().or(recipe.whiten);
+        let layer = |asked: &Option<String>, own| asked.clone().or(own).filter(|layer| layer != NO_LAYER);
+        recipe.freeze = layer(&self.freeze, recipe.freeze);
+        recipe.whiten = layer(&self.whiten, recipe.whiten);
         if let Some(Sizes(sizes)) = &self.sizes {
             (recipe.sizes, recipe.grow_from) = (sizes.clone(), None);
         }
@@ -110,6 +111,9 @@ impl RecipeArgs {
         Ok(loss)
     }
 }
+
+/// What stands for no layer where a recipe has one.
+const NO_LAYER: &str = "none";
 
 /// A cosine falls from the rate to its end.
 fn check_end(recipe: &Recipe) -> Result<(), Error> {
@@ -244,6 +248,10 @@ mod tests {
         assert_eq!((epochs.steps, epochs.time_budget, epochs.epochs), (None, None, 7));
         let off = RecipeArgs { ema: Some(0.0), clip_norm: Some(0.0), ..RecipeArgs::default() };
         assert_eq!((given(off).ema, given(RecipeArgs::default()).ema), (None, Some(0.999)));
+        let frozen = Recipe { freeze: Some("stem".into()), whiten: Some("stem".into()), ..Recipe::default() };
+        let none = RecipeArgs { freeze: Some("none".into()), ..RecipeArgs::default() };
+        let none = none.apply("net", frozen).unwrap();
+        assert_eq!((none.freeze, none.whiten.as_deref()), (None, Some("stem")));
         let grown = Recipe { grow_from: Some(0.75), ..Recipe::default() };
         let none = RecipeArgs { sizes: Some("none".parse().unwrap()), ..RecipeArgs::default() };
         assert_eq!(none.apply("net", grown).unwrap().grow_from, None);

@@ -44,6 +44,8 @@ fn categories_number_the_classes() {
     assert!(text(&place.path("mine.txt")).starts_with("val/a.pgm 15 "));
     place.write("data/val.txt", "val/a.pgm /0\nval/b.pgm 10\nval/c.pgm 13\n");
     assert!(place.ok("eval --submission mine.txt data/val.txt").stdout.contains("error@1  0.00 %"));
+    std::fs::rename(place.path("data/categories.txt"), place.path("data/classes.txt")).unwrap();
+    assert!(place.ok("eval --submission mine.txt data/val.txt").stdout.contains("error@1  0.00 %"));
     place.write("few.txt", "0 0\n1 1\n2 2\n3 3\n4 4\n");
     let few = "predict run data/val.txt --submission x.txt --categories few.txt";
     place.refused(few, 2, &["class '5' of the model has no number in few.txt"]);

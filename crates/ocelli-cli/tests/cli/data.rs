@@ -165,6 +165,25 @@ fn data_that_changed_since_training_are_measured_with_a_warning() {
 }
 
 #[test]
+fn a_picture_that_is_damaged_inside_does_not_hide_what_was_held_out() {
+    let place = Place::new();
+    write_pictures(&place, "pictures");
+    place.ok("data digits --picture whole.png");
+    let mut bytes = std::fs::read(place.path("whole.png")).unwrap();
+    let data = bytes.windows(4).position(|chunk| chunk == b"IDAT").unwrap();
+    bytes[data + 8] ^= 0xff;
+    for class in ["left", "right"] {
+        place.write(&format!("pictures/{class}/damaged.png"), &bytes);
+    }
+    // A class whose only picture is damaged is left out.
+    place.write("pictures/alone/damaged.png", &bytes);
+    place.ok(&format!("train pictures {TRAIN} --most-unreadable 0.2 --out run -q"));
+    std::fs::rename(place.path("pictures"), place.path("moved")).unwrap();
+    let done = place.run("eval run moved");
+    assert!(done.stderr.contains("held out from training"), "{}", done.stderr);
+}
+
+#[test]
 fn what_is_done_to_pictures_and_what_names_classes_is_told() {
     let place = Place::new();
     write_pictures(&place, "pictures");

@@ -138,6 +138,12 @@ fn names_that_are_no_text_are_no_bug() {
         assert_eq!(done.code, 2, "{}", done.stderr);
         assert!(done.stderr.contains(r"$'r\xff'"), "{}", done.stderr);
     }
+    // A run notes these paths.
+    for words in ["train digits --epochs 1 --out a --from", "train digits --epochs 1 --out b --root"] {
+        let done = run(place.command(words).arg(odd));
+        assert_eq!(done.code, 2, "{}", done.stderr);
+        assert!(done.stderr.contains("is not UTF-8 text"), "{}", done.stderr);
+    }
 }
 
 #[test]

@@ -225,3 +225,29 @@ fn completions_and_manual_pages_know_every_verb() {
         assert!(place.path("pages").join(format!("ocelli-{verb}.1")).is_file(), "{verb}");
     }
 }
+
+#[test]
+fn runs_are_held_against_each_other() {
+    let place = Place::new();
+    place.ok("train digits --net perceptron --epochs 2 --out a -q");
+    place.ok("train digits --net mlp --widths 16 --epochs 3 --out b -q");
+    let done = place.ok("compare a b --plot curves.svg --over epochs --reach 20");
+    for told in ["perceptron", "mlp", "to 20.00 %", "best top-1", "images/s"] {
+        assert!(done.stdout.contains(told), "no '{told}' in\n{}", done.stdout);
+    }
+    assert_eq!(done.stdout.lines().count(), 3);
+    assert!(!done.stderr.contains("warning"), "{}", done.stderr);
+    let drawn = text(&place.path("curves.svg"));
+    assert!(drawn.contains("<svg") && drawn.contains("perceptron") && drawn.contains("epochs"));
+    let told = place.json("compare a b --json");
+    assert_eq!((&told["schema"], told["runs"][1]["epochs"].as_array().unwrap().len()), (&1.into(), 3));
+    assert_eq!(told["runs"][0]["net"], "perceptron");
+    place.ok("train digits --net perceptron --epochs 1 --seed 5 --out c -q");
+    assert!(
+        place.ok("compare a c").stderr.contains("not all of these runs were validated on the same images")
+    );
+    place.refused("compare a --plot curves.png", 2, &["--plot curves.png", ".svg"]);
+    place.refused("compare none", 2, &["none is no run folder"]);
+    place.refused("compare a --reach 0", 2, &["--reach", "such as 90"]);
+    place.refused("compare", 2, &["<RUN>"]);
+}

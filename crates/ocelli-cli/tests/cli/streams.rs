@@ -28,7 +28,9 @@ fn standard_output_has_the_result_alone() {
 fn help_is_a_result_and_names_what_there_is() {
     let place = Place::new();
     let help = place.ok("--help").stdout;
-    for verb in ["train", "eval", "predict", "plan", "check", "explain", "completions", "man"] {
+    for verb in
+        ["train", "eval", "predict", "plan", "check", "compare", "data", "explain", "completions", "man"]
+    {
         assert!(help.contains(&format!("\n  {verb} ")), "no {verb} in\n{help}");
         let done = place.ok(&format!("{verb} --help"));
         assert!(done.stdout.contains("Usage: ocelli") && done.stderr.is_empty(), "{verb}");

@@ -110,6 +110,77 @@ fn a_repeated_run_can_be_prolonged() {
 }
 
 #[test]
+fn a_run_goes_on_without_the_model_that_it_began_with() {
+    let place = Place::new();
+    place.ok("train digits --epochs 1 --out first -q");
+    place.ok("train digits --from first --epochs 1 --out second -q");
+    std::fs::remove_dir_all(place.path("first")).unwrap();
+    place.ok("train --resume second --epochs 2 -q");
+    assert_eq!(text(&place.path("second/metrics.jsonl")).lines().count(), 2);
+    place.refused("train --repeat second", 2, &["first"]);
+}
+
+#[test]
+fn a_recipe_of_a_few_steps_does_not_end_a_run_that_has_time() {
+    let place = Place::new();
+    place.ok("train digits --net perceptron --epochs 1 --batch 1000 --out first -q");
+    let timed = place.json("train digits --from first --batch 1000 --time-budget 2s --out second --json -q");
+    assert!(timed["steps"].as_u64() > Some(2), "{timed}");
+}
+
+#[test]
+fn why_nothing_is_left_to_do_is_told() {
+    let place = Place::new();
+    let net = "train digits --net perceptron --batch 500 -q";
+    for (length, told) in [
+        ("--epochs 1", "give a larger --epochs"),
+        ("--steps 4", "all steps of the run are done"),
+        ("--time-budget 1s", "the time of the run is over"),
+        ("--lr 1e-30 --patience 1 --epochs 50", "as none was better"),
+    ] {
+        let out = length.split(' ').next().unwrap().trim_start_matches('-');
+        place.ok(&format!("{net} {length} --out {out}"));
+        let done = place.ok(&format!("train --resume {out}"));
+        assert!(done.stderr.contains(told), "no '{told}' in\n{}", done.stderr);
+        assert_eq!(done.stderr.contains(&format!("--from {out}")), out != "epochs", "{}", done.stderr);
+    }
+}
+
+#[test]
+fn a_run_on_other_images_is_not_repeated() {
+    let place = Place::new();
+    let picture = |level: u8| [b"P5 2 2 255\n".to_vec(), vec![level, 9, 9, level]].concat();
+    for i in 0..20 {
+        place.write(&format!("set/{}/{i}.pgm", ["a", "b"][i % 2]), picture(10 * i as u8));
+    }
+    place.ok("train set --net perceptron --epochs 1 --out first -q");
+    place.ok("train --repeat first --out second -q");
+    place.write("set/a/0.pgm", picture(255));
+    place.write("set/b/1.pgm", picture(254));
+    place.refused("train --repeat first --out third", 3, &["no longer holds the images", "first"]);
+    // Nothing of it is known before its first epoch is over.
+    std::fs::create_dir(place.path("young")).unwrap();
+    std::fs::copy(place.path("first/config.toml"), place.path("young/config.toml")).unwrap();
+    place.refused("train --repeat young", 2, &["no epoch in its metrics.jsonl"]);
+}
+
+#[test]
+fn a_network_is_known_by_its_name_beside_a_folder_that_has_it() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("mnist")).unwrap();
+    assert!(place.ok("plan mnist --batch 8").stdout.starts_with("mnist: "));
+    place.refused("plan ./mnist", 2, &["no run folder"]);
+}
+
+#[test]
+fn what_is_not_empty_is_refused_before_the_data_are_read() {
+    let place = Place::new();
+    place.write("full/x.txt", "mine");
+    place.refused("train missing --out full", 2, &["full is not empty"]);
+    place.refused("train missing --out full --dry-run", 2, &["missing"]);
+}
+
+#[test]
 fn a_rate_is_found_and_its_curve_is_written() {
     let place = Place::new();
     let found = place.json("train digits --net mlp --widths 32 --find-lr --json -q");

@@ -33,20 +33,9 @@ impl Extent {
 
 impl<'a, T: Element> Run<'a, T> {
     /// A part of a forward step, or several parts whose samples follow each other.
-    pub(super) fn forward(
-        &self,
-        step: &Step,
-        value: Value,
-        part: usize,
-        samples: Range<usize>,
-        worker: usize,
-    ) {
+    pub(super) fn forward(&self, step: &Step, value: Value, samples: Range<usize>, worker: usize) {
         match step.cut {
-            Cut::Rows(_) => unreachable!("invariant: rows are computed strip by strip"),
-            Cut::Channels(cut) if !samples.is_empty() => {
-                self.forward_channels(step, value, part, cut, samples, worker);
-            }
-            Cut::Channels(_) => {}
+            Cut::Rows(_) | Cut::Channels(_) => unreachable!("invariant: these are computed strip by strip"),
             Cut::Samples | Cut::Units(_) | Cut::Pieces => {
                 let at_once = match self.finishes_after(value) {
                     true => self.plan.chunk(value),
@@ -90,20 +79,21 @@ impl<'a, T: Element> Run<'a, T> {
         self.finished(value, extent, held, 0, finish, output, scratch);
     }
 
-    /// Some channels of every pixel: computed side by side, and then put where they belong, run by run.
-    fn forward_channels(
+    /// The channels of a part, of every pixel side by side, as an op and the nodes that follow it in the same step leave them: in
+    /// the first elements of `memory`.
+    pub(super) fn forward_channels<'m>(
         &self,
-        step: &Step,
         value: Value,
         part: usize,
         cut: ChannelCut,
         samples: Range<usize>,
-        worker: usize,
-    ) {
+        held: Held<'_, T>,
+        memory: &'m mut [T],
+        scratch: &mut [T],
+    ) -> &'m [T] {
         let (places, len) = (&self.plan.nodes[value.0], self.plan.graph.node(value).shape().len());
-        let (own, first, runs) = (cut.part(part), samples.start, samples.len() * (len / cut.channels));
-        let (staged, scratch) = self.scratch(worker).split_at_mut(step.staged);
-        let (computed, rest) = staged.split_at_mut(runs * own.len());
+        let (own, runs) = (cut.part(part), samples.len() * (len / cut.channels));
+        let (computed, rest) = memory.split_at_mut(runs * own.len());
         let extent = Extent { samples, section: Section::Channels(own.clone()), within: None };
         let mut finish = self.finish(places.chain, &extent, own.clone());
         let addend = &mut rest[..if finish.addend.is_empty() { 0 } else { computed.len() }];
@@ -112,12 +102,8 @@ impl<'a, T: Element> Run<'a, T> {
             to.copy_from_slice(&from[own.clone()]);
         }
         finish.addend = addend;
-        self.finished(value, &extent, Held::nothing(), part, finish, computed, scratch);
-        let offset = self.plan.buffer(places.output).expect("planned").offset + first * len;
-        for (run, from) in computed.chunks_exact(own.len()).enumerate() {
-            let start = offset + run * cut.channels;
-            self.arena.write(start + own.start..start + own.end).copy_from_slice(from);
-        }
+        self.finished(value, &extent, held, part, finish, computed, scratch);
+        computed
     }
 
     /// What the nodes that follow an op in the same step do to some of its channels.

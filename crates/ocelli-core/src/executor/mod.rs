@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ocelli_kernels::{Element, Isa, Kernels, Team};
 
 use crate::arena::{AlignedBuffer, Shared};
-use crate::loss::{Loss, Reduction, Targets};
+use crate::loss::{Loss, Reduction, Targets, check_labels};
 use crate::ops::{RandomState, Values};
 use crate::optim::Optimizer;
 use crate::optimizer_state::OptimizerState;
@@ -164,7 +164,7 @@ impl<T: Element> Executor<T> {
     /// Computes the output and the cost E of a batch, without gradients.
     ///
     /// # Panics
-    /// As [`Executor::forward`], and if the batch has no targets.
+    /// As [`Executor::forward`], and if the batch has no targets, or a label that names none of the network's outputs.
     pub fn evaluate(&mut self, params: &Params<T>, batch: &Batch<'_, T>, criterion: &Criterion) -> f64 {
         let pass = Pass::new(Some(criterion), RandomState::default(), Goal::Forward);
         self.run(Values::of(params), batch, pass);
@@ -174,7 +174,7 @@ impl<T: Element> Executor<T> {
     /// Computes the cost E of a batch and its gradients, which [`Executor::gradients`] then holds.
     ///
     /// # Panics
-    /// As [`Executor::forward`], and if the plan is for evaluation or does not keep gradients.
+    /// As [`Executor::evaluate`], if the plan is for evaluation or does not keep gradients, and for a batch of no samples.
     pub fn differentiate(
         &mut self,
         params: &Params<T>,
@@ -193,7 +193,7 @@ impl<T: Element> Executor<T> {
     /// gradients that overflow: those do move the parameters, and the next step's costs tell.
     ///
     /// # Panics
-    /// As [`Executor::forward`], and if the plan is for evaluation.
+    /// As [`Executor::evaluate`], if the plan is for evaluation, and for a batch of no samples.
     pub fn step(
         &mut self,
         params: &mut Params<T>,
@@ -219,7 +219,8 @@ impl<T: Element> Executor<T> {
     /// [`Executor::apply`] is the other half. Returns the cost E of this batch by itself.
     ///
     /// One batch that is the whole step needs no more than a plan that keeps gradients. Where a sample's cost is not a finite
-    /// number, no running statistic is changed, and the gradients are of no use.
+    /// number, no running statistic is changed, and the gradients are of no use. Random ops draw by `random` and the number of a
+    /// sample in its batch: give each batch a [`RandomState::step`] of its own.
     ///
     /// # Panics
     /// As [`Executor::differentiate`], and for a batch that is not the first if the plan was made without
@@ -307,7 +308,7 @@ impl<T: Element> Executor<T> {
             .sqrt()
     }
 
-    /// A node's output for the last batch, if it is still there: always with `reuse` off.
+    /// A node's output for the last batch, if it is still there: always with `reuse` and `fuse` off.
     pub fn value(&self, value: Value) -> Option<&[T]> {
         self.kept(BufferKind::Output(value), value, self.count)
     }
@@ -357,7 +358,7 @@ impl<T: Element> Executor<T> {
 
     fn run(&mut self, params: Values<'_, T>, batch: &Batch<'_, T>, pass: Pass<'_, '_, T>) {
         let Pass { criterion, random, update, goal, share } = pass;
-        self.check(batch, goal);
+        self.check(batch, goal, criterion.is_some());
         let kept = self.gradients.is_some() || update.is_some() || goal == Goal::Forward;
         assert!(kept, "a plan that keeps gradients");
         assert!(criterion.is_none() || batch.targets.is_some(), "a cost needs targets");
@@ -401,7 +402,7 @@ impl<T: Element> Executor<T> {
         self.prepared = stamp;
     }
 
-    fn check(&self, batch: &Batch<'_, T>, goal: Goal) {
+    fn check(&self, batch: &Batch<'_, T>, goal: Goal, costs: bool) {
         let plan = &self.plan;
         assert!(
             batch.count <= plan.options().batch,
@@ -417,5 +418,13 @@ impl<T: Element> Executor<T> {
         }
         assert!(inputs.next().is_none(), "as many inputs as the graph has");
         assert!(goal == Goal::Forward || plan.options().mode.has_backward(), "a plan with gradients");
+        assert!(goal == Goal::Forward || batch.count > 0, "a batch of no samples has no gradients");
+        if let (Some(Targets::Classes(labels)), true) = (batch.targets, costs) {
+            // One output tells two classes apart.
+            let classes = plan.graph().node(plan.output()).shape().len().max(2);
+            if let Err(error) = check_labels(labels, classes) {
+                panic!("{error}");
+            }
+        }
     }
 }

@@ -156,7 +156,7 @@ impl<'a, T: Element> Run<'a, T> {
             }
             Work::Forward(value) => match &step.strips {
                 Some(strips) => self.forward_strips(step, strips, parts, samples, worker),
-                None => self.forward(step, value, part, samples, worker),
+                None => self.forward(step, value, samples, worker),
             },
             Work::Loss => self.loss(samples),
             // Gradients that are not kept are of no use where nothing may be moved.

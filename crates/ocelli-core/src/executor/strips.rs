@@ -6,8 +6,8 @@ use ocelli_kernels::Element;
 
 use super::forward::Extent;
 use super::run::Run;
-use crate::ops::Held;
-use crate::plan::{MOST_LAYERS, Step, Strip, Strips, Turn};
+use crate::ops::{ChannelCut, Held};
+use crate::plan::{Cut, MOST_LAYERS, Step, Strip, Strips, Turn};
 
 impl<T: Element> Run<'_, T> {
     /// Parts of a step that follow each other.
@@ -40,6 +40,12 @@ impl<T: Element> Run<'_, T> {
                     }
                 }
             }
+            Strip::Channels => {
+                let Cut::Channels(cut) = step.cut else { unreachable!("invariant: parts are channels") };
+                for part in parts.filter(|_| !samples.is_empty()) {
+                    self.layers_of_channels(strips, part, cut, samples.clone(), worker);
+                }
+            }
         }
     }
 
@@ -57,6 +63,34 @@ impl<T: Element> Run<'_, T> {
             };
             self.forward_chain(layer.head, &extent, held, output, scratch);
             held = Held { values: output, first: 0 };
+        }
+    }
+
+    /// All layers for the channels of a part. What the last one leaves is then put where it belongs, run by run.
+    fn layers_of_channels(
+        &self,
+        strips: &Strips,
+        part: usize,
+        cut: ChannelCut,
+        samples: Range<usize>,
+        worker: usize,
+    ) {
+        if self.plan.options.poison {
+            self.scratch(worker).fill(T::NAN);
+        }
+        let (mut memory, scratch) = self.scratch(worker).split_at_mut(strips.held());
+        let mut held = Held::nothing();
+        for layer in &strips.layers {
+            let own = memory.split_off_mut(..layer.held).expect("invariant: what is held has room");
+            let left = self.forward_channels(layer.head, part, cut, samples.clone(), held, own, scratch);
+            held = Held { values: left, first: 0 };
+        }
+        let (last, own) = (strips.last(), cut.part(part));
+        let len = self.plan.graph.node(last).shape().len();
+        let output = self.plan.buffer(self.plan.nodes[last.0].output).expect("planned").offset;
+        for (run, from) in held.values.chunks_exact(own.len()).enumerate() {
+            let start = output + samples.start * len + run * cut.channels;
+            self.arena.write(start + own.start..start + own.end).copy_from_slice(from);
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::graph::Node;
 use crate::init::Init;
-use crate::setting::{SettingError, require};
+use crate::setting::{SettingError, is_positive, require};
 use crate::{Mode, Role, Shape};
 
 /// y = γ·x̂ + β with x̂ = (x − μ)/√(σ² + ε), for each channel of images or each element of vectors (Ioffe and Szegedy 2015).
@@ -75,8 +75,8 @@ impl BatchNorm {
         let (momentum, epsilon) = (self.momentum, self.epsilon);
         let valid = (0.0..=1.0).contains(&momentum);
         require(valid, "batch_norm", "momentum", momentum, "a number from 0 to 1")?;
-        let valid = epsilon > 0.0 && epsilon.is_finite();
-        require(valid, "batch_norm", "epsilon", epsilon, "a finite number above 0")?;
+        let wanted = "a number above 0 within the range of f32";
+        require(is_positive(epsilon), "batch_norm", "epsilon", epsilon, wanted)?;
         require(self.start.is_finite(), "batch_norm", "start", self.start, "a finite number")
     }
 

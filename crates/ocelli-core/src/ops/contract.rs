@@ -152,7 +152,8 @@ pub(crate) enum Section {
     Whole,
     /// Some rows of one sample's image.
     Rows(Range<usize>),
-    /// Some channels of every pixel, or some elements of every vector: `output` has no others.
+    /// Some channels of every pixel, or some elements of every vector: `output` has no others. Nor has the input of an op whose
+    /// channels see their own alone ([`Sectioned::grain`]).
     Channels(Range<usize>),
 }
 
@@ -165,6 +166,12 @@ pub(crate) trait Sectioned: Operation {
     /// The rows of its only input that some rows of the output are computed from; `None` where rows cannot be computed by
     /// themselves.
     fn reads_rows(&self, node: &Node, rows: Range<usize>) -> Option<Range<usize>>;
+
+    /// Where output channels see the channels of the same numbers of the only input alone, how many of them are taken together:
+    /// any number of such runs gives the same bits by itself. `None` where channels see others.
+    fn grain(&self, _node: &Node) -> Option<usize> {
+        None
+    }
 
     /// Scratch memory for a section.
     fn section_scratch(&self, node: &Node, section: Section) -> usize;
@@ -268,7 +275,7 @@ pub struct Window {
 pub struct RandomState {
     /// The seed of the run.
     pub seed: u64,
-    /// Steps done before this one.
+    /// Steps done before this one; of steps of several batches, batches.
     pub step: u64,
 }
 

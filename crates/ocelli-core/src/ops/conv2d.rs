@@ -201,6 +201,9 @@ impl Conv2d {
         }
         match &self.connections {
             Some(_) if groups > 1 => Err("it has both groups and a table of connections; use one of them".into()),
+            Some(_) if self.init == Init::Identity => {
+                Err("init identity does not go with a table of connections, whose filters see channels of their own; use another init".into())
+            }
             Some(table) => connections::check(table, inputs, outputs),
             None => Ok(()),
         }
@@ -396,7 +399,10 @@ const PREPARED_WEIGHTS: usize = 1 << 12;
 impl Preparation for Conv2d {
     fn prepared_pieces(&self, node: &Node, packing: &Packing) -> usize {
         let conv = self.geometry_of(node, packing.share);
-        let small = packing.mode != Mode::Evaluate && conv.weight_len() < PREPARED_WEIGHTS;
+        // A channel's own weights are turned as fast as they are read.
+        let depthwise = conv.groups > 1 && conv.groups == self.channels;
+        let small = conv.weight_len() < PREPARED_WEIGHTS || depthwise;
+        let small = packing.mode != Mode::Evaluate && small;
         if small || self.connections.is_some() {
             return 0;
         }
@@ -474,6 +480,12 @@ impl Sectioned for Conv2d {
     fn reads_rows(&self, node: &Node, rows: Range<usize>) -> Option<Range<usize>> {
         let conv = self.geometry_of(node, 1);
         self.has_rows(&conv).then(|| conv.of_rows(rows).1)
+    }
+
+    /// Two groups at least: a convolution of one group has methods of its own.
+    fn grain(&self, node: &Node) -> Option<usize> {
+        let conv = self.geometry_of(node, 1);
+        (conv.groups > 1 && conv.group_inputs() == conv.group_outputs()).then(|| 2 * conv.group_outputs())
     }
 
     fn section_scratch(&self, node: &Node, section: Section) -> usize {

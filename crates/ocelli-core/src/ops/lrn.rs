@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackwardInput, BackwardParams, Forward, Operation, Reads, Signature, only_input};
 use crate::Shape;
+use crate::setting::is_positive;
 
 /// y_c = x_c / d_c^β with d_c = k + α/n · Σ x_j², over the n channels j around c at the same pixel (Krizhevsky,
 /// Sutskever and Hinton 2012, section 3.3).
@@ -89,7 +90,7 @@ impl LocalResponseNorm {
             (self.size >= 1, "size", self.size as f64, "at least 1"),
             (self.alpha >= 0.0 && self.alpha.is_finite(), "alpha", self.alpha, "a number that is not negative"),
             (self.beta.is_finite(), "beta", self.beta, "a finite number"),
-            (self.k > 0.0 && self.k.is_finite(), "k", self.k, "a number above 0"),
+            (is_positive(self.k), "k", self.k, "a number above 0 within the range of f32"),
         ];
         match settings.iter().find(|(fits, ..)| !fits) {
             None => Ok(()),

@@ -248,6 +248,14 @@ macro_rules! with_sections {
                 }
             }
 
+            /// See [`Sectioned::grain`].
+            pub(crate) fn grain(&self, node: &Node) -> Option<usize> {
+                match self {
+                    $(Op::$op(op) => op.grain(node),)*
+                    _ => None,
+                }
+            }
+
             /// Scratch memory for a section.
             pub(crate) fn section_scratch(&self, node: &Node, section: Section) -> usize {
                 match self {

@@ -160,7 +160,8 @@ impl Sliding {
     pub(super) fn signature(&self, inputs: &[Shape]) -> Result<Signature, String> {
         let pool = self.geometry(only_image(inputs)?)?;
         let [rows, columns, channels] = pool.output;
-        let output = Shape::try_new(&[channels, rows, columns]).expect("no larger than the padded input");
+        let output = Shape::try_new(&[channels, rows, columns]);
+        let output = output.ok_or_else(|| format!("an output of {channels}×{rows}×{columns} is impossible"))?;
         let window = Window { extent: self.kernel, stride: self.stride, padding: self.padding };
         Ok(Signature { window: Some(window), ..Signature::new(output) })
     }

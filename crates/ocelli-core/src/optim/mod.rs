@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use diagonal_lm::average_curvature;
 
-use crate::setting::{SettingError, require};
+use crate::setting::{SettingError, is_positive, require};
 
 /// The rule that moves parameters w along their gradient g. λ is the weight decay, which only ranges whose
 /// [`crate::role::Role`] decays are given.
@@ -127,8 +127,7 @@ impl Optimizer {
             require(x >= 0.0 && (x as f32) < 1.0, self.name(), field, x, "a number from 0 to below 1")
         };
         let positive = |field, x: f64| {
-            let representable = x as f32 > 0.0 && (x as f32).is_finite();
-            require(representable, self.name(), field, x, "a number above 0 within the range of f32")
+            require(is_positive(x), self.name(), field, x, "a number above 0 within the range of f32")
         };
         let decay = |x: f64| {
             let wanted = "a finite number that is not negative";

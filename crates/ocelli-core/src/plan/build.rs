@@ -11,7 +11,7 @@ use super::join::Joined;
 use super::memory::place;
 use super::scope::{MAX_PARTS, frozen, parts, reaching, wanting_gradient};
 use super::{Access, BufferKind, Chain, Cut, Mode, NodePlan, Piece, Plan, PlanOptions, Source, Step, Work};
-use crate::ops::{MAX_PARAMS, Place, Relation, Section};
+use crate::ops::{MAX_PARAMS, Place, Relation};
 use crate::{Error, Graph, Value};
 
 /// Up to this many elements of partial gradients (all parts together) are kept for one layer; a layer with more
@@ -74,7 +74,8 @@ impl Builder {
         let cut = |value| cuts::of_forward(graph, &options, value, limits);
         let cuts: Vec<(Cut, usize)> = graph.values().map(cut).collect();
         let joined = Joined::of(graph, &options, &used, &fusion, &cuts, limits);
-        let nodes = cuts.iter().map(|(cut, _)| NodePlan { forward: *cut, ..NodePlan::default() }).collect();
+        let forward = |value: Value| joined.shared(value).unwrap_or(cuts[value.0].0);
+        let nodes = graph.values().map(|v| NodePlan { forward: forward(v), ..NodePlan::default() }).collect();
         let plan = Plan {
             graph: Arc::clone(graph),
             options,
@@ -245,14 +246,11 @@ impl Builder {
         accesses.retain(|access| access.buffer != output);
         let written = [Some(output), places.saved].into_iter().flatten();
         accesses.extend(written.map(|buffer| Access { buffer, write: true, own_share: true }));
-        let (staged, scratch) = match &joined {
-            Some(join) => (join.strips.held(), join.scratch),
-            None => (self.staged(value, cut), self.section_scratch(value, cut, parts)),
-        };
-        self.plan.scratch_len = self.plan.scratch_len.max(staged + scratch);
+        let scratch = joined.as_ref().map_or(0, |join| join.strips.held() + join.scratch);
+        self.plan.scratch_len = self.plan.scratch_len.max(scratch);
         self.step(Work::Forward(value), cut, accesses, false);
         let step = self.plan.steps.last_mut().expect("just pushed");
-        (step.parts, step.staged, step.strips) = (parts, staged, joined.map(|join| join.strips));
+        (step.parts, step.strips) = (parts, joined.map(|join| join.strips));
     }
 
     /// What the forward pass of a chain reads.
@@ -267,27 +265,6 @@ impl Builder {
             accesses.extend(addend.and_then(|v| self.read(self.plan.nodes[v.0].output, own_share)));
         }
         accesses
-    }
-
-    /// Scratch memory that the op needs for the largest part of a forward step.
-    fn section_scratch(&self, value: Value, cut: Cut, parts: usize) -> usize {
-        let node = self.plan.graph.node(value);
-        let section = |part| match cut {
-            Cut::Channels(cut) => Section::Channels(cut.part(part)),
-            _ => Section::Whole,
-        };
-        let scratch = |part| node.op().map_or(0, |op| op.section_scratch(node, section(part)));
-        (0..parts).map(scratch).max().unwrap_or(0)
-    }
-
-    /// Elements that a part of a forward step has at a time before they become its output: by channels once as the op leaves
-    /// them, and what is added to them.
-    fn staged(&self, value: Value, cut: Cut) -> usize {
-        let Cut::Channels(cut) = cut else { return 0 };
-        let plan = &self.plan;
-        let adds = plan.nodes[value.0].chain.is_some_and(|chain| chain.add.is_some());
-        let pixels = plan.options.batch * (plan.graph.node(value).shape().len() / cut.channels);
-        (1 + usize::from(adds)) * pixels * cut.widest()
     }
 
     /// How many units a pass is cut by, if it is.
@@ -585,7 +562,6 @@ impl Builder {
             parts,
             barrier: false,
             accumulate,
-            staged: 0,
             strips: None,
             applies: false,
             norms: 0,

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::strips::{reads, rows, runs};
-use super::{Layer, Plan, Step, Strip, Strips, Work};
+use super::{Cut, Layer, Plan, Step, Strip, Strips, Work};
 use crate::Value;
 use crate::ops::{PAIR, Place, Reads, Relation, rows_of};
 
@@ -103,7 +103,10 @@ impl Flow<'_> {
                 }
                 if let Some(strips) = &step.strips {
                     assert_eq!(strips.last(), value, "invariant: {who} ends with its last layer");
-                    finds_rows(plan, step, strips);
+                    match strips.strip {
+                        Strip::Channels => finds_channels(plan, step, strips),
+                        Strip::Samples(_) | Strip::Rows(_) => finds_rows(plan, step, strips),
+                    }
                 }
                 let buffer = plan.nodes[value.0].output.expect("invariant: an op has an output");
                 self.content[buffer] = Content::Output(self.written(&who, value));
@@ -220,6 +223,25 @@ impl Flow<'_> {
         let (found, name) = (&self.content[buffer], self.plan.graph.node(value).name());
         let whole = matches!(found, Content::Gradient(terms) if *terms == self.wanted[value.0]);
         assert!(whole, "invariant: {who} finds the whole gradient of '{name}', not {found:?}");
+    }
+}
+
+/// Each layer has room for its part's channels, and those behind the first see no others.
+fn finds_channels(plan: &Plan, step: &Step, strips: &Strips) {
+    let Cut::Channels(cut) = step.cut else { panic!("invariant: {:?} is cut by channels", step.work) };
+    for (i, layer) in strips.layers.iter().enumerate() {
+        let node = plan.graph.node(layer.head);
+        let adds = plan.nodes[layer.head.0].chain.is_some_and(|chain| chain.add.is_some());
+        let runs = plan.options.batch * (node.shape().len() / cut.channels);
+        let room = (1 + usize::from(adds)) * runs * cut.widest();
+        assert!(room <= layer.held, "invariant: {:?} has room for channels of '{}'", step.work, node.name());
+        if i > 0 {
+            let grain = node.op().and_then(|op| op.grain(node)).unwrap_or(usize::MAX);
+            let mut parts = (0..cut.parts).map(|part| cut.part(part));
+            let own = parts.all(|part| part.start.is_multiple_of(grain) && part.len() >= grain);
+            let same = plan.nodes[layer.head.0].forward == step.cut;
+            assert!(own && same, "invariant: {:?} finds the channels of '{}'", step.work, node.name());
+        }
     }
 }
 
@@ -418,6 +440,36 @@ mod tests {
     fn what_is_held_is_found_in_its_step_alone() {
         let mut plan = strips();
         layers(&mut plan).remove(0);
+        verify(&plan);
+    }
+
+    /// A plan of one step of two layers that share channels.
+    fn channels() -> Plan {
+        let mut g = Graph::new();
+        let x = g.input("x", [160, 4, 4]).unwrap();
+        let a = g.add("expand", Conv2d::new(960, 1), [x]).unwrap();
+        g.add("depthwise", Conv2d::new(960, 3).padding(1).groups(960), [a]).unwrap();
+        Plan::new(&Arc::new(g), PlanOptions::evaluate(1)).unwrap()
+    }
+
+    #[test]
+    #[should_panic(expected = "has room for channels of 'expand'")]
+    fn layers_have_room_for_the_channels_of_a_part() {
+        let mut plan = channels();
+        layers(&mut plan)[0].held -= 16;
+        verify(&plan);
+    }
+
+    #[test]
+    #[should_panic(expected = "finds the channels of 'depthwise'")]
+    fn layers_see_the_channels_of_their_part_alone() {
+        let mut plan = channels();
+        let step = plan.steps.iter_mut().find(|step| step.strips.is_some()).unwrap();
+        let Cut::Channels(cut) = &mut step.cut else { panic!("it is cut by {:?}", step.cut) };
+        // Parts that begin with an odd channel.
+        cut.grain = 7;
+        let cut = step.cut;
+        plan.nodes.iter_mut().for_each(|node| node.forward = cut);
         verify(&plan);
     }
 

@@ -1,8 +1,9 @@
 //! Which layers of an evaluation work in one step, strip by strip (`plan/strips.rs`).
 //!
-//! Every step that is cut by rows works so, with one layer or several. Layers can be joined where each one's output is read by the
-//! next one alone and rows of all can be computed by themselves. They are where that saves more time than it costs, by a model that
-//! knows sizes alone: never the number of threads, and no clock.
+//! Every step that is cut by rows or channels works so, with one layer or several. Layers can be joined where each one's output is
+//! read by the next one alone and rows of all can be computed by themselves. They are where that saves more time than it costs, by a
+//! model that knows sizes alone: never the number of threads, and no clock. And layers are joined to one that is cut by channels
+//! where they see no channels but a part's own, as depthwise ones do: a worker then reads what it wrote itself.
 //! What is between them is then not written to memory and read again, and no worker waits between them; but weights are
 //! fetched for every strip, kernels are called more often, and where a sample is cut by rows, parts compute some rows twice.
 
@@ -10,7 +11,7 @@ use super::cuts::{self, Limits};
 use super::fuse::Fusion;
 use super::strips::{rows, runs};
 use super::{Cut, Layer, MOST_LAYERS, Mode, PlanOptions, Strip, Strips, Turn};
-use crate::ops::{Op, PAIR, Section};
+use crate::ops::{ChannelCut, Op, PAIR, Section};
 use crate::{Graph, Value};
 
 /// Elements that a step may hold of all its layers: half a megabyte of f32, which a level-2 cache keeps beside weights.
@@ -61,11 +62,12 @@ impl Joined {
     ) -> Joined {
         let search = Search { graph, options, fusion, cuts, limits };
         let shares = options.reuse && options.fuse && !options.curvature;
-        let mut joins: Vec<Join> = match options.mode == Mode::Evaluate && shares && options.strips != Some(0)
-        {
-            true => search.sequences(used).iter().flat_map(|layers| search.split(layers)).collect(),
-            false => Vec::new(),
-        };
+        let mut joins: Vec<Join> = Vec::new();
+        if options.mode == Mode::Evaluate && shares && options.strips != Some(0) {
+            joins = search.by_channels(used);
+            let sequences = search.sequences(used, &joins);
+            joins.extend(sequences.iter().flat_map(|layers| search.split(layers)));
+        }
         let mut held = vec![false; graph.nodes().len()];
         for value in graph.values().filter(|v| used[v.0]) {
             let head = search.chained(fusion.turn(value)).head;
@@ -82,6 +84,11 @@ impl Joined {
     /// Whether the output of `value` lies in scratch memory alone.
     pub(super) fn holds(&self, value: Value) -> bool {
         self.held[value.0]
+    }
+
+    /// How the step is cut in which the layer `head` shares channels with others.
+    pub(super) fn shared(&self, head: Value) -> Option<Cut> {
+        self.joins.iter().find(|join| join.shares_channels(head)).map(|join| join.cut)
     }
 
     /// The layers that work in the step of `head`, their last one, if they do strip by strip.
@@ -107,12 +114,50 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Layers that can be joined, each with those that follow it.
-    fn sequences(&self, used: &[bool]) -> Vec<Vec<Chained>> {
+    /// Layers that are cut by channels, with those behind that see the channels of a part alone.
+    fn by_channels(&self, used: &[bool]) -> Vec<Join> {
+        let mut joins: Vec<(Vec<Chained>, Join)> = Vec::new();
+        for tail in self.graph.values().filter(|v| used[v.0] && self.fusion.has_turn(*v)) {
+            let layer = self.chained(tail);
+            let before = joins.iter_mut().find(|(layers, join)| {
+                self.follows(layer, layers) && layers.len() < MOST_LAYERS && self.keeps_to(layer.head, join)
+            });
+            if let Some((layers, join)) = before {
+                layers.push(layer);
+                let longer = self.with_strip(layers, Strip::Channels, join.cut, join.parts);
+                match longer.strips.held() <= HELD {
+                    true => *join = longer,
+                    false => drop(layers.pop()),
+                }
+            } else if let (Cut::Channels(_), Some(join)) = (self.cuts[layer.head.0].0, self.alone(layer)) {
+                joins.push((vec![layer], join));
+            }
+        }
+        let several = joins.into_iter().filter(|(layers, _)| layers.len() > 1);
+        several.map(|(_, join)| join.with_scratch(self.graph)).collect()
+    }
+
+    /// Whether every part's channels of `head` see, of what is before it, these alone; and the method is the one that it takes by itself.
+    fn keeps_to(&self, head: Value, join: &Join) -> bool {
+        let (node, Cut::Channels(cut)) = (self.graph.node(head), join.cut) else { return false };
+        let apart = self.fusion.over(head).is_none() && node.inputs().len() == 1;
+        let grain = node.op().filter(|_| apart).and_then(|op| op.grain(node));
+        let runs = |grain: usize| {
+            (0..cut.parts)
+                .map(|part| cut.part(part))
+                .all(|part| part.start % grain == 0 && part.len() >= grain)
+        };
+        let alike = self.limits.parts == 1 || matches!(self.cuts[head.0].0, Cut::Rows(_));
+        grain.is_some_and(runs) && alike
+    }
+
+    /// Layers whose rows can be joined, each with those that follow it; without those that are joined already.
+    fn sequences(&self, used: &[bool], joined: &[Join]) -> Vec<Vec<Chained>> {
         let mut sequences: Vec<Vec<Chained>> = Vec::new();
         for tail in self.graph.values().filter(|v| used[v.0] && self.fusion.has_turn(*v)) {
             let layer = self.chained(tail);
-            if !self.can_be_layer(layer.head) {
+            let taken = joined.iter().any(|join| join.strips.layers.iter().any(|l| l.head == layer.head));
+            if taken || !self.can_be_layer(layer.head) {
                 continue;
             }
             match sequences.iter_mut().find(|layers| self.follows(layer, layers)) {
@@ -127,10 +172,16 @@ impl Search<'_> {
         Chained { head: self.fusion.chain(tail).map_or(tail, |chain| chain.head), tail }
     }
 
-    /// A layer by itself, if it is cut by rows.
+    /// A layer by itself, if it is cut by rows or channels.
     fn alone(&self, layer: Chained) -> Option<Join> {
         let (cut, parts) = self.cuts[layer.head.0];
-        let Cut::Rows(all) = cut else { return None };
+        let all = match cut {
+            Cut::Rows(all) => all,
+            Cut::Channels(_) => {
+                return Some(self.with_strip(&[layer], Strip::Channels, cut, parts).with_scratch(self.graph));
+            }
+            Cut::Samples | Cut::Units(_) | Cut::Pieces => return None,
+        };
         let after = self.fusion.chain(layer.tail).is_some_and(|chain| chain.finishes_after);
         let near = if after { HELD / row_len(self.graph, layer.head) } else { all };
         let wanted = self.options.strips.filter(|height| *height > 0).unwrap_or(near);
@@ -229,11 +280,25 @@ impl Search<'_> {
         let heads = layers.iter().map(|layer| Layer { head: layer.head, held: 0 });
         let strips = Strips { layers: heads.collect(), strip };
         let mut join = Join { strips, cut, parts, scratch: 0 };
-        let held = join.held_by_layers(self.graph);
-        // The last one leaves its output in the arena.
-        let before = &mut join.strips.layers[..layers.len() - 1];
-        before.iter_mut().zip(held).for_each(|(layer, held)| layer.held = held.next_multiple_of(LINE));
+        let held: Vec<usize> = match cut {
+            Cut::Channels(cut) => layers.iter().map(|layer| self.held_of_channels(*layer, cut)).collect(),
+            _ => {
+                // The last one leaves its output in the arena.
+                let mut held = join.held_by_layers(self.graph);
+                held.pop();
+                held
+            }
+        };
+        let all = join.strips.layers.iter_mut().zip(held);
+        all.for_each(|(layer, held)| layer.held = held.next_multiple_of(LINE));
         join
+    }
+
+    /// What a layer has of the channels of a part: as it leaves them, and what is added to them.
+    fn held_of_channels(&self, layer: Chained, cut: ChannelCut) -> usize {
+        let adds = self.fusion.chain(layer.tail).is_some_and(|chain| chain.add.is_some());
+        let runs = self.options.batch * (self.graph.node(layer.head).shape().len() / cut.channels);
+        (1 + usize::from(adds)) * runs * cut.widest()
     }
 
     /// Cycles that the step saves in a batch, of all workers together.
@@ -269,12 +334,18 @@ impl Search<'_> {
                     if of > 1 { (layers.len() - 1) as f64 * BARRIER * workers as f64 } else { 0.0 };
                 memory + barriers - batch * (strips as f64 * strip + kept as f64 / NEAR_RATE + twice)
             }
+            Strip::Channels => unreachable!("invariant: layers are joined by channels wherever they can be"),
         }
     }
 }
 
 impl Join {
-    /// The most elements that each layer holds.
+    /// Whether it joins the layer `head` with others by channels.
+    fn shares_channels(&self, head: Value) -> bool {
+        self.strips.strip == Strip::Channels && self.strips.layers.iter().any(|layer| layer.head == head)
+    }
+
+    /// The most elements that each layer holds, of samples or rows.
     fn held_by_layers(&self, graph: &Graph) -> Vec<usize> {
         let heads = self.strips.layers.iter().map(|layer| layer.head);
         match self.strips.strip {
@@ -286,6 +357,7 @@ impl Join {
                 });
                 most.into_iter().zip(heads).map(|(rows, head)| rows * row_len(graph, head)).collect()
             }
+            Strip::Channels => unreachable!("invariant: what is held of channels goes by the batch"),
         }
     }
 
@@ -306,6 +378,13 @@ impl Join {
                     scratch = scratch.max(of(layer, Section::Rows(turn.rows.clone())));
                 }
             }),
+            Strip::Channels => {
+                let Cut::Channels(cut) = self.cut else { unreachable!("invariant: parts are channels") };
+                let sections = (0..cut.parts).map(|part| Section::Channels(cut.part(part)));
+                for section in sections {
+                    layers.iter().for_each(|layer| scratch = scratch.max(of(layer, section.clone())));
+                }
+            }
         }
         Join { scratch, ..self }
     }

@@ -191,9 +191,7 @@ pub(crate) struct Step {
     pub(crate) barrier: bool,
     /// Whether a gradient is added to what is there: the first one sets, the next ones add.
     pub(crate) accumulate: bool,
-    /// Elements of scratch memory, before those of the op, in which a forward step keeps what is not yet its output.
-    pub(crate) staged: usize,
-    /// The layers of a forward step that works strip by strip: of several, or cut by rows.
+    /// The layers of a forward step that works strip by strip: of several, or cut by rows or channels.
     pub(crate) strips: Option<Strips>,
     /// Whether a pass to the parameters moves them at once. Nothing may read them after that.
     pub(crate) applies: bool,
@@ -302,7 +300,7 @@ pub(crate) struct NodePlan {
     pub(crate) gradient: Option<usize>,
     /// The buffer of partial parameter gradients; without one they go straight to the gradient arena, or are used at once.
     pub(crate) param_gradient: Option<usize>,
-    /// How a forward step of its own is cut. The choice of method goes by it, also where layers share a step.
+    /// How a forward step of its own is cut, or one that layers share by channels. The choice of method goes by it.
     pub(crate) forward: Cut,
     /// The buffers of packed weights, for [`Direction::Forward`] and [`Direction::BackwardInput`].
     pub(crate) prepared: [Option<usize>; 2],
@@ -428,10 +426,13 @@ impl Plan {
     /// Elements that a step keeps from the forward pass of a node for the backward pass: its output, if it is read
     /// there, and what it saved.
     pub fn saved_len(&self, value: Value) -> usize {
-        let first_backward = self.steps.iter().position(|s| s.work == Work::Loss).unwrap_or(0);
+        let loss = self.steps.iter().position(|s| s.work == Work::Loss).unwrap_or(0);
+        let read = self.steps[loss..].iter().skip(1).flat_map(|step| &step.accesses);
+        let is_read = |index: usize| read.clone().any(|access| access.buffer == index);
         let of_node =
-            |b: &&Buffer| matches!(b.kind, BufferKind::Output(v) | BufferKind::Saved(v) if v == value);
-        self.buffers.iter().filter(of_node).filter(|b| b.last > first_backward).map(|b| b.len).sum()
+            |b: &Buffer| matches!(b.kind, BufferKind::Output(v) | BufferKind::Saved(v) if v == value);
+        let buffers = self.buffers.iter().enumerate().filter(|(index, b)| of_node(b) && is_read(*index));
+        buffers.map(|(_, b)| b.len).sum()
     }
 
     /// The samples of part `part` in a batch of `n`.

@@ -1,9 +1,12 @@
-//! Layers that work in one step, strip by strip: which rows each of them computes when.
+//! Layers that work in one step, strip by strip: which rows, or channels, each of them computes when.
 //!
 //! Of every sample a few rows of the last layer's output are computed at a time, a *strip*, and of the layers before it
 //! the rows that these need. What the next strip needs too is kept and not computed again (Alwani, Chen, Ferdman and Milder,
 //! "Fused-layer CNN accelerators", 2016). So what is between the layers never leaves the cache, and needs no buffer: it lies in
 //! the worker's scratch memory. Where all of a sample lies there anyway, whole samples take the place of strips.
+//!
+//! Where parts are channels, each has a step's layers for its own: a layer behind the first one sees, of the one before, no
+//! channels but these.
 //!
 //! A layer computes rows from an even one on: they then have the bits that they have in the whole image.
 //! Which layers work like this is the matter of `plan/join.rs`.
@@ -30,7 +33,8 @@ pub(crate) struct Strips {
 pub(crate) struct Layer {
     /// The head of its chain.
     pub(crate) head: Value,
-    /// Elements of scratch memory for what it leaves for the next one.
+    /// Elements of scratch memory for what it leaves for the next one; of channels the last one, too, has some of its own, before
+    /// they are put where they belong.
     pub(crate) held: usize,
 }
 
@@ -41,6 +45,8 @@ pub(crate) enum Strip {
     Samples(usize),
     /// So many rows of one sample, an even number.
     Rows(usize),
+    /// The part's own channels, of all samples.
+    Channels,
 }
 
 /// What a layer does for a strip.

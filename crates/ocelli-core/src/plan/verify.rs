@@ -24,7 +24,7 @@ use std::ops::Range;
 
 use ocelli_kernels::Direction;
 
-use super::{BufferKind, Cut, Mode, Plan, Step, Work};
+use super::{BufferKind, Cut, Mode, Plan, Step, Strip, Work};
 use crate::Value;
 use crate::ops::{Place, Reads, row_parts};
 
@@ -81,14 +81,15 @@ fn cuts_are_sound(plan: &Plan) {
                 let divides = image.is_some_and(|[_, height, _]| height == rows);
                 divides && evaluates && (1..=row_parts(rows)).contains(&step.parts) && step.strips.is_some()
             }
-            (Work::Forward(value), Cut::Channels(cut)) => {
+            (Work::Forward(_), Cut::Channels(cut)) => {
                 let parts: Vec<Range<usize>> = (0..cut.parts).map(|part| cut.part(part)).collect();
                 let follow = parts.windows(2).all(|pair| pair[0].end == pair[1].start);
                 let all = parts.first().is_some_and(|p| p.start == 0)
                     && parts.last().is_some_and(|p| p.end == cut.channels)
                     && parts.iter().all(|p| p.start < p.end);
-                let channels = plan.graph.node(value).shape().channels();
-                evaluates && follow && all && cut.channels == channels && cut.parts == step.parts
+                let of_heads = |head: Value| plan.graph.node(head).shape().channels() == cut.channels;
+                let strips = step.strips.as_ref().is_some_and(|strips| strips.strip == Strip::Channels);
+                evaluates && follow && all && strips && step.heads().all(of_heads) && cut.parts == step.parts
             }
             (_, Cut::Rows(_) | Cut::Channels(_)) => false,
             (Work::Forward(value), Cut::Units(units)) => {
@@ -100,8 +101,9 @@ fn cuts_are_sound(plan: &Plan) {
             (_, Cut::Units(_)) | (Work::Prepare(..), _) => false,
             (_, Cut::Samples) => step.parts == plan.parts,
         };
-        // What a layer holds tells the executor whether it is the last one, whose output goes to the arena.
-        let mut layers = step.strips.iter().flat_map(|strips| strips.layers.iter().rev().enumerate());
+        // What a layer holds tells the executor whether it is the last one, whose rows go to the arena at once.
+        let by_rows = step.strips.iter().filter(|strips| strips.strip != Strip::Channels);
+        let mut layers = by_rows.flat_map(|strips| strips.layers.iter().rev().enumerate());
         let held = layers.all(|(after, layer)| (layer.held == 0) == (after == 0));
         assert!(held, "invariant: all layers of step {index} but the last are held in scratch memory");
         assert!(sound, "invariant: step {index}, {:?}, is not cut by {:?} like this", step.work, step.cut);

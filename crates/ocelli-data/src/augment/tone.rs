@@ -105,7 +105,7 @@ fn auto_contrast<const C: usize>(image: &mut [[f32; C]]) {
     }
 }
 
-/// As Pillow's: a value becomes the share of pixels below it, and half of its own.
+/// As Pillow's: a value becomes the share of pixels below it, rounded by half a step.
 #[inline(always)]
 fn equalize<const C: usize>(image: &mut [[f32; C]]) {
     for c in 0..C {

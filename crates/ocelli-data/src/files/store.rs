@@ -1,8 +1,10 @@
 //! Where the bytes of files are, and reading them from several threads at once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
@@ -42,8 +44,13 @@ struct Archive {
 #[derive(Debug)]
 enum Bytes {
     File(FileAt),
+    /// Behind the first [`MOST_OPEN`]: it is opened for every picture, as files in folders are.
+    Closed,
     Memory(Vec<u8>),
 }
+
+/// The most archives that stay open: systems mostly allow a process 1,024 open files.
+const MOST_OPEN: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
 struct Member {
@@ -90,10 +97,10 @@ impl Files {
         let Place::Archives { archives, members } = &mut self.place else {
             unreachable!("made by in_archives")
         };
-        let archive = Archive::open(path)?;
+        let mut archive = Archive::open(path)?;
         let number = archives.len() as u32;
         let (names, shown) = (&mut self.names, path.display().to_string());
-        let mut unwanted = Others::default();
+        let (mut unwanted, mut seen, mut twice) = (Others::default(), HashSet::new(), false);
         // Where the wanted files lie that were found before the first link, and all since.
         let mut places: Option<HashMap<Vec<u8>, Span>> = None;
         let start = names.len();
@@ -110,6 +117,7 @@ impl Files {
             }
             match span.filter(|_| wanted(name)) {
                 Some(span) => {
+                    twice |= !seen.insert(hash(name));
                     names.push(name)?;
                     members.push(Member { archive: number, span });
                 }
@@ -125,9 +133,16 @@ impl Files {
                 let input = io::BufReader::new(file.reader(path)?);
                 index(&shown, input, file.length(), &mut self.others, &mut each)?;
             }
+            Bytes::Closed => unreachable!("invariant: it was opened just now"),
         }
         self.others.join(unwanted);
+        if archives.len() >= MOST_OPEN && matches!(archive.bytes, Bytes::File(_)) {
+            archive.bytes = Bytes::Closed;
+        }
         archives.push(archive);
+        if twice {
+            keep_last(names, members, start)?;
+        }
         Ok(())
     }
 
@@ -142,7 +157,7 @@ impl Files {
             Place::Folder(_) => 0,
             Place::Archives { archives, members } => {
                 let held = |archive: &Archive| match &archive.bytes {
-                    Bytes::File(_) => 0,
+                    Bytes::File(_) | Bytes::Closed => 0,
                     Bytes::Memory(bytes) => bytes.len() as u64,
                 };
                 archives.iter().map(held).sum::<u64>() + (size_of::<Member>() * members.len()) as u64
@@ -197,8 +212,13 @@ impl Files {
             }
             Place::Archives { archives, members } => {
                 let Member { archive, span } = members[i];
-                match &archives[archive as usize].bytes {
+                let Archive { path, bytes } = &archives[archive as usize];
+                match bytes {
                     Bytes::File(file) => self.with_part(i, file, span, most, use_it),
+                    Bytes::Closed => {
+                        let file = FileAt::open(path).map_err(failed)?;
+                        self.with_part(i, &file, span, most, use_it)
+                    }
                     Bytes::Memory(bytes) => {
                         let bytes = &bytes[span.offset as usize..][..span.length as usize];
                         let ends = Ends { length: span.length, tail: last(bytes) };
@@ -241,6 +261,32 @@ impl Files {
         BUFFER.set(buffer);
         result.map_err(failed)
     }
+}
+
+/// Of files from number `start` on that are called the same the last one, as unpacking leaves it, at the place of the first.
+fn keep_last(names: &mut Names, members: &mut Vec<Member>, start: usize) -> Result<(), DataError> {
+    let mut first: HashMap<&[u8], usize> = HashMap::new();
+    let mut kept: Vec<usize> = (0..start).collect();
+    for i in start..names.len() {
+        match first.entry(names.get(i)) {
+            Entry::Occupied(first) => members[*first.get()].span = members[i].span,
+            Entry::Vacant(place) => {
+                place.insert(i);
+                kept.push(i);
+            }
+        }
+    }
+    let mut left = Names::default();
+    kept.iter().try_for_each(|&i| left.push(names.get(i)))?;
+    *members = kept.iter().map(|&i| members[i]).collect();
+    *names = left;
+    Ok(())
+}
+
+fn hash(name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(name);
+    hasher.finish()
 }
 
 /// How many last bytes [`Ends`] has.

@@ -6,6 +6,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::names::Others;
 use crate::DataError;
+use crate::error::is_of_contents;
 
 /// A file in an archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +42,8 @@ pub(super) fn index<R: Read + Seek>(
     let mut end = 0;
     {
         let mut archive = Archive::new(&mut input);
-        for entry in archive.entries_with_seek().map_err(|e| damaged(name, &e.to_string()))? {
-            let mut entry = entry.map_err(|e| damaged(name, &e.to_string()))?;
+        for entry in archive.entries_with_seek().map_err(|e| unreadable(name, e))? {
+            let mut entry = entry.map_err(|e| unreadable(name, e))?;
             let kind = entry.header().entry_type();
             // A file with holes says how long it is with them; what is stored is shorter.
             let stored = if kind == EntryType::GNUSparse { entry.header().entry_size().ok() } else { None };
@@ -92,16 +93,14 @@ fn ends_with_mark(
     end: u64,
     length: u64,
 ) -> Result<(), DataError> {
+    let missing = || damaged(name, "no end mark: files may be missing");
     let mut block = [1; BLOCK as usize];
-    let mark = input.stream_position().ok().filter(|&at| at <= length).and_then(|at| at.checked_sub(BLOCK));
-    let whole = mark.is_some_and(|mark| {
-        mark >= end
-            && input.seek(SeekFrom::Start(mark)).is_ok()
-            && input.read_exact(&mut block).is_ok()
-            && block.iter().all(|&b| b == 0)
-    });
-    if !whole {
-        return Err(damaged(name, "no end mark: files may be missing"));
+    let at = input.stream_position().map_err(|e| unreadable(name, e))?;
+    let mark = at.checked_sub(BLOCK).filter(|&mark| at <= length && mark >= end).ok_or_else(missing)?;
+    match input.seek(SeekFrom::Start(mark)).and_then(|_| input.read_exact(&mut block)) {
+        Ok(()) if block.iter().all(|&b| b == 0) => {}
+        Err(e) if !is_of_contents(&e) => return Err(unreadable(name, e)),
+        _ => return Err(missing()),
     }
     let mut rest = [0; 64 * BLOCK as usize];
     loop {
@@ -138,6 +137,14 @@ fn clean(path: &[u8]) -> Cleaned {
         true => Cleaned::Refused,
         false if parts.iter().any(|part| part.starts_with(b".")) => Cleaned::Hidden,
         false => Cleaned::Name(parts.join(&b'/')),
+    }
+}
+
+/// Tells what is no tar archive from a disk that does not answer.
+fn unreadable(name: &str, error: std::io::Error) -> DataError {
+    match is_of_contents(&error) {
+        true => damaged(name, &error.to_string()),
+        false => DataError::io(name, "read", error),
     }
 }
 

@@ -8,7 +8,7 @@ use lzma_rust2::XzReader;
 
 use super::store::FileAt;
 use super::xz::{MOST_WINDOW, ReadAt, Stream};
-use crate::error::reserve;
+use crate::error::{is_of_contents, reserve};
 use crate::{DataError, memory};
 
 /// The most bytes that an archive may have when unpacked; and at most half of the memory that is free.
@@ -50,12 +50,23 @@ impl Packing {
 /// off, [`DataError::Io`].
 pub(super) fn unpack(path: &Path, file: &FileAt, packing: Packing) -> Result<Vec<u8>, DataError> {
     let half = memory::available().map_or(u64::MAX, |free| free / 2);
-    unpack_within(path, file, packing, half.min(MOST_UNPACKED))
+    let limit = match half < MOST_UNPACKED {
+        true => Limit { bytes: half, reason: "half of what is free" },
+        false => Limit { bytes: MOST_UNPACKED, reason: "the most that is unpacked" },
+    };
+    unpack_within(path, file, packing, limit)
 }
 
-fn unpack_within(path: &Path, file: &FileAt, packing: Packing, limit: u64) -> Result<Vec<u8>, DataError> {
+/// How many bytes a file may have unpacked, and why no more.
+#[derive(Clone, Copy)]
+struct Limit {
+    bytes: u64,
+    reason: &'static str,
+}
+
+fn unpack_within(path: &Path, file: &FileAt, packing: Packing, limit: Limit) -> Result<Vec<u8>, DataError> {
     let name = path.display().to_string();
-    let failed = |e| broken(path, packing, e);
+    let failed = |e| broken(path, packing, 0, e);
     if packing == Packing::Xz
         && let Some(stream) = Stream::of(file, file.length())
     {
@@ -77,12 +88,12 @@ fn unpack_within(path: &Path, file: &FileAt, packing: Packing, limit: u64) -> Re
             // What gzip says of its size is only its last 32 bits, but mostly right.
             let mut size = [0; 4];
             file.read(file.length().saturating_sub(4), &mut size).map_err(failed)?;
-            bytes = reserve(&name, u64::from(u32::from_le_bytes(size)).min(limit) as usize)?;
-            read_all(MultiGzDecoder::new(input), limit, &mut bytes)
+            bytes = reserve(&name, u64::from(u32::from_le_bytes(size)).min(limit.bytes) as usize)?;
+            read_all(MultiGzDecoder::new(input), limit.bytes, &mut bytes)
         }
-        Packing::Xz => read_all(XzReader::new_mem_limit(input, true, MOST_WINDOW), limit, &mut bytes),
+        Packing::Xz => read_all(XzReader::new_mem_limit(input, true, MOST_WINDOW), limit.bytes, &mut bytes),
     }
-    .map_err(failed)?;
+    .map_err(|e| broken(path, packing, bytes.len() as u64, e))?;
     check(path, bytes.len() as u64, limit)?;
     bytes.shrink_to_fit();
     Ok(bytes)
@@ -102,30 +113,28 @@ fn read_all(input: impl Read, limit: u64, bytes: &mut Vec<u8>) -> io::Result<()>
     }
 }
 
-fn check(path: &Path, size: u64, limit: u64) -> Result<(), DataError> {
-    match size > limit {
+fn check(path: &Path, size: u64, limit: Limit) -> Result<(), DataError> {
+    match size > limit.bytes {
         false => Ok(()),
         true => Err(DataError::Memory {
             what: format!("{}, unpacked,", path.display()),
             needs: size,
-            limit: format!("and {limit} are allowed, half of what is free"),
+            limit: format!("and {} are allowed, {}", limit.bytes, limit.reason),
             advice: "unpack it to a folder or to a plain .tar, which are read in place".to_owned(),
         }),
     }
 }
 
-/// Tells contents that do not unpack from a disk that does not answer.
-fn broken(path: &Path, packing: Packing, error: io::Error) -> DataError {
+/// Tells contents that do not unpack from a disk that does not answer, once `unpacked` bytes are there.
+fn broken(path: &Path, packing: Packing, unpacked: u64, error: io::Error) -> DataError {
     let found = match error.kind() {
         ErrorKind::UnexpectedEof => "the end of the file: it was cut off".to_owned(),
-        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::Unsupported | ErrorKind::Other => {
-            error.to_string()
-        }
+        _ if is_of_contents(&error) => error.to_string(),
         ErrorKind::OutOfMemory => {
             return DataError::Memory {
                 what: format!("{}, unpacked,", path.display()),
-                needs: 0,
-                limit: "which the system did not grant".to_owned(),
+                needs: unpacked + 1,
+                limit: "or more, which the system did not grant".to_owned(),
                 advice: "unpack it to a folder or to a plain .tar, which are read in place".to_owned(),
             };
         }
@@ -152,12 +161,13 @@ mod tests {
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         gzip.write_all(&[0; 1 << 20]).unwrap();
         let mut bytes = gzip.finish().unwrap();
+        let limit = Limit { bytes: 1 << 16, reason: "as this test says" };
         for claimed in [1u32 << 20, 0, u32::MAX] {
             let end = bytes.len() - 4;
             bytes[end..].copy_from_slice(&claimed.to_le_bytes());
             std::fs::write(&path, &bytes).unwrap();
             let file = FileAt::open(&path).unwrap();
-            let said = unpack_within(&path, &file, Packing::Gzip, 1 << 16).unwrap_err().to_string();
+            let said = unpack_within(&path, &file, Packing::Gzip, limit).unwrap_err().to_string();
             assert!(
                 said.contains("a.tar.gz, unpacked, needs 65537 bytes of memory, and 65536 are allowed"),
                 "{said}"

@@ -28,7 +28,8 @@ const ENDINGS: [&str; 5] = [".tar", ".tar.gz", ".tgz", ".tar.xz", ".txz"];
 fn recognises(path: &Path) -> bool {
     match path.is_dir() {
         true => Shards::in_folder(path).is_ok_and(|shards| !shards.is_empty()),
-        false => stem(path).is_some() && named(path).iter().all(|archive| archive.is_file()),
+        // Of a range of them the first one that is missing is named when it is opened.
+        false => stem(path).is_some() && (path.is_file() || named(path)[..] != [path]),
     }
 }
 

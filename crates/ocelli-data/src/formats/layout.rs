@@ -83,7 +83,10 @@ impl Layout {
                 unwrap_split(&files.names, &mut all);
                 vec![(role, all)]
             }
-            None => divide(&files.names, all),
+            None => {
+                check_splits(&files, &all)?;
+                divide(&files.names, all)
+            }
         };
         let level = Level::of(&files.names, &groups, reading.list);
         let (mut splits, mut outside) = (Vec::new(), Vec::new());
@@ -191,6 +194,32 @@ fn unwrap_split(names: &Names, all: &mut [Place]) {
     let Some(first) = all.first().and_then(top).filter(|first| Role::of(first).is_some()) else { return };
     if all.iter().all(|place| top(place) == Some(first)) {
         all.iter_mut().for_each(|place| place.skip += first.len() as u32 + 1);
+    }
+}
+
+/// Refuses splits that have something else beside them, which others would take for splits and we for classes: at least
+/// two folders that are called like splits, one of them to train on, in none of which a picture lies directly.
+fn check_splits(files: &Files, all: &[Place]) -> Result<(), DataError> {
+    let names = &files.names;
+    let top = |place: &Place| split_first(place.path(names));
+    let roles: BTreeSet<usize> = all.iter().filter_map(|p| Some(Role::of(top(p)?.0)? as usize)).collect();
+    let directly = |place: &Place| {
+        top(place).is_some_and(|(top, rest)| Role::of(top).is_some() && split_first(rest).is_none())
+    };
+    let extra = all.iter().find(|place| top(place).is_some_and(|(top, _)| Role::of(top).is_none()));
+    match extra {
+        Some(place)
+            if roles.len() > 1 && roles.contains(&(Role::Train as usize)) && !all.iter().any(directly) =>
+        {
+            let (folder, _) = top(place).expect("it lies in a folder");
+            Err(DataError::malformed(
+                files.title(place.file as usize),
+                "splits alone beside the training images, such as train, val and test",
+                format!("folder \"{}\" there", shown(folder)),
+                "move it elsewhere, or put the pictures of all splits that are to be trained on into folders of classes",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -47,7 +47,7 @@ pub(super) fn samples(
             without.add(files.names.get(start));
             continue;
         };
-        let label = label.ok_or_else(|| malformed(&files, picture, "no .cls file of the same name"))?;
+        let label = label.ok_or_else(|| alone(&files, picture))?;
         let word = files.with_bytes(label, |bytes| {
             let text =
                 bytes.get(..MOST_LABEL.min(bytes.len())).and_then(|bytes| std::str::from_utf8(bytes).ok());
@@ -96,6 +96,21 @@ fn key(name: &[u8]) -> &[u8] {
     let (_, file) = split_last(name);
     let stem = file.iter().position(|&b| b == b'.').unwrap_or(file.len());
     &name[..name.len() - file.len() + stem]
+}
+
+/// A picture without a label near it, though there may be one elsewhere.
+fn alone(files: &Files, picture: usize) -> DataError {
+    let own = key(files.names.get(picture));
+    let elsewhere = |i: usize| is_label(files.names.get(i)) && key(files.names.get(i)) == own;
+    match (0..files.len()).find(|&i| elsewhere(i)) {
+        None => malformed(files, picture, "no .cls file of the same name"),
+        Some(label) => DataError::malformed(
+            files.title(picture),
+            "the label in a .cls file beside it, since the files of a sample follow each other",
+            format!("{} elsewhere", files.title(label)),
+            "write the archive again in the order of names, as tar --sort=name does",
+        ),
+    }
 }
 
 fn malformed(files: &Files, i: usize, found: &str) -> DataError {

@@ -53,7 +53,39 @@ fn numbered_archives_are_read_one_after_another() {
     assert_eq!(contents(&*parts.val.unwrap()), [(4, "a")]);
     let some = open_parts(place.join("train-{000000..000001}.tar")).unwrap();
     assert_eq!(contents(&*some.train), [(1, "a"), (3, "a"), (2, "b")]);
-    assert!(open_parts(place.join("train-{000000..000002}.tar")).is_err());
+    let said = place.refused("train-{000000..000002}.tar");
+    assert!(said.contains("train-000002.tar: cannot open: "), "{said}");
+}
+
+#[test]
+fn more_archives_than_a_process_may_open_are_read() {
+    let place = Place::with(&[]);
+    for i in 0..300u32 {
+        let class = ["a", "b"][i as usize % 2];
+        place.write(&format!("{i:03}.tar"), tar(&[(&format!("{class}/{i}.png"), &png(i as u8))]));
+    }
+    let parts = open_parts(place.join("{000..299}.tar")).unwrap();
+    let mut found: Vec<u8> = contents(&*parts.train).into_iter().map(|(value, _)| value).collect();
+    let mut written: Vec<u8> = (0..300u32).map(|i| i as u8).collect();
+    found.sort_unstable();
+    written.sort_unstable();
+    assert_eq!(found, written);
+    #[cfg(target_os = "linux")]
+    assert!(std::fs::read_dir("/proc/self/fd").unwrap().count() < 300);
+}
+
+#[test]
+fn of_files_of_the_same_name_the_last_one_counts() {
+    let place = Place::with(&[]);
+    let appended =
+        [("a/1.png", &png(1)[..]), ("b/2.png", &png(2)), ("a/1.png", &png(7)), ("a/3.png", &png(3))];
+    place.write("set.tar", tar(&appended));
+    assert_eq!(contents(&*open_parts(place.join("set.tar")).unwrap().train), [(7, "a"), (3, "a"), (2, "b")]);
+    // A sample stays together.
+    let sample =
+        [("1.png", &png(1)[..]), ("1.cls", b"0"), ("2.png", &png(2)), ("2.cls", b"1"), ("1.png", &png(9))];
+    place.write("samples/train-0.tar", tar(&sample));
+    assert_eq!(contents(&*open_parts(place.join("samples")).unwrap().train), [(9, "0"), (2, "1")]);
 }
 
 #[test]
@@ -74,6 +106,10 @@ fn samples_of_webdataset_have_their_labels_beside_them() {
     place.write("train-0.tar", tar(&[("01.png", &png(1)), ("01.cls", b"2"), ("02.png", &png(2))]));
     let said = place.refused("");
     assert!(said.contains("train-0.tar:02.png: expected a label in a .cls file"), "{said}");
+    let apart = [("01.png", &png(1)[..]), ("02.png", &png(2)), ("01.cls", b"2"), ("02.cls", b"1")];
+    place.write("train-0.tar", tar(&apart));
+    let said = place.refused("");
+    assert!(said.contains("found ") && said.contains("train-0.tar:01.cls elsewhere"), "{said}");
 }
 
 #[test]

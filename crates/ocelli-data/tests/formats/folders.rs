@@ -49,6 +49,16 @@ fn a_class_may_be_called_train() {
 }
 
 #[test]
+fn a_folder_beside_splits_that_is_none_is_refused() {
+    let place = Place::with(&["train/a/1.png", "train/b/2.png", "val/a/3.png", "samples/x/4.png"]);
+    let said = place.refused("");
+    assert!(said.contains("samples/x/4.png: ") && said.contains("folder \"samples\""), "{said}");
+    // Without images to train on there is nothing to be taken for something else.
+    let place = Place::with(&["val/a/1.png", "test/b/2.png", "other/c/3.png"]);
+    assert_eq!(place.parts().train.classes(), ["other/c", "test/b", "val/a"]);
+}
+
+#[test]
 fn a_split_alone_is_all_there_is() {
     let place = Place::with(&["test/a/1.png", "test/b/2.png"]);
     assert_eq!(contents(&*place.parts().for_evaluation()), [(0, "a"), (1, "b")]);

@@ -68,7 +68,86 @@ fn damage_that_only_decoding_shows_is_replaced_by_the_next_of_the_class() {
     // However often it is read, it is one picture.
     set.read(damaged, &mut here).unwrap();
     assert_eq!(set.replaced().count, 1);
-    assert_eq!(splits.decode_all().map(|damaged| damaged.count).iter().sum::<usize>(), 1);
+    let damaged = splits.decode_all().unwrap();
+    assert_eq!(damaged.iter().map(|damaged| damaged.count).sum::<usize>(), 1);
+}
+
+#[test]
+fn the_parts_of_one_set_share_what_may_be_unreadable() {
+    let names: Vec<String> = (0..40).map(|i| format!("{}/{i:02}.png", ["a", "b"][i % 2])).collect();
+    let place = Place::with(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    // Two of forty, one of them among the four that are held out: a quarter of these.
+    let held = place.open().val.name_of(0);
+    let held = std::path::Path::new(&held).strip_prefix(place.path()).unwrap().to_str().unwrap().to_owned();
+    let kept = names.iter().find(|name| **name != held && name.starts_with(&held[..1])).unwrap();
+    place.write(&held, damaged_inside(7));
+    place.write(kept, damaged_inside(9));
+    let splits = open(place.path(), &options(0.05)).unwrap();
+    let count = |splits: &ocelli_data::Splits| splits.decode_all().unwrap().map(|damaged| damaged.count);
+    assert_eq!(count(&splits), [1, 1]);
+    let mut picture = Picture::default();
+    let all = |set: &dyn ocelli_data::Dataset, picture: &mut Picture| -> Vec<String> {
+        (0..set.len()).filter_map(|i| set.read(i, picture).err()).map(|e| e.to_string()).collect()
+    };
+    assert_eq!(all(&*splits.val, &mut picture), [""; 0]);
+    assert_eq!(all(&*splits.train, &mut picture), [""; 0]);
+    // A third one is too many, wherever it is found.
+    let third =
+        names.iter().find(|name| ![&held, kept].contains(name) && name.starts_with(&held[..1])).unwrap();
+    place.write(third, damaged_inside(11));
+    let splits = open(place.path(), &options(0.05)).unwrap();
+    let errors = [all(&*splits.val, &mut picture), all(&*splits.train, &mut picture)].concat();
+    assert!(errors.iter().any(|error| error.contains("found 3 of 40")), "{errors:?}");
+}
+
+/// Pictures on a disk that does not answer for one of them.
+struct Failing(std::sync::Arc<dyn ocelli_data::Dataset>);
+
+impl ocelli_data::Dataset for Failing {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn classes(&self) -> &[String] {
+        self.0.classes()
+    }
+
+    fn image_shape(&self) -> [usize; 3] {
+        self.0.image_shape()
+    }
+
+    fn label(&self, i: usize) -> u32 {
+        self.0.label(i)
+    }
+
+    fn read(&self, i: usize, picture: &mut Picture) -> Result<(), ocelli_data::DataError> {
+        match i {
+            1 => Err(ocelli_data::DataError::Io {
+                path: "disk".into(),
+                action: "read",
+                source: std::io::Error::from_raw_os_error(5),
+            }),
+            _ => self.0.read(i, picture),
+        }
+    }
+
+    fn name_of(&self, i: usize) -> String {
+        self.0.name_of(i)
+    }
+
+    fn decodes(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_disk_that_does_not_answer_is_no_picture_that_can_be_decoded() {
+    let place = twenty();
+    let splits = place.open();
+    let failing = std::sync::Arc::new(Failing(splits.train.clone()));
+    let splits = ocelli_data::Splits { train: failing, ..splits };
+    let error = splits.decode_all().unwrap_err();
+    assert_eq!(error.kind(), ocelli_data::ErrorKind::Io, "{error}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl<const P: usize> Products for Matrix<P> {
     ) {
         unsafe {
             if conv.is_for_matrix(direction, P) {
-                let column_bytes = conv.packed_column(direction, shape) * 4;
+                let column_bytes = conv.methods(direction).packed_column(shape) * 4;
                 correlation::pack::<P>(weights, &Terms::of(shape), column, columns, to.cast(), column_bytes);
             } else {
                 Avx512::pack(conv, direction, weights, shape, column, columns, to);

@@ -34,7 +34,11 @@ impl Shifts {
         }
         let rows = shifts::rows(shape, rows);
         let sample = shape.y.step * rows * shape.x.count;
-        Some(Shifts { rows, sample, column: samples * sample })
+        let column = samples * sample;
+        // Offsets are numbers of 32 bits.
+        let pixel = shape.inputs.div_ceil(BLOCK).saturating_mul(ROW);
+        let bytes = shape.x.taps.saturating_mul(column).saturating_mul(pixel);
+        (bytes <= u32::MAX as usize).then_some(Shifts { rows, sample, column })
     }
 
     /// Splits some channels of what the pass sees; A as it then is, in so many groups of so many rows. Fills in the offsets

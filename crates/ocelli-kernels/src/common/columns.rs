@@ -119,7 +119,7 @@ fn flush<T: Element>(partial: &mut [T; SPAN], total: &mut [T; SPAN]) {
 #[inline(always)]
 pub(crate) fn add_bias<T: Element>(bias: &[T], x: &[T], y: &mut [T]) {
     check_rows("add_bias", bias.len(), x.len());
-    debug_assert_eq!(x.len(), y.len(), "add_bias: y is as long as x");
+    assert_eq!(x.len(), y.len(), "add_bias: y is as long as x");
     for strip in Strip::all(bias.len()) {
         let bias = strip.repeat(bias);
         for chunk in strip.chunks(x.len()) {
@@ -186,7 +186,7 @@ fn group_sums<T: Element>(strip: &Strip, count: usize, block: &[T]) -> [T; GROUP
 #[inline(always)]
 pub(crate) fn column_dots<T: Element, const FMA: bool>(dy: &[T], x: &[T], sums: &mut [T], write: Write) {
     check_rows("column_dots", sums.len(), x.len());
-    debug_assert_eq!(x.len(), dy.len(), "column_dots: dy is as long as x");
+    assert_eq!(x.len(), dy.len(), "column_dots: dy is as long as x");
     for strip in Strip::all(sums.len()) {
         strip.sum(x.len(), [&mut *sums], write, |[sums], chunk| {
             for ((sum, &dy), &x) in sums.iter_mut().zip(&dy[chunk.clone()]).zip(&x[chunk]) {
@@ -198,7 +198,7 @@ pub(crate) fn column_dots<T: Element, const FMA: bool>(dy: &[T], x: &[T], sums: 
 
 #[inline(always)]
 pub(super) fn check_rows(kernel: &str, channels: usize, len: usize) {
-    debug_assert!(
+    assert!(
         len == 0 || (channels > 0 && len.is_multiple_of(channels)),
         "{kernel}: {len} elements are not whole rows of {channels} channels"
     );

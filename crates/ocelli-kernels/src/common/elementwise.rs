@@ -78,7 +78,7 @@ pub(crate) fn polynomial<T: Element>(unary: Unary<T>) -> (T, T, T) {
 /// y = f(x).
 #[inline(always)]
 pub(crate) fn unary_forward<T: Math, const FMA: bool>(unary: Unary<T>, x: &[T], y: &mut [T]) {
-    debug_assert_eq!(x.len(), y.len(), "unary_forward: y is as long as x");
+    assert_eq!(x.len(), y.len(), "unary_forward: y is as long as x");
     with_value!(unary, f => y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
 }
 
@@ -97,43 +97,43 @@ pub(crate) fn unary_backward<T: Math, const FMA: bool>(
     dx: &mut [T],
     write: Write,
 ) {
-    debug_assert_eq!(y.len(), dy.len(), "unary_backward: dy is as long as y");
-    debug_assert_eq!(y.len(), dx.len(), "unary_backward: dx is as long as y");
+    assert_eq!(y.len(), dy.len(), "unary_backward: dy is as long as y");
+    assert_eq!(y.len(), dx.len(), "unary_backward: dx is as long as y");
     with_derivative!(unary, f => write_all(dx, write, y.iter().zip(dy).map(|(&y, &dy)| dy * f(y))));
 }
 
 /// dy = f′·dy, with f′ from the function's value y.
 #[inline(always)]
 pub(crate) fn unary_backward_in_place<T: Math, const FMA: bool>(unary: Unary<T>, y: &[T], dy: &mut [T]) {
-    debug_assert_eq!(y.len(), dy.len(), "unary_backward_in_place: dy is as long as y");
+    assert_eq!(y.len(), dy.len(), "unary_backward_in_place: dy is as long as y");
     with_derivative!(unary, f => dy.iter_mut().zip(y).for_each(|(dy, &y)| *dy *= f(y)));
 }
 
 /// y = a + b.
 #[inline(always)]
 pub(crate) fn add<T: Element>(a: &[T], b: &[T], y: &mut [T]) {
-    debug_assert!(a.len() == b.len() && a.len() == y.len(), "add: three slices of one length");
+    assert!(a.len() == b.len() && a.len() == y.len(), "add: three slices of one length");
     y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = a + b);
 }
 
 /// y += x.
 #[inline(always)]
 pub(crate) fn accumulate<T: Element>(x: &[T], y: &mut [T]) {
-    debug_assert_eq!(x.len(), y.len(), "accumulate: y is as long as x");
+    assert_eq!(x.len(), y.len(), "accumulate: y is as long as x");
     y.iter_mut().zip(x).for_each(|(y, &x)| *y += x);
 }
 
 /// y += share·(x − y). Where y is x it stays so, which a sum of two products would not grant.
 #[inline(always)]
 pub(crate) fn approach<T: Element, const FMA: bool>(share: T, x: &[T], y: &mut [T]) {
-    debug_assert_eq!(x.len(), y.len(), "approach: y is as long as x");
+    assert_eq!(x.len(), y.len(), "approach: y is as long as x");
     y.iter_mut().zip(x).for_each(|(y, &x)| *y = multiply_add::<T, FMA>(share, x - *y, *y));
 }
 
 /// y = α·x, or added.
 #[inline(always)]
 pub(crate) fn scale<T: Element>(alpha: T, x: &[T], y: &mut [T], write: Write) {
-    debug_assert_eq!(x.len(), y.len(), "scale: y is as long as x");
+    assert_eq!(x.len(), y.len(), "scale: y is as long as x");
     write_all(y, write, x.iter().map(|&x| alpha * x));
 }
 
@@ -146,6 +146,6 @@ pub(crate) fn scale_in_place<T: Element>(alpha: T, y: &mut [T]) {
 /// y = a·b elementwise, or added.
 #[inline(always)]
 pub(crate) fn multiply<T: Element>(a: &[T], b: &[T], y: &mut [T], write: Write) {
-    debug_assert!(a.len() == b.len() && a.len() == y.len(), "multiply: three slices of one length");
+    assert!(a.len() == b.len() && a.len() == y.len(), "multiply: three slices of one length");
     write_all(y, write, a.iter().zip(b).map(|(&a, &b)| a * b));
 }

@@ -15,7 +15,7 @@ const BLOCK: usize = 16;
 #[inline(always)]
 pub(crate) fn column_moments<T: Element, const FMA: bool>(x: &[T], mean: &mut [T], m2: &mut [T]) {
     check_rows("column_moments", mean.len(), x.len());
-    debug_assert_eq!(mean.len(), m2.len(), "column_moments: as many means as sums of squares");
+    assert_eq!(mean.len(), m2.len(), "column_moments: as many means as sums of squares");
     if x.is_empty() {
         mean.fill(T::ZERO);
         return m2.fill(T::ZERO);

@@ -25,9 +25,9 @@ pub(crate) fn column_affine<T: Math, const FMA: bool>(
     y: &mut [T],
 ) {
     check_rows("column_affine", scale.len(), x.len());
-    debug_assert_eq!(scale.len(), shift.len(), "column_affine: as many shifts as scales");
-    debug_assert_eq!(x.len(), y.len(), "column_affine: y is as long as x");
-    debug_assert!(addend.is_empty() || addend.len() == x.len(), "column_affine: the addend is as long as x");
+    assert_eq!(scale.len(), shift.len(), "column_affine: as many shifts as scales");
+    assert_eq!(x.len(), y.len(), "column_affine: y is as long as x");
+    assert!(addend.is_empty() || addend.len() == x.len(), "column_affine: the addend is as long as x");
     match unary {
         None => affine::<T, FMA>(scale, shift, x, addend, y, |a| a),
         Some(Unary::Relu) => affine::<T, FMA>(scale, shift, x, addend, y, relu),
@@ -150,7 +150,7 @@ pub(crate) fn activated_sums<T: Math, const FMA: bool>(
     sums: &mut [T],
 ) {
     check_sums("activated_sums", [inverse.len(), centre.len(), dots.len(), sums.len()], [x.len(), dy.len()]);
-    debug_assert_eq!(x.len(), y.len(), "activated_sums: y is as long as x");
+    assert_eq!(x.len(), y.len(), "activated_sums: y is as long as x");
     with_derivative!(unary, f => sums_of::<T, FMA>(f, y, inverse, centre, x, dy, dots, sums));
 }
 
@@ -234,13 +234,13 @@ fn through<T: Element, const FMA: bool>(
 #[inline(always)]
 fn check_sums(kernel: &str, channels: [usize; 4], lens: [usize; 2]) {
     check_rows(kernel, channels[0], lens[0]);
-    debug_assert!(channels.iter().all(|&len| len == channels[0]), "{kernel}: one number for each channel");
-    debug_assert_eq!(lens[0], lens[1], "{kernel}: the gradient is as long as x");
+    assert!(channels.iter().all(|&len| len == channels[0]), "{kernel}: one number for each channel");
+    assert_eq!(lens[0], lens[1], "{kernel}: the gradient is as long as x");
 }
 
 #[inline(always)]
 fn check_backward<T>(kernel: &str, constants: [&[T]; 4], lens: [usize; 3]) {
     check_rows(kernel, constants[0].len(), lens[0]);
-    debug_assert!(constants.iter().all(|c| c.len() == constants[0].len()), "{kernel}: one for each channel");
-    debug_assert!(lens.iter().all(|&len| len == lens[0]), "{kernel}: gradients as long as x");
+    assert!(constants.iter().all(|c| c.len() == constants[0].len()), "{kernel}: one for each channel");
+    assert!(lens.iter().all(|&len| len == lens[0]), "{kernel}: gradients as long as x");
 }

@@ -12,15 +12,15 @@ pub(crate) fn sgd<T: Element, const FMA: bool>(
     velocity: &mut [T],
 ) {
     let SgdStep { rate, momentum, nesterov, decay } = *step;
-    debug_assert_eq!(params.len(), grads.len(), "sgd: a gradient for each parameter");
+    assert_eq!(params.len(), grads.len(), "sgd: a gradient for each parameter");
     if velocity.is_empty() {
-        debug_assert!(momentum == T::ZERO || params.is_empty(), "sgd: momentum needs a velocity");
+        assert!(momentum == T::ZERO || params.is_empty(), "sgd: momentum needs a velocity");
         for (w, &g) in params.iter_mut().zip(grads) {
             *w = multiply_add::<T, FMA>(-rate, multiply_add::<T, FMA>(decay, *w, g), *w);
         }
         return;
     }
-    debug_assert_eq!(params.len(), velocity.len(), "sgd: a velocity for each parameter");
+    assert_eq!(params.len(), velocity.len(), "sgd: a velocity for each parameter");
     // With Nesterov the step is g′ + momentum·v, else v.
     let (now, along) = if nesterov { (T::ONE, momentum) } else { (T::ZERO, T::ONE) };
     for ((w, &g), v) in params.iter_mut().zip(grads).zip(velocity) {
@@ -40,9 +40,9 @@ pub(crate) fn adam<T: Element, const FMA: bool>(
     first: &mut [T],
     second: &mut [T],
 ) {
-    debug_assert_eq!(params.len(), grads.len(), "adam: a gradient for each parameter");
-    debug_assert_eq!(params.len(), first.len(), "adam: a first moment for each parameter");
-    debug_assert_eq!(params.len(), second.len(), "adam: a second moment for each parameter");
+    assert_eq!(params.len(), grads.len(), "adam: a gradient for each parameter");
+    assert_eq!(params.len(), first.len(), "adam: a first moment for each parameter");
+    assert_eq!(params.len(), second.len(), "adam: a second moment for each parameter");
     let AdamStep { rate, beta1, beta2, epsilon, decay, decoupled, correction1, correction2 } = *step;
     let (keep, into_gradient) = if decoupled { (T::ONE - rate * decay, T::ZERO) } else { (T::ONE, decay) };
     let (rest1, rest2) = (T::ONE - beta1, T::ONE - beta2);

@@ -51,7 +51,7 @@ pub(crate) fn local_response_backward<T: Element>(
 ) {
     check("local_response_backward", channels, [x.len(), y.len(), denominators.len()]);
     check("local_response_backward", channels, [x.len(), dy.len(), dx.len()]);
-    debug_assert!(scratch.len() >= channels, "local_response_backward: scratch for a row of {channels}");
+    assert!(scratch.len() >= channels, "local_response_backward: scratch for a row of {channels}");
     let ratios = &mut scratch[..channels];
     let factor = T::of(-2.0) * beta * alpha_over_n;
     for start in (0..x.len()).step_by(channels.max(1)) {
@@ -101,6 +101,6 @@ fn multiply_by_power<T: Element>(x: &[T], d: &[T], beta: T, out: &mut [T], write
 
 #[inline(always)]
 fn check(kernel: &str, channels: usize, lens: [usize; 3]) {
-    debug_assert!(lens[0] == lens[1] && lens[0] == lens[2], "{kernel}: slices of lengths {lens:?}");
-    debug_assert!(channels > 0 && lens[0].is_multiple_of(channels), "{kernel}: rows of {channels} channels");
+    assert!(lens[0] == lens[1] && lens[0] == lens[2], "{kernel}: slices of lengths {lens:?}");
+    assert!(channels > 0 && lens[0].is_multiple_of(channels), "{kernel}: rows of {channels} channels");
 }

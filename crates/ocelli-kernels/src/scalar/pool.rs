@@ -47,8 +47,8 @@ impl Window {
 /// greatest value. `argmax` may be empty.
 #[inline(always)]
 pub(crate) fn max_pool_forward<T: Element>(pool: &Pool2d, x: &[T], y: &mut [T], argmax: &mut [T]) {
-    let samples = check("max_pool_forward", pool, x.len(), y.len());
-    debug_assert!(argmax.is_empty() || argmax.len() == y.len(), "max_pool_forward: argmax is as long as y");
+    let samples = pool.check("max_pool_forward", x.len(), y.len());
+    assert!(argmax.is_empty() || argmax.len() == y.len(), "max_pool_forward: argmax is as long as y");
     for window in windows(pool, samples) {
         for (c, len) in blocks(0..pool.input[2]) {
             by_length!(len, max_of_window::<T>(pool, &window, c, x, y, argmax));
@@ -94,8 +94,8 @@ pub(crate) fn max_pool_backward<T: Element>(
     dx: &mut [T],
     write: Write,
 ) {
-    let samples = check("max_pool_backward", pool, dx.len(), dy.len());
-    debug_assert_eq!(argmax.len(), dy.len(), "max_pool_backward: argmax is as long as dy");
+    let samples = pool.check("max_pool_backward", dx.len(), dy.len());
+    assert_eq!(argmax.len(), dy.len(), "max_pool_backward: argmax is as long as dy");
     clear_if_set(dx, write);
     let channels = pool.input[2];
     for window in windows(pool, samples) {
@@ -113,7 +113,7 @@ pub(crate) fn max_pool_backward<T: Element>(
 /// y = the window's sum / [`Pool2d::divisor`].
 #[inline(always)]
 pub(crate) fn average_pool_forward<T: Element>(pool: &Pool2d, x: &[T], y: &mut [T]) {
-    let samples = check("average_pool_forward", pool, x.len(), y.len());
+    let samples = pool.check("average_pool_forward", x.len(), y.len());
     for window in windows(pool, samples) {
         for (c, len) in blocks(0..pool.input[2]) {
             by_length!(len, average_of_window::<T>(pool, &window, c, x, y));
@@ -146,7 +146,7 @@ fn average_of_window<T: Element, const W: usize>(
 /// dx of each of the window's pixels += dy / [`Pool2d::divisor`].
 #[inline(always)]
 pub(crate) fn average_pool_backward<T: Element>(pool: &Pool2d, dy: &[T], dx: &mut [T], write: Write) {
-    let samples = check("average_pool_backward", pool, dx.len(), dy.len());
+    let samples = pool.check("average_pool_backward", dx.len(), dy.len());
     clear_if_set(dx, write);
     let channels = pool.input[2];
     for window in windows(pool, samples) {
@@ -164,18 +164,4 @@ fn clear_if_set<T: Element>(dx: &mut [T], write: Write) {
     if write == Write::Set {
         dx.fill(T::ZERO);
     }
-}
-
-/// Samples of the batch.
-#[inline(always)]
-fn check(kernel: &str, pool: &Pool2d, input_len: usize, output_len: usize) -> usize {
-    debug_assert_eq!(pool.input[2], pool.output[2], "{kernel}: pooling keeps the channels apart");
-    let samples = input_len / pool.input_len().max(1);
-    debug_assert_eq!(input_len, samples * pool.input_len(), "{kernel}: whole inputs of {pool:?}");
-    debug_assert_eq!(
-        output_len,
-        samples * pool.output_len(),
-        "{kernel}: outputs for {samples} samples of {pool:?}"
-    );
-    samples
 }

@@ -24,6 +24,14 @@ pub(crate) fn pack<U: Products>(
     check_weights("conv_pack", conv, w.len(), &(0..conv.output[2]));
     let all = conv.packed_pieces::<f32>(direction);
     assert!(pieces.end <= all, "conv_pack: pieces {pieces:?} of {all}");
+    if conv.is_depthwise() {
+        let wanted = if pieces.is_empty() { 0 } else { conv.packed_len::<f32>(direction) };
+        assert_eq!(packed.len(), wanted, "conv_pack: elements of packed weights");
+        if wanted > 0 {
+            depthwise::pack::<U::Vectors>(w, packed);
+        }
+        return;
+    }
     let mut left = packed;
     for piece in pieces {
         let piece = conv.packed_piece(direction, piece);
@@ -46,7 +54,7 @@ fn packed_group(conv: &Conv2d, direction: Direction, group: usize, packed: &[f32
     if packed.is_empty() {
         return std::ptr::null();
     }
-    let start = if group == 0 { 0 } else { group * conv.packed_group(direction) };
+    let start = if group == 0 { 0 } else { group * conv.packed_group(direction, conv.methods(direction)) };
     packed[start..].as_ptr()
 }
 
@@ -99,12 +107,15 @@ pub(crate) fn forward<U: Products, const FMA: bool>(
     check_bias("conv_forward", conv, bias.len());
     check_scratch("conv_forward", conv, scratch.len(), conv.forward_scratch::<f32>());
     finish.check("conv_forward", conv.output[2], y.len());
+    if samples == 0 {
+        return;
+    }
     let scratch = aligned(scratch);
     // What cannot be done on the way is done in the end.
     let finishing = Finishing::of(&finish, y).filter(|_| conv.finishes());
     let on_the_way = finishing.unwrap_or(Finishing::NOTHING);
     if conv.is_depthwise() {
-        depthwise::forward::<U::Vectors>(conv, x, w, bias, on_the_way, y, scratch);
+        depthwise::forward::<U::Vectors>(conv, x, w, packed, bias, on_the_way, y, scratch);
     } else if conv.is_dense() {
         bias_rows(bias, y);
         let write = if bias.is_empty() { Write::Set } else { Write::Add };
@@ -144,7 +155,7 @@ fn forward_group<U: Products>(
         source: Source { at: x.as_ptr().wrapping_add(group * inputs), strides: Strides::of(conv.input) },
         weights: forward_weights(conv, group, w),
         packed: packed_group(conv, Direction::Forward, group, packed),
-        packed_column: conv.packed_column(Direction::Forward, &shape),
+        packed_column: conv.methods(Direction::Forward).packed_column(&shape),
         bias: if bias.is_empty() { std::ptr::null() } else { bias[group * outputs..].as_ptr() },
         out: y.as_mut_ptr().wrapping_add(group * outputs),
         out_strides: Strides::of(conv.output),
@@ -177,6 +188,9 @@ pub(crate) fn backward_input<U: Products>(
     check_weights("conv_backward_input", conv, w.len(), &(0..conv.output[2]));
     check_packed("conv_backward_input", conv, Direction::BackwardInput, packed.len());
     check_scratch("conv_backward_input", conv, scratch.len(), conv.scratch::<f32>());
+    if samples == 0 {
+        return;
+    }
     let scratch = aligned(scratch);
     if conv.is_depthwise() {
         return depthwise::backward_input::<U::Vectors>(conv, dy, w, dx, write, scratch);
@@ -196,6 +210,7 @@ pub(crate) fn backward_input<U: Products>(
         // No correlation writes where no tap ever is.
         dx.fill(0.0);
     }
+    let methods = conv.methods(Direction::BackwardInput);
     for group in 0..conv.groups {
         let mut packed = packed_group(conv, Direction::BackwardInput, group, packed);
         let (inputs, outputs) = (conv.group_inputs(), conv.group_outputs());
@@ -209,7 +224,7 @@ pub(crate) fn backward_input<U: Products>(
                 },
                 weights: backward_weights_of(conv, phase, group, w),
                 packed,
-                packed_column: conv.packed_column(Direction::BackwardInput, &shape),
+                packed_column: methods.packed_column(&shape),
                 bias: std::ptr::null(),
                 out: dx.as_mut_ptr().wrapping_add(group * inputs),
                 out_strides: Strides::of(conv.input),
@@ -219,7 +234,7 @@ pub(crate) fn backward_input<U: Products>(
             // SAFETY: the slices have been checked; the axes name pixels and taps of `conv` alone.
             unsafe { U::correlate(conv, Direction::BackwardInput, &job, scratch.as_mut_ptr()) };
             if !packed.is_null() {
-                packed = packed.wrapping_add(conv.packed_len_of(Direction::BackwardInput, &shape));
+                packed = packed.wrapping_add(methods.packed_len_of(&shape));
             }
         }
     }

@@ -8,18 +8,25 @@ use super::{Simd, depthwise3};
 use crate::common::{blocks, by_length, multiply_add, write_all};
 use crate::{Conv2d, Write};
 
+/// Weights of windows that tiles are made for.
+#[inline(always)]
+pub(crate) fn pack<S: Simd>(w: &[f32], packed: &mut [f32]) {
+    depthwise3::pack::<S>(w, packed);
+}
+
 #[inline(always)]
 pub(crate) fn forward<S: Simd>(
     conv: &Conv2d,
     x: &[f32],
     w: &[f32],
+    packed: &[f32],
     bias: &[f32],
     finish: Finishing,
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
     if conv.has_depthwise_tiles() {
-        return depthwise3::forward::<S>(conv, x, w, bias, finish, y, scratch);
+        return depthwise3::forward::<S>(conv, x, w, packed, bias, finish, y, scratch);
     }
     debug_assert!(finish.is_nothing(), "windows of other sizes are not finished on the way");
     let channels = conv.input[2];

@@ -16,18 +16,33 @@ pub(super) const COLUMNS: usize = 9;
 /// The most rows that a tile reads: 2 outputs with stride 1.
 const ROWS: usize = 4;
 
-/// y = bias + x ∗ w, finished. The slices have been checked.
+/// The weights as [`forward`] reads them. Lanes without a channel are 0.
+#[inline(always)]
+pub(super) fn pack<S: Simd>(w: &[f32], packed: &mut [f32]) {
+    packed.fill(0.0);
+    turn::<S>(w, |tap| tap, packed);
+}
+
+/// y = bias + x ∗ w, finished. The slices have been checked. The weights may be packed.
 #[inline(always)]
 pub(super) fn forward<S: Simd>(
     conv: &Conv2d,
     x: &[f32],
     w: &[f32],
+    packed: &[f32],
     bias: &[f32],
     finish: Finishing,
     y: &mut [f32],
     scratch: &mut [f32],
 ) {
-    let (weights, zeros) = by_tap::<S>(w, conv.input[2], |tap| tap, scratch);
+    let (weights, zeros) = match packed.is_empty() {
+        true => by_tap::<S>(w, conv.input[2], |tap| tap, scratch),
+        false => {
+            let zeros = &mut scratch[..conv.input[2]];
+            zeros.fill(0.0);
+            (packed.as_ptr(), zeros.as_ptr())
+        }
+    };
     let sweep = Sweep {
         x: Images::of(x.as_ptr(), conv.input),
         padding: conv.padding,
@@ -38,7 +53,7 @@ pub(super) fn forward<S: Simd>(
     };
     let start = if bias.is_empty() { zeros } else { bias.as_ptr() };
     let outputs = Outputs::<false> { weights, start, finish };
-    // SAFETY: the slices hold so many samples of `conv`; weights and zeros stand in the scratch.
+    // SAFETY: the slices hold so many samples of `conv`; zeros stand in the scratch, and weights there or in `packed`.
     unsafe {
         match conv.stride[0] {
             1 => sweep.run::<S, _, 1>(outputs),
@@ -136,15 +151,20 @@ fn by_tap<S: Simd>(
     scratch: &mut [f32],
 ) -> (*const f32, *const f32) {
     let (weights, rest) = scratch.split_at_mut(TAPS * channels.next_multiple_of(S::LANES));
+    turn::<S>(w, of, weights);
+    rest[..channels].fill(0.0);
+    (weights.as_ptr(), rest.as_ptr())
+}
+
+/// The weights by vectors of channels. Lanes without a channel are computed with as they stand, and never stored.
+#[inline(always)]
+fn turn<S: Simd>(w: &[f32], of: impl Fn(usize) -> usize, weights: &mut [f32]) {
     for (c, row) in w.chunks_exact(TAPS).enumerate() {
-        // Lanes without a channel are computed with as they stand, and never stored.
         let to = &mut weights[c / S::LANES * TAPS * S::LANES + c % S::LANES..];
         for tap in 0..TAPS {
             to[tap * S::LANES] = row[of(tap)];
         }
     }
-    rest[..channels].fill(0.0);
-    (weights.as_ptr(), rest.as_ptr())
 }
 
 /// Images in N·H·W·C order.

@@ -10,7 +10,7 @@ use crate::Pool2d;
 /// See [`crate::Kernels::max_pool_forward`].
 #[inline(always)]
 pub(crate) fn max_pool_forward<S: Simd>(pool: &Pool2d, x: &[f32], y: &mut [f32], argmax: &mut [f32]) {
-    let samples = check("max_pool_forward", pool, x.len(), y.len());
+    let samples = pool.check("max_pool_forward", x.len(), y.len());
     assert!(argmax.is_empty() || argmax.len() == y.len(), "max_pool_forward: argmax is as long as y");
     let (x, y) = (x.as_ptr(), y.as_mut_ptr());
     // SAFETY: the slices have the lengths that the geometry asks for, by the checks above.
@@ -26,23 +26,9 @@ pub(crate) fn max_pool_forward<S: Simd>(pool: &Pool2d, x: &[f32], y: &mut [f32],
 /// See [`crate::Kernels::average_pool_forward`].
 #[inline(always)]
 pub(crate) fn average_pool_forward<S: Simd>(pool: &Pool2d, x: &[f32], y: &mut [f32]) {
-    let samples = check("average_pool_forward", pool, x.len(), y.len());
+    let samples = pool.check("average_pool_forward", x.len(), y.len());
     // SAFETY: the slices have the lengths that the geometry asks for, by the check above.
     unsafe { forward::<S, _>(pool, samples, x.as_ptr(), Average { y: y.as_mut_ptr() }) };
-}
-
-/// Samples of the batch. What it checks is what all pointers here rely on.
-#[inline(always)]
-pub(super) fn check(kernel: &str, pool: &Pool2d, input_len: usize, output_len: usize) -> usize {
-    assert_eq!(pool.input[2], pool.output[2], "{kernel}: pooling keeps the channels apart");
-    let samples = input_len / pool.input_len().max(1);
-    assert_eq!(input_len, samples * pool.input_len(), "{kernel}: whole inputs of {pool:?}");
-    assert_eq!(output_len, samples * pool.output_len(), "{kernel}: {samples} outputs of {pool:?}");
-    let holds_pixels = |axis: usize, out: usize| !pool.taps(axis, out).is_empty();
-    // Of windows in order, the first one ends before all others do and the last one starts after all others do.
-    let all = |axis: usize| holds_pixels(axis, 0) && holds_pixels(axis, pool.output[axis] - 1);
-    assert!(output_len == 0 || all(0) && all(1), "{kernel}: every window holds a pixel: {pool:?}");
-    samples
 }
 
 /// The outputs along an axis whose windows lie inside the image.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Simd;
 use super::channels::{Block, blocks, by_block, load, store};
-use super::pool::{check, inside, share};
+use super::pool::{inside, share};
 use crate::{Pool2d, Write};
 
 /// See [`crate::Kernels::max_pool_backward`].
@@ -17,7 +17,7 @@ pub(crate) fn max_pool_backward<S: Simd>(
     dx: &mut [f32],
     write: Write,
 ) {
-    let samples = check("max_pool_backward", pool, dx.len(), dy.len());
+    let samples = pool.check("max_pool_backward", dx.len(), dy.len());
     assert_eq!(argmax.len(), dy.len(), "max_pool_backward: argmax is as long as dy");
     let spread = Max { argmax: argmax.as_ptr(), dy: dy.as_ptr() };
     // SAFETY: the slices have the lengths that the geometry asks for, by the checks above.
@@ -27,7 +27,7 @@ pub(crate) fn max_pool_backward<S: Simd>(
 /// See [`crate::Kernels::average_pool_backward`].
 #[inline(always)]
 pub(crate) fn average_pool_backward<S: Simd>(pool: &Pool2d, dy: &[f32], dx: &mut [f32], write: Write) {
-    let samples = check("average_pool_backward", pool, dx.len(), dy.len());
+    let samples = pool.check("average_pool_backward", dx.len(), dy.len());
     // SAFETY: the slices have the lengths that the geometry asks for, by the check above.
     unsafe { backward::<S, _>(pool, samples, dx.as_mut_ptr(), write, Average { dy: dy.as_ptr() }) };
 }

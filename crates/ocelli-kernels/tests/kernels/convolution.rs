@@ -175,9 +175,12 @@ fn random_depthwise_convolutions_of_three_by_three_agree_with_seven_loops() {
 fn no_samples_leave_nothing_but_a_zero_gradient_of_the_weights() {
     let mut draw = Draw::new(3);
     for conv in typical() {
-        forward::<f32>(&mut draw, conv, 0);
-        backward_input::<f32>(&mut draw, conv, 0);
-        backward_weights::<f32>(&mut draw, conv, 0);
+        // The method may go by the samples of a full batch.
+        for conv in [conv, Conv2d { samples: 32, ..conv }] {
+            forward::<f32>(&mut draw, conv, 0);
+            backward_input::<f32>(&mut draw, conv, 0);
+            backward_weights::<f32>(&mut draw, conv, 0);
+        }
     }
 }
 
@@ -343,7 +346,8 @@ fn rows_and_channels_by_themselves_are_those_of_the_whole() {
     }
 }
 
-/// Rows from an even one on have the same bits and take the same packed weights; channels have the same values but for rounding.
+/// Rows from an even one on have the same bits and take the same packed weights; so have several groups; channels have the same
+/// values but for rounding.
 fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
     let [rows, columns, channels] = conv.output;
     let (x, w) = (draw.values::<T>(conv.input_len()), draw.values::<T>(conv.weight_len()));
@@ -378,6 +382,19 @@ fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
             );
         }
         if conv.groups > 1 {
+            let (group, inputs) = (conv.group_outputs(), conv.group_inputs());
+            let cut = 1 + draw.seed as usize * 7 % conv.groups;
+            // One group alone is a convolution without groups, which may go about it otherwise.
+            for groups in [0..cut, cut..conv.groups].into_iter().filter(|groups| groups.len() > 1) {
+                let part = groups.start * group..groups.end * group;
+                let pixels = x.chunks_exact(conv.input[2]);
+                let own = pixels.flat_map(|x| &x[groups.start * inputs..groups.end * inputs]);
+                let weights = &w[part.start * conv.filter_len()..part.end * conv.filter_len()];
+                let x: Vec<T> = own.copied().collect();
+                let y = forward(&conv.of_channels(part.clone()), &x, weights, &[], &part);
+                let whole = whole.chunks_exact(channels).flat_map(|y| &y[part.clone()]);
+                assert!(y.iter().eq(whole), "groups {groups:?}: {}", context());
+            }
             continue;
         }
         let cut = 1 + draw.seed as usize * 7 % channels;

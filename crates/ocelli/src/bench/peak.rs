@@ -132,12 +132,14 @@ fn counts(threads: usize) -> Vec<usize> {
 
 /// Each cache with the bytes that one of so many threads uses in it, and memory.
 fn places(caches: &[Cache], threads: usize) -> Vec<(Option<u32>, usize)> {
-    let largest = caches.iter().map(|cache| cache.bytes).max().unwrap_or(0);
-    let in_memory = (BEYOND_CACHE * largest).clamp(SMALLEST, LARGEST);
+    // There may be several of the largest cache: arrays go beyond that of each thread.
+    let largest = caches.iter().max_by_key(|cache| cache.bytes);
+    let in_memory = (BEYOND_CACHE * largest.map_or(0, |cache| cache.bytes)).clamp(SMALLEST, LARGEST);
+    let sharing = largest.map_or(threads, |cache| cache.cores.min(threads)).max(1);
     // Half of a cache: whatever else is in it must not push them out.
     let share = |cache: &Cache| cache.bytes / 2 / cache.cores.min(threads).max(1) as u64;
     let cached = caches.iter().map(|cache| (Some(cache.level), share(cache) as usize));
-    cached.chain([(None, in_memory as usize / threads)]).collect()
+    cached.chain([(None, in_memory as usize / sharing)]).collect()
 }
 
 fn multiply_adds(ceiling: &Ceiling, team: &Team, budget: Budget) -> Compute {

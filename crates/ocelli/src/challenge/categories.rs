@@ -26,10 +26,11 @@ impl Categories {
         categories
     }
 
-    /// Reads a file with a class and its number in each line: `/a/abbey 0`.
+    /// Reads a file with a class and its number in each line: `/a/abbey 0`; or with classes alone, which are numbered from 0 in
+    /// their order.
     ///
     /// # Errors
-    /// A file that cannot be read, a line without a number, and classes or numbers that come twice.
+    /// A file that cannot be read, some lines without a number, and classes or numbers that come twice.
     pub fn read(path: &Path) -> Result<Categories, Error> {
         Categories::parse(&path.display().to_string(), &read_text(path)?)
     }
@@ -38,16 +39,22 @@ impl Categories {
     ///
     /// # Errors
     /// As [`Categories::read`].
-    pub fn parse(source: &str, text: &str) -> Result<Categories, Error> {
+    pub fn parse<'a>(source: &str, text: &'a str) -> Result<Categories, Error> {
         let mut categories = Categories { source: source.to_string(), ..Categories::default() };
-        for (number, line) in lines(text) {
+        let numbered = |line: &'a str| -> Option<(&'a str, u32)> {
+            let (name, label) = line.rsplit_once(char::is_whitespace)?;
+            Some((plain(name.trim()), label.parse().ok()?))
+        };
+        let ends_in_number = |line: &str| {
+            line.rsplit(char::is_whitespace).next().is_some_and(|word| word.parse::<i64>().is_ok())
+        };
+        let in_order = !lines(text).any(|(_, line)| ends_in_number(line));
+        for ((number, line), place) in lines(text).zip(0..) {
             let refuse = |problem: String| wrong(source, number, problem);
-            let (name, label) = line
-                .rsplit_once(char::is_whitespace)
-                .and_then(|(name, label)| Some((plain(name.trim()), label.parse::<u32>().ok()?)))
-                .ok_or_else(|| {
-                    refuse(format!("'{line}' is not a class and its number, such as /a/abbey 0"))
-                })?;
+            let found = if in_order { Some((plain(line.trim()), place)) } else { numbered(line) };
+            let (name, label) = found.ok_or_else(|| {
+                refuse(format!("'{line}' is not a class and its number, such as /a/abbey 0"))
+            })?;
             if let Some(before) = categories.names.insert(label, name.to_string()) {
                 return Err(refuse(format!("number {label} stands for '{before}' already")));
             }
@@ -129,10 +136,17 @@ mod tests {
     }
 
     #[test]
+    fn classes_without_numbers_are_numbered_in_their_order() {
+        let read = Categories::parse("c.txt", "/b/bus stop\n\n/a/abbey\n").unwrap();
+        assert_eq!((read.len(), read.number("b/bus stop"), read.number("/a/abbey")), (2, Some(0), Some(1)));
+    }
+
+    #[test]
     fn lines_that_are_wrong_are_named() {
         let cases = [
-            ("/a/abbey", "c.txt:1: '/a/abbey' is not a class and its number"),
+            ("/a/abbey\nb 1", "c.txt:1: '/a/abbey' is not a class and its number"),
             ("a 0\nb x", "c.txt:2: 'b x'"),
+            ("a\nb\n/a", "c.txt:3: class 'a' has the number 0 already"),
             ("a 0\nb 0", "c.txt:2: number 0 stands for 'a' already"),
             ("a 0\n/a 1", "c.txt:2: class 'a' has the number 0 already"),
             ("a -1", "c.txt:1"),

@@ -196,6 +196,15 @@ mod tests {
             assert!((energy - 1.0).abs() < 2e-2, "{}: {energy}", wavelet.name);
             let sum: f64 = g.iter().sum();
             assert!(sum.abs() < 2e-2, "{}: {sum}", wavelet.name);
+            // Laid over each other at any two places that analysis has for them, around a circle that holds both.
+            let ((centre, odd), n) = (wavelet.places(), 2 * h.len());
+            for shift in (0..n).step_by(2) {
+                let mut circle = vec![0.0; n];
+                h.iter().enumerate().for_each(|(k, tap)| circle[wrapped(shift, k, centre, n)] += tap);
+                let terms = g.iter().enumerate().map(|(k, tap)| tap * circle[wrapped(odd, k, centre, n)]);
+                let product: f64 = terms.sum();
+                assert!(product.abs() < 2e-2, "{}, {shift}: {product}", wavelet.name);
+            }
         }
     }
 }

@@ -7,8 +7,8 @@
 //! use ocelli::Engine;
 //! use ocelli::ensemble::{Ensemble, EnsembleOptions};
 //! use ocelli::io::ModelFile;
-//! use ocelli_data::open_parts;
-//! use ocelli_kernels::Isa;
+//! use ocelli::data::open_parts;
+//! use ocelli::kernels::Isa;
 //!
 //! # fn main() -> Result<(), ocelli::Error> {
 //! # if false {

@@ -74,9 +74,33 @@ fn maps(title: &str, values: &[f64], shape: &[usize]) -> Raster {
 fn kernels(title: &str, values: &[f64], param: &ParamTrace) -> Raster {
     match param.shape[..] {
         [o, i, height, width] => tiles(title, values, [o * i, height, width]),
-        [rows, columns] => tiles(title, values, [1, rows, columns]),
+        [rows, columns] => matrix(title, values, [rows, columns]),
         _ => tiles(title, values, [1, 1, values.len()]),
     }
+}
+
+/// The most rows and columns of a matrix that are drawn one by one: two pixels of the sheet.
+const MOST_CELLS: usize = 260;
+
+/// A matrix as it stands, or the means of its blocks where it is larger than can be seen.
+fn matrix(title: &str, values: &[f64], [rows, columns]: [usize; 2]) -> Raster {
+    let block = [rows, columns].map(|size| size.div_ceil(MOST_CELLS).max(1));
+    if block == [1, 1] {
+        return tiles(title, values, [1, rows, columns]);
+    }
+    let small = [rows.div_ceil(block[0]), columns.div_ceil(block[1])];
+    let mean = |at: usize| {
+        let (top, left) = (at / small[1] * block[0], at % small[1] * block[1]);
+        let (bottom, right) = ((top + block[0]).min(rows), (left + block[1]).min(columns));
+        let sum: f64 = (top..bottom)
+            .map(|row| values[row * columns + left..row * columns + right].iter().sum::<f64>())
+            .sum();
+        sum / ((bottom - top) * (right - left)) as f64
+    };
+    let means: Vec<f64> = (0..small[0] * small[1]).map(mean).collect();
+    let most = means.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+    let note = format!("±{}, means of {}", short(most), sizes(&block));
+    sized(Raster::signed(title, &means, small), small).note(&note)
 }
 
 /// `count` images in about a square, a pixel apart. One image that is far from square is broken into lines.

@@ -14,7 +14,7 @@ mod sheet;
 mod words;
 
 pub(crate) use bars::Bars;
-pub(crate) use plot::{Mark, Plot};
+pub(crate) use plot::{COLORS, Mark, Plot};
 pub(crate) use raster::Raster;
 pub(crate) use sheet::{Drawing, Panel, Sheet, width_of};
 pub(crate) use words::Words;

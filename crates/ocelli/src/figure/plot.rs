@@ -155,7 +155,7 @@ impl Plot {
     fn scale(&self, axis: usize) -> Scale {
         match (self.limits[axis], self.logarithmic[axis]) {
             (Some(ends), false) => Scale::tight(ends, 5),
-            (Some(ends), true) => Scale::logarithmic(ends),
+            (Some(ends), true) => Scale::logarithmic(ends).strict(),
             (None, true) => Scale::logarithmic(self.along(axis)),
             (None, false) if axis == 0 => Scale::tight(self.along(axis), 6),
             (None, false) => Scale::linear(self.along(axis), 5),

@@ -47,6 +47,7 @@ impl Raster {
     /// Values of both signs as greys, 0 mid-grey and the largest magnitude black or white.
     pub(crate) fn signed(title: &str, values: &[f64], size: [usize; 2]) -> Raster {
         let most = values.iter().fold(0.0, |most: f64, v| most.max(v.abs()));
+        let most = if most > 0.0 { most } else { 1.0 };
         Raster::grey(title, values, size, [-most, most])
     }
 
@@ -177,6 +178,7 @@ mod tests {
         let grey = Raster::grey("", &[-1.0, 0.0, 1.0, 9.0, f64::NAN], [1, 5], [0.0, 1.0]);
         assert_eq!(grey.picture.pixels, [0, 0, 255, 255, 0]);
         assert_eq!(Raster::signed("", &[-2.0, 0.0, 2.0], [1, 3]).picture.pixels, [0, 128, 255]);
+        assert_eq!(Raster::signed("", &[0.0, -0.0], [1, 2]).picture.pixels, [128, 128], "0 is mid-grey");
         let colors = Raster::diverging("", &[-1.0, 0.0, 1.0], [1, 3]).picture.pixels;
         assert_eq!(colors, [43, 109, 176, 250, 250, 250, 217, 107, 31]);
     }

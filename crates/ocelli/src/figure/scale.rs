@@ -14,6 +14,8 @@ pub(crate) struct Scale {
     low: f64,
     high: f64,
     logarithmic: bool,
+    /// Whether a logarithmic axis has no place for what lies below it.
+    strict: bool,
     /// Values that get a grid line and a number, ascending.
     pub(crate) ticks: Vec<f64>,
 }
@@ -26,14 +28,20 @@ impl Scale {
         let step = round_step((high - low) / wanted as f64);
         let (first, last) = ((low / step).floor() as i64, (high / step).ceil() as i64);
         let ticks: Vec<f64> = (first..=last).map(|i| i as f64 * step).collect();
-        Self { low: ticks[0], high: ticks[ticks.len() - 1], logarithmic: false, ticks }
+        Self { low: ticks[0], high: ticks[ticks.len() - 1], logarithmic: false, strict: false, ticks }
     }
 
     /// An axis that ends where the data ends, with ticks on whole numbers where there are enough of them: of epochs, say.
     pub(crate) fn tight(values: impl IntoIterator<Item = f64>, wanted: usize) -> Self {
         let (low, high) = span(values).unwrap_or((0.0, 1.0));
         if widened((low, high)) != (low, high) {
-            return Self { low: low - 1.0, high: low + 1.0, logarithmic: false, ticks: vec![low] };
+            return Self {
+                low: low - 1.0,
+                high: low + 1.0,
+                logarithmic: false,
+                strict: false,
+                ticks: vec![low],
+            };
         }
         let mut step = round_step((high - low) / wanted as f64);
         if high - low >= 2.0 {
@@ -42,7 +50,7 @@ impl Scale {
         // A hair of tolerance keeps an end that is a multiple of the step up to rounding.
         let (first, last) = ((low / step - 1e-9).ceil() as i64, (high / step + 1e-9).floor() as i64);
         let ticks = (first..=last).map(|i| i as f64 * step).collect();
-        Self { low, high, logarithmic: false, ticks }
+        Self { low, high, logarithmic: false, strict: false, ticks }
     }
 
     /// A logarithmic axis over the positive `values`, its ends on powers of ten.
@@ -52,7 +60,12 @@ impl Scale {
             (low.log10().floor() as i32, (high.log10().ceil() as i32).max(low.log10().floor() as i32 + 1));
         let every = ((last - first) as usize).div_ceil(6);
         let ticks = (first..=last).step_by(every).map(|exponent| 10f64.powi(exponent)).collect();
-        Self { low: f64::from(first), high: f64::from(last), logarithmic: true, ticks }
+        Self { low: f64::from(first), high: f64::from(last), logarithmic: true, strict: false, ticks }
+    }
+
+    /// The same axis without a place for what lies below it.
+    pub(crate) fn strict(self) -> Self {
+        Self { strict: true, ..self }
     }
 
     /// Logarithmic where all values are positive and span more than `ratio`, else linear.
@@ -76,10 +89,13 @@ impl Scale {
         self.logarithmic
     }
 
-    /// Where `value` lies between the ends: 0 to 1 for values within. A logarithmic axis puts zero and below at its low end.
+    /// Where `value` lies between the ends: 0 to 1 for values within. A logarithmic axis puts what lies below it, and zero, at its
+    /// low end, unless it is [strict](Scale::strict).
     pub(crate) fn place(&self, value: f64) -> f64 {
         let value = if !self.logarithmic {
             value
+        } else if self.strict {
+            value.log10()
         } else if value > 0.0 {
             value.log10().max(self.low)
         } else {
@@ -174,6 +190,8 @@ mod tests {
         assert!((scale.place(0.1) - 0.5).abs() < 1e-12);
         assert_eq!(scale.place(0.0), 0.0);
         assert!(!Scale::fitting(&[0.0, 2.0], 100.0, 5).is_logarithmic());
+        let strict = Scale::logarithmic([0.002, 2.0]).strict();
+        assert!(strict.place(1e-5) < 0.0 && strict.place(0.0) < 0.0 && scale.place(1e-5) == 0.0);
     }
 
     #[test]

@@ -233,8 +233,8 @@ const DIGITS: std::ops::Range<usize> = 8 + PREFIX.len()..8 + PREFIX.len() + 64;
 /// Four thousand million parameters.
 const MAX_FILE: u64 = 1 << 34;
 
-/// The longest header that readers of safetensors take. A checkpoint keeps the record of each epoch there, about 20 kB for a network
-/// of 50 layers: thousands of epochs.
+/// The longest header that readers of safetensors take. A checkpoint keeps the record of each epoch there, less than half a kilobyte but for
+/// the last thousand: hundreds of thousands of epochs.
 const MAX_HEADER: u64 = 100_000_000;
 
 /// Elements that are converted at a time.

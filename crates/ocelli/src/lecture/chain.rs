@@ -81,7 +81,11 @@ fn run(context: &Context) -> Result<Finding, Error> {
         row.largest_difference(&Matrix::row(&traced.layers[0].gradient)),
         Expected::AtMost(1e-15),
     );
-    finding.check("numbers that back-propagation carries at most", widest(layers), Expected::Exactly(6.0));
+    finding.check(
+        "numbers that back-propagation carries at most",
+        widest(&traced.layers),
+        Expected::Exactly(6.0),
+    );
     let refusal = layers[0].jacobians[0].times(&layers[1].jacobians[0]).err().map(|e| e.to_string());
     let refusal = refusal.unwrap_or_default();
     finding.holds(
@@ -102,7 +106,7 @@ fn run(context: &Context) -> Result<Finding, Error> {
 
 /// The most numbers of a gradient on its way back.
 fn widest(layers: &[LayerTrace]) -> f64 {
-    layers.iter().map(|layer| layer.value.len()).max().unwrap_or(0).max(INPUTS) as f64
+    layers.iter().map(|layer| layer.gradient.len()).max().unwrap_or(0) as f64
 }
 
 /// ∂(output)/∂(input) by central differences.

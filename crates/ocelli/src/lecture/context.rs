@@ -80,7 +80,17 @@ impl Context {
     /// MNIST where it is among the real data, the embedded digits otherwise; and what to call them.
     pub(crate) fn digits_or_mnist(&self) -> Result<(Splits, &'static str), Error> {
         match self.real("mnist") {
-            Some(path) => Ok((self.open(&path)?, "MNIST")),
+            Some(path) => {
+                let splits = self.open(&path)?;
+                match splits.train.classes().len() {
+                    10 => Ok((splits, "MNIST")),
+                    classes => Err(Error::Bad(format!(
+                        "{}: ten digits are wanted, and these images have {classes} classes; take the folder out of --data, or put \
+                         MNIST there",
+                        path.display()
+                    ))),
+                }
+            }
             None => Ok((self.digits()?, "the embedded digits, 8×8")),
         }
     }

@@ -1,7 +1,7 @@
 //! Equations: a small notation, set as MathML for pages and written out for terminals.
 //!
 //! The notation is that of TeX as far as it goes: `x_{i-1}`, `e^{-x}`, `\frac{a}{b}`, `\sqrt{x}`, `\hat{x}`, `\bar{x}`; `\tanh` and
-//! other names of functions; `"words"` in quotes; everything else, Greek letters and signs included, as it is written.
+//! other names of functions; `\{` and `\}` for braces that are seen; `"words"` in quotes; everything else, Greek letters and signs included, as it is written.
 //! Letters are variables of their own: `Wx` is W times x. `\quad` is a wide space.
 
 /// The equation as a MathML element.
@@ -24,6 +24,11 @@ pub(crate) fn plain(equation: &str) -> String {
                 let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
                 let (name, after) = rest.split_at(end);
                 rest = after;
+                if let (true, Some(sign)) = (name.is_empty(), rest.chars().next()) {
+                    text.push(sign);
+                    rest = &rest[sign.len_utf8()..];
+                    continue;
+                }
                 match name {
                     "frac" => {
                         let (above, after) = braced(rest);
@@ -142,7 +147,10 @@ impl<'a> Reader<'a> {
             Some('\\') => {
                 self.take();
                 let name = self.run(|c| c.is_ascii_alphabetic());
-                self.command(name)
+                match if name.is_empty() { self.take() } else { None } {
+                    Some(sign) => format!("<mo>{}</mo>", escaped(&sign.to_string())),
+                    None => self.command(name),
+                }
             }
             Some('"') => {
                 self.take();
@@ -226,6 +234,7 @@ mod tests {
         assert_eq!(inner("\\frac{1}{2}"), "<mfrac><mrow><mn>1</mn></mrow><mrow><mn>2</mn></mrow></mfrac>");
         assert_eq!(inner("Σ_i w"), "<munder><mo>Σ</mo><mi>i</mi></munder><mi>w</mi>");
         assert_eq!(inner("\"a < b\""), "<mtext>a &lt; b</mtext>");
+        assert_eq!(inner("\\{a\\}"), "<mo>{</mo><mi>a</mi><mo>}</mo>");
         assert_eq!(inner("\\tanh a"), "<mi>tanh</mi><mspace width=\"0.1em\"/><mi>a</mi>");
     }
 
@@ -240,6 +249,7 @@ mod tests {
     #[test]
     fn terminals_get_a_line() {
         assert_eq!(plain("y = \\tanh(Σ_i w_i x_i + b)"), "y = tanh(Σ_i w_i x_i + b)");
+        assert_eq!(plain("c ∈ \\{-1, 0\\}"), "c ∈ {-1, 0}");
         assert_eq!(plain("σ(a) = \\frac{1}{1 + e^{-a}}"), "σ(a) = 1/(1 + e^(-a))");
     }
 }

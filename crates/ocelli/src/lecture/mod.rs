@@ -7,7 +7,7 @@
 //! ```
 //! use ocelli::Engine;
 //! use ocelli::lecture::{Context, find};
-//! use ocelli_kernels::Isa;
+//! use ocelli::kernels::Isa;
 //!
 //! let context = Context::new(Engine::new(1, Isa::detect())?, 0, None);
 //! let outcome = find("neuron")?.run(&context)?;

@@ -70,6 +70,12 @@ fn run(context: &Context) -> Result<Finding, Error> {
     finding.check("parameters: furthest from 20,000, as a share of it", furthest, Expected::AtMost(0.02));
     let worst = means.iter().map(|point| point[1]).fold(1.0, f64::min);
     finding.check("accuracy of the least good depth, mean of seeds", worst, Expected::AtLeast(0.85));
+    let (best, one) = (means.iter().map(|point| point[1]).fold(0.0, f64::max), means[0][1]);
+    finding.check(
+        "accuracy of one hidden layer below that of the best depth",
+        best - one,
+        Expected::AtMost(0.03),
+    );
     finding.table(table);
     let plot = Plot::new("held-out accuracy at 20,000 parameters", "hidden layers", "top-1")
         .size(480.0, 280.0)

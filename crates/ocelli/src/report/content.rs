@@ -237,7 +237,7 @@ pub struct Mistake {
 pub struct LayerRow {
     /// Name of the layer.
     pub name: String,
-    /// What it computes, such as `Conv2d 5×5, stride 1, pad 2`.
+    /// The op, such as `conv2d`.
     pub op: String,
     /// Output shape per image, C×H×W.
     pub output: Vec<usize>,
@@ -245,8 +245,8 @@ pub struct LayerRow {
     pub parameters: u64,
     /// Floating-point operations of the forward pass for one image; a multiply-add counts two.
     pub flops: u64,
-    /// Side of the square of input pixels that one output sees, where the layer has such a square.
-    pub receptive_field: Option<usize>,
+    /// Height and width in input pixels of what one output sees, where that is not the whole image.
+    pub receptive_field: Option<[usize; 2]>,
 }
 
 /// One layer's health over the epochs.

@@ -38,7 +38,9 @@ fn layer_table(page: &mut Page, layers: &[LayerRow]) {
             shape.join("×"),
             Part(layer.parameters, parameters, count),
             Part(layer.flops, flops, si),
-            layer.receptive_field.map_or_else(|| NOTHING.to_owned(), |side| format!("{side}×{side}")),
+            layer
+                .receptive_field
+                .map_or_else(|| NOTHING.to_owned(), |[height, width]| format!("{height}×{width}")),
         );
     }
     write!(

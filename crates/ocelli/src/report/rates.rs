@@ -74,12 +74,15 @@ fn chart(page: &mut Page, sweep: &RateSweep) {
         "<text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">learning rate</text></g>",
         HEIGHT - 6.0
     );
-    for (value, name) in [(sweep.suggested, "suggested"), (sweep.lowest, "lowest")] {
+    // Left and right of their lines, which stand near each other.
+    let words = [(sweep.suggested, "suggested", "end", -4.0), (sweep.lowest, "lowest", "start", 4.0)];
+    for (value, name, anchor, beside) in words {
         let x = axes.x(value);
         writeln!(
             page,
-            "<g class=\"best\"><path d=\"M{x:.1} {TOP}V{BOTTOM}\"/><text x=\"{x:.1}\" y=\"{}\" \
-             text-anchor=\"middle\">{name} {}</text></g>",
+            "<g class=\"best\"><path d=\"M{x:.1} {TOP}V{BOTTOM}\"/><text x=\"{:.1}\" y=\"{}\" \
+             text-anchor=\"{anchor}\">{name} {}</text></g>",
+            x + beside,
             TOP - 8.0,
             rate(value)
         );

@@ -7,14 +7,14 @@ use super::{Report, Sample, class_name};
 
 /// A card per picture: it, its true class, and a bar for each of the most probable ones.
 pub(super) fn samples(page: &mut Page, report: &Report) {
-    let right = |sample: &&Sample| sample.guesses.iter().any(|guess| guess.class == sample.truth);
+    let found = if all_are_shown(report) { "comes first" } else { "is among them" };
     writeln!(
         page,
         "<p>{} {} that chance chose, with the most probable classes. Of {}, the right class \
-         (<span class=\"swatch hit\"></span>) is among them.</p>\n<ul class=\"samples\">",
+         (<span class=\"swatch hit\"></span>) {found}.</p>\n<ul class=\"samples\">",
         report.samples.len(),
         report.occasion.images(),
-        report.samples.iter().filter(right).count(),
+        report.samples.iter().filter(|sample| is_right(report, sample)).count(),
     );
     for sample in &report.samples {
         card(page, report, sample);
@@ -22,9 +22,20 @@ pub(super) fn samples(page: &mut Page, report: &Report) {
     writeln!(page, "</ul>");
 }
 
+/// Whether all classes are among the guesses, so that the right one always is.
+fn all_are_shown(report: &Report) -> bool {
+    report.samples.iter().any(|sample| sample.guesses.len() >= report.classes.len())
+}
+
+/// Whether the right class is among the guesses; where all classes are, whether it comes first.
+fn is_right(report: &Report, sample: &Sample) -> bool {
+    let counted = if all_are_shown(report) { 1 } else { sample.guesses.len() };
+    sample.guesses.iter().take(counted).any(|guess| guess.class == sample.truth)
+}
+
 fn card(page: &mut Page, report: &Report, sample: &Sample) {
     let truth = class_name(report, sample.truth);
-    let found = sample.guesses.iter().any(|guess| guess.class == sample.truth);
+    let found = is_right(report, sample);
     write!(page, "<li><figure>");
     image(page, &sample.picture, &format!("An image of {truth}"));
     write!(

@@ -10,7 +10,7 @@ use ocelli_data::{Batch, Picture, Splits};
 use serde::Serialize;
 
 use crate::figure::picture::color_type;
-use crate::train::{RunConfig, training_batches};
+use crate::train::{RunConfig, as_it_begins, training_batches};
 use crate::{Error, io};
 
 /// The first batch of a run, in rows, with the names of the classes below the images.
@@ -64,6 +64,9 @@ impl ShownBatch {
     /// An image that cannot be read, or too little memory.
     pub fn first(config: &RunConfig, splits: &Splits) -> Result<ShownBatch, Error> {
         let train = &splits.train;
+        let network = config.build_network(train.classes().len())?;
+        let (config, _) = as_it_begins(config, &network)?;
+        let config = &config;
         let mut loader = training_batches(config, train, (0, 0), 1)?;
         let batch =
             loader.next_batch().ok_or_else(|| Error::Bad("there are no training images".to_string()))??;
@@ -163,6 +166,18 @@ mod tests {
         let net = NetSpec::new("mlp", Vec::new());
         let config = RunConfig::resolve("digits", None, &net, recipe, 3, &splits).unwrap();
         ShownBatch::first(&config, &splits).unwrap()
+    }
+
+    #[test]
+    fn pictures_that_grow_are_shown_as_they_begin() {
+        let splits = open("digits", &OpenOptions { seed: 3, ..OpenOptions::default() }).unwrap();
+        let net = NetSpec::new("resnet18", Vec::new());
+        let recipe =
+            Recipe { batch: 4, sizes: vec![6, 8], augmentation: Augmentation::None, ..Recipe::default() };
+        let config = RunConfig::resolve("digits", None, &net, recipe, 3, &splits).unwrap();
+        let shown = ShownBatch::first(&config, &splits).unwrap().picture;
+        // Two rows of two images of 6×6 pixels, each eighteen times as large.
+        assert_eq!([shown.height, shown.width], [2 * (108 + 9 + 8) + 4, 2 * (108 + 4) + 4]);
     }
 
     #[test]

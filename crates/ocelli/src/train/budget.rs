@@ -103,6 +103,11 @@ impl Budget {
         (steps >= FIRST_STEPS || seconds >= FIRST_SHARE * self.seconds) && elapsed >= self.next
     }
 
+    /// Whether a length was decided yet.
+    pub(super) fn has_decided(&self) -> bool {
+        self.next > 0.0
+    }
+
     /// The steps in all for which the time suffices, `step` of them done after `elapsed` seconds, with pictures of size number
     /// `now` or larger: at least one, and none fewer than are done.
     pub(super) fn fit(&mut self, elapsed: f64, step: u64, now: usize) -> u64 {

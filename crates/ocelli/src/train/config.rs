@@ -46,7 +46,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// The release that began the run.
     pub release: String,
-    /// The instruction set that it began with: another one rounds differently.
+    /// The instruction set that it began with, and whether it has a unit for bf16 if that is the precision: others round
+    /// differently.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub isa: String,
     /// The commands that made the run, in their order.
@@ -103,8 +104,9 @@ impl RunConfig {
     /// # Errors
     /// [`Error::Usage`] for a root that is not there.
     pub fn set_source(&mut self, options: &OpenOptions) -> Result<(), Error> {
-        let absolute = |root: &PathBuf| {
-            root.canonicalize().map_err(|e| Error::Usage(format!("{}: cannot open: {e}", root.display())))
+        let absolute = |root: &PathBuf| match root.canonicalize() {
+            Ok(root) => noted(root),
+            Err(e) => Err(Error::Usage(format!("{}: cannot open: {e}", root.display()))),
         };
         self.root = options.root.as_ref().map(absolute).transpose()?;
         self.most_unreadable = options.most_unreadable;
@@ -188,14 +190,14 @@ impl RunConfig {
         same == *other
     }
 
-    /// What to tell a user who resumes with another program or machine than the run was begun with.
-    pub(super) fn differences_of_maker(&self, engine: &Engine) -> Vec<String> {
+    /// What to tell a user who resumes or repeats with another program or machine than the run was begun with.
+    pub fn differences_of_maker(&self, engine: &Engine) -> Vec<String> {
         let mut differences = Vec::new();
-        if self.isa != engine.isa().name() {
+        let here = engine.arithmetic(self.recipe.precision);
+        if self.isa != here {
             differences.push(format!(
-                "the run was begun with instruction set {}, and this is {}: weights will not be the same bits",
-                self.isa,
-                engine.isa().name()
+                "the run was begun with instruction set {}, and this is {here}: weights will not be the same bits",
+                self.isa
             ));
         }
         if self.release != env!("CARGO_PKG_VERSION") {
@@ -218,6 +220,20 @@ impl RunConfig {
     /// How the images of a batch are mixed.
     pub fn mix(&self) -> Mix {
         self.recipe.augmentation.mix(&self.recipe.overrides)
+    }
+}
+
+/// A path as a run notes it.
+///
+/// # Errors
+/// [`Error::Usage`] for one that is no text.
+pub(super) fn noted(path: PathBuf) -> Result<PathBuf, Error> {
+    match path.to_str() {
+        Some(_) => Ok(path),
+        None => Err(Error::Usage(format!(
+            "{}: a run notes where what it needs lies, and this path is not UTF-8 text; rename the folder",
+            path.display()
+        ))),
     }
 }
 

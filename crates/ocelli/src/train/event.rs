@@ -28,6 +28,9 @@ pub enum Event {
         epochs: f64,
         /// Epochs done before.
         epochs_done: f64,
+        /// Why nothing is left to do of a run that is taken up.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        over: Option<Over>,
     },
     /// Some steps later.
     Progress {
@@ -52,6 +55,20 @@ pub enum Event {
         /// Epochs done, with the fraction of this one.
         epoch: f64,
     },
+}
+
+/// Why a run has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Over {
+    /// All epochs are done.
+    Epochs,
+    /// All steps are done.
+    Steps,
+    /// All steps are done for which there was time.
+    Time,
+    /// No epoch was better for as many as the recipe's patience is.
+    Patience,
 }
 
 /// One line of `metrics.jsonl`.

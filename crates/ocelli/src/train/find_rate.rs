@@ -16,6 +16,7 @@ use super::config::RunConfig;
 use super::learner::{Learner, Lesson};
 use super::length::Epochs;
 use super::loading::training_batches;
+use super::sizes::as_it_begins;
 use crate::engine::Engine;
 use crate::{Error, SCHEMA};
 
@@ -78,7 +79,7 @@ pub fn check_sweep(optimizer: &Optimizer) -> Result<(), Error> {
 /// Sweeps through the learning rates as a run of `config` would begin, and keeps nothing of what was learned.
 ///
 /// # Errors
-/// As for a run and [`check_sweep`]; losses that tell nothing of the rate; and [`Error::Usage`] where `stop` was set.
+/// As for a run and [`check_sweep`]; losses that tell nothing of the rate; and [`Error::Stopped`] where `stop` was set.
 pub fn find_rate(
     config: &RunConfig,
     splits: &Splits,
@@ -89,12 +90,14 @@ pub fn find_rate(
     check_sweep(&recipe.optimizer)?;
     let classes = splits.train.classes();
     let network = config.build_network(classes.len())?;
+    let (config, graph) = as_it_begins(config, &network)?;
+    let config = &config;
     let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
     let weights = recipe.class_weights.of(&class_counts(&*splits.train));
     let mut learner =
         Learner::new(recipe, super::start::initial_params(config, &network, &*splits.train)?, weights)?;
     let batch = recipe.batch.min(splits.train.len());
-    learner.plan(recipe, &network.graph, batch, engine)?;
+    learner.plan(recipe, &graph, batch, engine)?;
     let epochs = Epochs { images: splits.train.len(), batch: recipe.batch, accumulate: recipe.accumulate };
     let loader = training_batches(config, &splits.train, (0, 0), engine.threads())?;
     let mut sweep = Sweep { config, criterion, learner, loader, epochs, points: Vec::new() };
@@ -116,7 +119,7 @@ impl Sweep<'_> {
         let (mut mean, mut first) = (0.0, 0);
         for step in 0..STEPS {
             if stop.load(Ordering::Relaxed) {
-                return Err(Error::Usage("stopped before a rate was found".to_string()));
+                return Err(Error::Stopped("stopped before a rate was found".to_string()));
             }
             let rate = FIRST * (LAST / FIRST).powf(step as f64 / (STEPS - 1) as f64);
             let Some(loss) = self.step(step as u64, first, rate)? else { return Ok(()) };

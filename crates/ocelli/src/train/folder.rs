@@ -1,14 +1,15 @@
 //! The folder of a run: never overwritten, and enough to go on from.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::config::RunConfig;
 use super::event::EpochRecord;
+use super::progress::Progress;
 use crate::Error;
-use crate::io::write_atomically;
+use crate::io::{Checkpoint, write_atomically};
 
 /// `runs/<name>-<n>/`: the resolved configuration, `metrics.jsonl`, checkpoints, the model, the report.
 #[derive(Clone, Debug)]
@@ -29,7 +30,7 @@ impl RunFolder {
             let path = root.join(format!("{name}-{number}"));
             match std::fs::create_dir(&path) {
                 Ok(()) => return Ok(RunFolder::at(path)),
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(cannot_create(&path, &e)),
             }
         }
@@ -42,7 +43,19 @@ impl RunFolder {
     /// A folder that is not empty, or that cannot be made.
     pub fn create(path: &Path) -> Result<RunFolder, Error> {
         std::fs::create_dir_all(path).map_err(|e| cannot_create(path, &e))?;
-        let mut entries = std::fs::read_dir(path).map_err(|e| cannot_create(path, &e))?;
+        RunFolder::check_free(path)?;
+        Ok(RunFolder::at(path.to_path_buf()))
+    }
+
+    /// Whether a run can be made there: a folder that is empty, or none.
+    ///
+    /// # Errors
+    /// A folder that is not empty, or cannot be read.
+    pub fn check_free(path: &Path) -> Result<(), Error> {
+        let mut entries = match std::fs::read_dir(path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(|e| cannot_create(path, &e))?,
+        };
         // A lock alone is what a run leaves that never began.
         if entries.any(|entry| entry.map_or(true, |entry| entry.file_name() != LOCK)) {
             let go_on = match RunFolder::at(path.to_path_buf()).config().is_file() {
@@ -54,7 +67,7 @@ impl RunFolder {
                 path.display()
             )));
         }
-        Ok(RunFolder::at(path.to_path_buf()))
+        Ok(())
     }
 
     /// A run's folder that is there.
@@ -146,13 +159,48 @@ impl RunFolder {
     /// A file that cannot be read, or a line that is none.
     pub fn load_metrics(&self) -> Result<Vec<EpochRecord>, Error> {
         let path = self.metrics();
-        let text = std::fs::read_to_string(&path)
-            .map_err(|e| Error::Io(format!("cannot read {}: {e}", path.display())))?;
+        let text = match std::fs::read_to_string(&path) {
+            // No epoch is over yet.
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            read => read.map_err(|e| Error::Io(format!("cannot read {}: {e}", path.display())))?,
+        };
         let record = |(number, line): (usize, &str)| {
-            serde_json::from_str(line)
-                .map_err(|e| Error::Bad(format!("{}, line {}: {e}", path.display(), number + 1)))
+            serde_json::from_str(line).map_err(|e| {
+                Error::Bad(format!(
+                    "{}, line {}: {e}; `ocelli train --resume` of the run writes the file anew",
+                    path.display(),
+                    number + 1
+                ))
+            })
         };
         text.lines().enumerate().map(record).collect()
+    }
+
+    /// The records of a checkpoint, with what `metrics.jsonl` knows of those that it does not keep whole.
+    pub(super) fn whole_records(&self, mut records: Vec<EpochRecord>) -> Vec<EpochRecord> {
+        if records.iter().all(|record| !record.health.is_empty()) {
+            return records;
+        }
+        let text = std::fs::read_to_string(self.metrics()).unwrap_or_default();
+        for (record, line) in records.iter_mut().zip(text.lines()) {
+            let health = match serde_json::from_str::<EpochRecord>(line) {
+                Ok(found) => found.health,
+                Err(_) => continue,
+            };
+            let found = EpochRecord { health, ..record.clone() };
+            if record.health.is_empty() && metrics_line(&found).trim_end() == line {
+                *record = found;
+            }
+        }
+        records
+    }
+
+    /// What tells the images that the run was made with from others, to train on and to validate on; `None` where the run has no
+    /// checkpoint that can be read.
+    pub fn images_of_run(&self) -> Option<[String; 2]> {
+        let (checkpoint, _) = Checkpoint::load(&self.path).ok()?;
+        let progress: Progress = serde_json::from_value(checkpoint.progress).ok()?;
+        Some(progress.data)
     }
 
     /// Appends an epoch to `metrics.jsonl`.

@@ -49,9 +49,16 @@ pub(super) struct Progress {
     pub(super) started: String,
     /// The epochs so far.
     pub(super) records: Vec<EpochRecord>,
-    /// The epoch with the highest held-out accuracy.
+    /// The epoch with the highest held-out accuracy, of several as accurate ones that with the least loss.
     pub(super) best: Option<Best>,
+    /// The first epoch with that accuracy.
+    #[serde(default)]
+    pub(super) highest: Option<Best>,
 }
+
+/// How many records a checkpoint keeps whole, the last ones. Of others it leaves out how the layers fared, which is most of
+/// a record: every epoch writes them all again.
+const WHOLE_RECORDS: usize = 1000;
 
 /// Sums over the records of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -93,11 +100,29 @@ impl Progress {
 
     /// Notes the held-out figures after `epoch`. Whether they are the best so far.
     pub(super) fn note(&mut self, epoch: f64, evaluation: &Evaluation) -> bool {
+        let figures = Best { epoch, top1: evaluation.top1, loss: evaluation.loss };
+        if self.highest().is_none_or(|highest| figures.top1 > highest.top1) {
+            self.highest = Some(figures);
+        }
         let better = self.best.is_none_or(|best| best.is_beaten_by(evaluation));
         if better {
-            self.best = Some(Best { epoch, top1: evaluation.top1, loss: evaluation.loss });
+            self.best = Some(figures);
         }
         better
+    }
+
+    /// The first epoch with the highest held-out accuracy.
+    pub(super) fn highest(&self) -> Option<Best> {
+        // Checkpoints of earlier releases do not have it.
+        self.highest.or(self.best)
+    }
+
+    /// What a checkpoint keeps.
+    pub(super) fn for_checkpoint(&self) -> Progress {
+        let mut kept = self.clone();
+        let old = kept.records.len().saturating_sub(WHOLE_RECORDS);
+        kept.records[..old].iter_mut().for_each(|record| record.health.clear());
+        kept
     }
 
     /// Takes the figures since the last record into those of the whole run: an epoch of `batches` may be over.
@@ -135,5 +160,57 @@ impl Progress {
             Some(last) => *last = pace,
             None => self.pace.push(pace),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::EpochRow;
+    use crate::train::LayerFigures;
+
+    fn figures(top1: f64, loss: f64) -> Evaluation {
+        Evaluation { top1, loss, ..Evaluation::default() }
+    }
+
+    #[test]
+    fn the_best_epoch_has_the_least_loss_and_patience_waits_for_accuracy_alone() {
+        let mut progress = Progress::default();
+        assert!(progress.note(1.0, &figures(0.9, 0.5)));
+        assert!(progress.note(2.0, &figures(0.9, 0.4)));
+        assert!(!progress.note(3.0, &figures(0.8, 0.1)));
+        assert_eq!((progress.best.unwrap().epoch, progress.highest().unwrap().epoch), (2.0, 1.0));
+        assert!(progress.note(4.0, &figures(0.95, 0.6)));
+        assert_eq!((progress.best.unwrap().epoch, progress.highest().unwrap().epoch), (4.0, 4.0));
+        // What an earlier release noted.
+        let best = progress.best;
+        assert_eq!(Progress { best, ..Progress::default() }.highest(), best);
+    }
+
+    #[test]
+    fn a_checkpoint_keeps_the_last_records_whole() {
+        let row = EpochRow { epoch: 1.0, ..EpochRow::default() };
+        let health = vec![LayerFigures { layer: "conv".into(), health: Default::default() }];
+        let record = EpochRecord {
+            row,
+            step: 1,
+            seconds: 0.0,
+            images_per_second: 0.0,
+            waiting: 0.0,
+            size: None,
+            pace: Vec::new(),
+            health,
+        };
+        let progress = Progress { records: vec![record; WHOLE_RECORDS + 2], ..Progress::default() };
+        let kept = progress.for_checkpoint().records;
+        let whole = |records: &[EpochRecord]| records.iter().filter(|r| !r.health.is_empty()).count();
+        assert_eq!((whole(&kept), kept.len()), (WHOLE_RECORDS, progress.records.len()));
+        assert_eq!((whole(&kept[..2]), whole(&progress.records)), (0, progress.records.len()));
+        // What the checkpoint leaves out, the file of the run knows.
+        let folder = tempfile::tempdir().unwrap();
+        let run = crate::train::RunFolder::create(&folder.path().join("run")).unwrap();
+        assert_eq!(whole(&run.whole_records(kept.clone())), WHOLE_RECORDS);
+        run.write_metrics(&progress.records).unwrap();
+        assert_eq!(run.whole_records(kept), progress.records);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ocelli_core::Shape;
 use ocelli_data::{ColourAxes, Dataset, Preprocess, Splits};
 
-use super::config::{RunConfig, preprocess_for};
+use super::config::{RunConfig, noted, preprocess_for};
 use crate::arch::{Architecture, Wanted, automatic};
 use crate::fit::check_fit;
 use crate::io::Network;
@@ -73,8 +73,9 @@ impl NetSpec {
 }
 
 impl RunConfig {
-    /// The configuration of a new run on `splits`, which were opened from `data` (and `val`). What it
-    /// runs on and which command made it are noted when it begins.
+    /// The configuration of a new run on `splits`, which were opened from `data` (and `val`) with this `seed`: by it the images
+    /// that were held out are found again. If they were opened with a root or another share of unreadable pictures, that has to be
+    /// noted as well ([`RunConfig::set_source`]). What it runs on and which command made it are noted when it begins.
     ///
     /// # Errors
     /// A network that is unknown or does not fit the data.
@@ -121,14 +122,8 @@ impl RunConfig {
         let sizes = recipe.sizes_to(preprocess.size[0]);
         let recipe = Recipe { sizes, grow_from: None, ..recipe };
         let absolute = |name: &str| -> Result<Option<PathBuf>, Error> {
-            match Path::new(name).canonicalize() {
-                _ if name == BUILT_IN => Ok(None),
-                Ok(path) if path.to_str().is_none() => Err(Error::Usage(format!(
-                    "{}: a run notes where its data are, and this path is not UTF-8 text; rename the folder",
-                    path.display()
-                ))),
-                found => Ok(found.ok()),
-            }
+            let found = Path::new(name).canonicalize().ok().filter(|_| name != BUILT_IN);
+            found.map(noted).transpose()
         };
         Ok(RunConfig {
             data_path: absolute(data)?,

@@ -20,7 +20,7 @@ impl Trainer {
             params: &self.learner.params,
             state: &self.learner.state,
             average: self.learner.average.as_ref(),
-            progress: serde_json::to_value(&self.progress).expect("plain data"),
+            progress: serde_json::to_value(self.progress.for_checkpoint()).expect("plain data"),
             config: serde_json::to_value(&self.config).expect("plain data"),
         };
         checkpoint.save(self.folder.path())?;

@@ -51,6 +51,15 @@ impl Size {
     }
 }
 
+/// The configuration of a run for the pictures that it begins with, and the network for these.
+///
+/// # Errors
+/// As [`Size::all`].
+pub(crate) fn as_it_begins(config: &RunConfig, network: &Network) -> Result<(RunConfig, Arc<Graph>), Error> {
+    let first = Size::all(config, network)?.swap_remove(0);
+    Ok((RunConfig { preprocess: first.preprocess, ..config.clone() }, first.graph))
+}
+
 /// The same network with the same parameters for an input of another shape; or why that cannot be.
 fn with_input(graph: &Graph, shape: Shape) -> Result<Arc<Graph>, String> {
     let names: Vec<&str> = graph.inputs().map(|v| graph.node(v).name()).collect();

@@ -32,9 +32,9 @@ impl Trainer {
         folder: RunFolder,
         command: &str,
     ) -> Result<Trainer, Error> {
-        config.isa = engine.isa().name().to_string();
+        config.isa = engine.arithmetic(config.recipe.precision);
         config.commands = vec![command.to_string()];
-        let trainer = Trainer::prepare(config, splits, engine, folder)?;
+        let trainer = Trainer::prepare(config, splits, engine, folder, Beginning::Anew)?;
         if trainer.folder.config().exists() {
             let path = trainer.folder.path().display();
             return Err(Error::Usage(format!("{path} holds a run by now; choose another folder with --out")));
@@ -54,9 +54,13 @@ impl Trainer {
         engine: &Engine,
         folder: RunFolder,
     ) -> Result<(Trainer, Vec<String>), Error> {
-        let mut trainer = Trainer::prepare(config, splits, engine, folder)?;
+        let from = match Checkpoint::exists(folder.path()) {
+            true => Beginning::Checkpoint,
+            false => Beginning::Anew,
+        };
+        let mut trainer = Trainer::prepare(config, splits, engine, folder, from)?;
         let mut warnings = trainer.config.differences_of_maker(engine);
-        if Checkpoint::exists(trainer.folder.path()) {
+        if from == Beginning::Checkpoint {
             let (checkpoint, fallback) = Checkpoint::load(trainer.folder.path())?;
             warnings.extend(fallback.map(|f| f.to_string()));
             trainer.restore(checkpoint)?;
@@ -107,6 +111,7 @@ impl Trainer {
         {
             return Err(Error::Bad(format!("{path}: the checkpoint is not of this run; begin another run")));
         }
+        progress.records = self.folder.whole_records(std::mem::take(&mut progress.records));
         self.go_on_for(&mut progress)?;
         (self.learner.params, self.learner.state) = (checkpoint.params, checkpoint.state);
         (self.learner.average, self.progress) = (checkpoint.average, progress);
@@ -140,6 +145,7 @@ impl Trainer {
         splits: Splits,
         engine: &Engine,
         folder: RunFolder,
+        from: Beginning,
     ) -> Result<Trainer, Error> {
         folder.lock()?;
         let recipe = &config.recipe;
@@ -150,7 +156,11 @@ impl Trainer {
         let graph = &network.graph;
         let criterion = Criterion { loss: recipe.loss.clone(), reduction: recipe.reduction };
         let sizes = Size::all(&config, &network)?;
-        let params = initial_params(&config, &network, &*splits.train)?;
+        let params = match from {
+            Beginning::Anew => initial_params(&config, &network, &*splits.train)?,
+            // All are replaced: nothing else has to be there any more that they once came from.
+            Beginning::Checkpoint => Params::initialised(graph.layout(), config.seed)?,
+        };
         let learner = Learner::new(recipe, params, recipe.class_weights.of(&class_counts(&*splits.train)))?;
         let curvature =
             curvature_options(recipe, graph)?.map(|options| engine.executor(graph, options)).transpose()?;
@@ -182,6 +192,15 @@ impl Trainer {
         trainer.progress.decide(decided_at(&trainer.config.pace, 0).unwrap_or(asked));
         Ok(trainer)
     }
+}
+
+/// Where the parameters come from that a trainer begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// From what the configuration says.
+    Anew,
+    /// From a checkpoint that is about to be read.
+    Checkpoint,
 }
 
 /// The parameters that training begins with: drawn by the seed, or those of another model; those of a first layer from the

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ocelli_core::schedule::Curve;
 use ocelli_core::{Graph, Op, Params, Value};
 use ocelli_data::{Preprocess, Splits};
 use serde::{Deserialize, Serialize};
 
-use super::config::RunConfig;
+use super::config::{RunConfig, noted};
 use super::resolve::colour_axes;
 use crate::fit::check_fit;
 use crate::io::{ModelFile, Network, weights_sha256};
@@ -45,7 +46,7 @@ impl Pretrained {
     pub fn load(path: &Path) -> Result<Pretrained, Error> {
         let model = ModelFile::load(path)?;
         let preprocess = model_preprocess(&model)?;
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+        let path = noted(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()))?;
         Ok(Pretrained { model, path, preprocess })
     }
 
@@ -67,6 +68,12 @@ impl Pretrained {
         (recipe.steps, recipe.time_budget, recipe.patience) = (None, None, None);
         (recipe.freeze, recipe.whiten) = (None, None);
         recipe.rate /= SLOWER;
+        // Rates that stand for themselves come down with it.
+        match &mut recipe.schedule.curve {
+            Curve::Cosine { to } => *to /= SLOWER,
+            Curve::List { pieces } => pieces.iter_mut().for_each(|piece| piece.rate /= SLOWER),
+            _ => {}
+        }
         Ok(recipe)
     }
 

@@ -10,7 +10,7 @@ use ocelli_data::{Loader, Named, Splits};
 use super::budget::{Budget, next_phase};
 use super::clock::{Intervals, Stopwatch};
 use super::config::RunConfig;
-use super::event::{EpochRecord, Event};
+use super::event::{EpochRecord, Event, Over};
 use super::folder::RunFolder;
 use super::health::Health;
 use super::learner::{Learner, Lesson};
@@ -183,7 +183,7 @@ impl Trainer {
         let progress = &self.progress;
         let impatient = |patience: u64| {
             let last = progress.records.last().map_or(0.0, |record| record.row.epoch);
-            progress.best.is_some_and(|best| last - best.epoch >= patience as f64)
+            progress.highest().is_some_and(|highest| last - highest.epoch >= patience as f64)
         };
         progress.step >= progress.total() || self.config.recipe.patience.is_some_and(impatient)
     }
@@ -226,7 +226,9 @@ impl Trainer {
         let Some(budget) = &mut running.budget else { return };
         budget.note_step(running.feed.phase, self.stopwatch.lap());
         let elapsed = self.progress.budget_seconds + self.stopwatch.budget_seconds();
-        if budget.is_due(elapsed) {
+        // A recipe of few steps does not end a run that has time left.
+        let ends = step >= self.progress.total() && !budget.has_decided();
+        if budget.is_due(elapsed) || ends {
             let fit = budget.fit(elapsed, step, running.feed.phase);
             // The last step notes the norms of gradients, so that it has to be known before it is taken.
             let known = step >= self.progress.total() || self.progress.batch == self.epochs().batches();
@@ -330,6 +332,18 @@ impl Trainer {
             val_is: self.splits.val_is.to_string(),
             epochs: self.total_epochs(),
             epochs_done: self.position(),
+            over: self.is_done().then(|| self.over()),
+        }
+    }
+
+    /// Why there is nothing left to do.
+    fn over(&self) -> Over {
+        let recipe = &self.config.recipe;
+        match self.progress.step >= self.progress.total() {
+            false => Over::Patience,
+            true if recipe.time_budget.is_some() => Over::Time,
+            true if recipe.steps.is_some() => Over::Steps,
+            true => Over::Epochs,
         }
     }
 

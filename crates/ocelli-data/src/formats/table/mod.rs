@@ -178,6 +178,9 @@ const LOOKED_FOR: usize = 16;
 /// A few missing files are a matter of those who read them; if none is there, the paths mean another folder.
 fn check_some_exist(table: &Path, root: &Path, pictures: &Names) -> Result<(), DataError> {
     let mut some = (0..pictures.len()).step_by(pictures.len().div_ceil(LOOKED_FOR).max(1));
+    if pictures.len() == 0 {
+        return Ok(());
+    }
     match some.any(|i| root.join(path_of(pictures.get(i))).exists()) {
         true => Ok(()),
         false => Err(absent(table, &format!("no {} in {}", pictures.text(0), shown(root)))),
