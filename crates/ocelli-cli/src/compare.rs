@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::output::{Align, Table, print, print_json, write_file};
+use crate::output::{Align, Table, check_ending, print, print_json, write_file};
 use crate::text::{count, duration, parts, percent};
 
 /// Options of `compare`.
@@ -57,13 +57,8 @@ struct Comparison<'a> {
 
 /// Compares.
 pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
-    if let Some(file) =
-        args.plot.as_deref().filter(|f| f.extension().is_none_or(|e| !e.eq_ignore_ascii_case("svg")))
-    {
-        return Err(Failure::usage(format!(
-            "--plot {}: it draws an SVG file; give a name that ends in .svg",
-            file.display()
-        )));
+    if let Some(file) = &args.plot {
+        check_ending("--plot", file, "svg", "it draws an SVG file")?;
     }
     let runs = args.runs.iter().map(|run| RunCurve::read(run)).collect::<Result<Vec<_>, Error>>()?;
     if !same_images(&runs) {
@@ -101,6 +96,7 @@ fn table(runs: &[RunCurve], goal: Option<f64>) -> Table {
         (&reach, Align::Right),
     ]);
     let share = |share: Option<f64>| share.map(percent).unwrap_or_default();
+    let top5 = has_top5(runs);
     for run in runs {
         let (last, best) = (run.last(), run.best());
         table.row([
@@ -112,7 +108,7 @@ fn table(runs: &[RunCurve], goal: Option<f64>) -> Table {
             count(last.images_per_second as u64),
             last.loss.map(|loss| format!("{loss:.4}")).unwrap_or_default(),
             share(last.top1),
-            if has_top5(runs) { share(last.top5) } else { String::new() },
+            if top5 { share(last.top5) } else { String::new() },
             format!("{} after {}", share(best.top1), parts(best.epoch)),
             goal.map_or(String::new(), |goal| run.reached(goal).map_or("not".to_string(), duration)),
         ]);

@@ -30,13 +30,22 @@ pub(crate) fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
 /// # Errors
 /// A name that does not end in `.png`; no folder for it.
 pub(crate) fn check_png(option: &str, file: &Path) -> Result<(), Failure> {
-    if file.extension().is_none_or(|e| !e.eq_ignore_ascii_case("png")) {
-        return Err(Failure::usage(format!(
-            "{option} {}: it writes a PNG file; give a name that ends in .png",
-            file.display()
-        )));
-    }
+    check_ending(option, file, "png", "it writes a PNG file")?;
     Ok(check_folder(file)?)
+}
+
+/// Whether a file's name ends, in small letters or capitals, as what `option` makes: `makes` says what that is.
+///
+/// # Errors
+/// Another ending, or none.
+pub(crate) fn check_ending(option: &str, file: &Path, ending: &str, makes: &str) -> Result<(), Failure> {
+    match file.extension() {
+        Some(own) if own.eq_ignore_ascii_case(ending) => Ok(()),
+        _ => Err(Failure::usage(format!(
+            "{option} {}: {makes}; give a name that ends in .{ending}",
+            file.display()
+        ))),
+    }
 }
 
 /// A table for people: columns as wide as their widest cell, two spaces apart.
