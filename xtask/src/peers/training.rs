@@ -19,6 +19,7 @@ the rounds; each round has another seed.
   --data DATA      MNIST's four IDX files (for lenet), or CIFAR-10 as JPEG files in train.tar.xz and test.tar.xz (for resnet9)
   --net NET        lenet or resnet9
   --epochs N       passes over the training images
+  --erase P        erases a rectangle of this share of the images on both sides, on top of the recipe
   --goals A,B      accuracies in per cent, such as 90,94: also tells when each side's test accuracy first was that high, as seen
                    after each epoch, with the time that the process takes before and after its epochs
   --rounds N, --threads N, --precision P, --venv DIR, --ocelli FILE, --under COMMAND  as of cargo xtask peers";
@@ -47,6 +48,8 @@ struct Asked {
     data: String,
     net: String,
     epochs: String,
+    /// The share of images that lose a rectangle.
+    erase: Option<String>,
     /// Per cent.
     goals: Vec<f64>,
     options: Options,
@@ -108,7 +111,7 @@ impl Trainings {
 
 impl Asked {
     fn read(args: &[String]) -> Result<Asked, String> {
-        let (mut data, mut net, mut epochs, mut others) = (None, None, None, Vec::new());
+        let (mut data, mut net, mut epochs, mut erase, mut others) = (None, None, None, None, Vec::new());
         let mut goals = Vec::new();
         let mut args = args.iter();
         while let Some(arg) = args.next() {
@@ -121,6 +124,7 @@ impl Asked {
                 "--data" => data = Some(value),
                 "--net" => net = Some(value),
                 "--epochs" => epochs = Some(value),
+                "--erase" => erase = Some(value),
                 "--goals" => {
                     let numbers: Result<Vec<f64>, _> = value.split(',').map(str::parse).collect();
                     goals = numbers.map_err(|_| "--goals: give per cent, such as 90,94")?;
@@ -133,6 +137,7 @@ impl Asked {
             data: data.ok_or_else(|| missing("--data"))?,
             net: net.ok_or_else(|| missing("--net"))?,
             epochs: epochs.ok_or_else(|| missing("--epochs"))?,
+            erase,
             goals,
             options: Options::read(&others)?,
         })
@@ -185,7 +190,7 @@ impl Asked {
         let threads = self.options.threads.to_string();
         let common = ["train", &self.data, "--net", &self.net, "--epochs", &self.epochs, "--seed", seed];
         let more = ["--threads", &threads, "--precision", self.options.precision.name(), "--out", &folder];
-        program.json(&[&common[..], &more[..], &["--quiet", "--json"]].concat())?;
+        program.json(&[&common[..], &more[..], &self.variation(), &["--quiet", "--json"]].concat())?;
         let text = std::fs::read_to_string(&metrics)
             .map_err(|e| format!("cannot read {}: {e}", metrics.display()))?;
         let epoch = |line: &str| {
@@ -196,11 +201,16 @@ impl Asked {
         text.lines().map(epoch).collect()
     }
 
+    /// What both programs are told beyond the recipe.
+    fn variation(&self) -> Vec<&str> {
+        self.erase.iter().flat_map(|share| ["--erase", share]).collect()
+    }
+
     fn peer(&self, python: &Python, seed: &str) -> Result<Vec<Seen>, String> {
         let threads = self.options.threads.to_string();
         let precision = self.options.precision.name();
         let args = [&self.net, &self.data, "--epochs", &self.epochs, "--threads", &threads];
-        let args = [&args[..], &["--precision", precision, "--seed", seed]].concat();
+        let args = [&args[..], &["--precision", precision, "--seed", seed], &self.variation()].concat();
         let result = python.json("training.py", &args)?;
         let history = result["history"].as_array().ok_or("a training told of no epochs")?;
         history.iter().map(|epoch| seen(&epoch["seconds"], &epoch["top1"])).collect()
@@ -223,12 +233,13 @@ mod tests {
 
     #[test]
     fn its_own_options_and_those_of_peers_are_read() {
-        let asked =
-            read("--data mnist --net=lenet --epochs 20 --rounds 5 --precision bf16").expect("options");
+        let asked = read("--data mnist --net=lenet --epochs 20 --rounds 5 --precision bf16 --erase 0.25")
+            .expect("options");
         assert_eq!(
             (asked.data.as_str(), asked.net.as_str(), asked.epochs.as_str()),
             ("mnist", "lenet", "20")
         );
+        assert_eq!(asked.variation(), ["--erase", "0.25"]);
         assert_eq!((asked.options.rounds, asked.options.precision.name()), (5, "bf16"));
         assert!(read("--data mnist --epochs 5").is_err_and(|e| e.contains("--net")));
         assert!(read("--data mnist --net lenet --epochs 5 --fast 1").is_err_and(|e| e.contains("--fast")));
