@@ -38,7 +38,7 @@ Examples:
 
 Results go to standard output, everything else to standard error.
 Exit codes: 0 done, 1 a check failed, 2 usage, 3 bad data or model, 4 disk, 5 diverged, \
-6 memory or limits, 101 a bug, 130 interrupted with a checkpoint.";
+6 memory or limits, 101 a bug, 130 interrupted.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]

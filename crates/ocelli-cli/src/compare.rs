@@ -53,6 +53,9 @@ Examples:
 struct Comparison<'a> {
     schema: u32,
     runs: &'a [RunCurve],
+    /// With `--reach`: after how many seconds each run was first as accurate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reached: Option<Vec<Option<f64>>>,
 }
 
 /// Compares.
@@ -74,7 +77,10 @@ pub(crate) fn run(args: &Args, console: Console) -> Result<ExitCode, Failure> {
         console.fact("plot", file.display());
     }
     match args.json {
-        true => print_json(&Comparison { schema: SCHEMA, runs: &runs })?,
+        true => {
+            let reached = args.reach.map(|goal| runs.iter().map(|run| run.reached(goal)).collect());
+            print_json(&Comparison { schema: SCHEMA, runs: &runs, reached })?;
+        }
         false => print(&table(&runs, args.reach).render())?,
     }
     Ok(ExitCode::SUCCESS)

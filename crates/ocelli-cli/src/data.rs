@@ -64,8 +64,8 @@ pub(crate) struct Args {
     /// The folder, or the tar archive, that paths in a list or CSV are relative to
     #[arg(long, value_name = "DIR|TAR")]
     root: Option<PathBuf>,
-    /// Decode every picture, and end with exit code 1 if any is damaged, or to validate on and a copy of a training image, or
-    /// a copy of one of another class
+    /// Decode every picture; exit code 1 if one is damaged, if one to validate on is a copy of a training image, or if one is
+    /// a copy of a picture of another class
     #[arg(long)]
     check: bool,
     /// Write one of the pictures to validate on into this file: the first one, or the first of --class

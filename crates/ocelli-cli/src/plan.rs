@@ -7,7 +7,7 @@ use ocelli::arch::Architecture;
 use ocelli::describe::{Description, LayerLine, Memory, Subject, describe_training};
 use ocelli::io::{ModelFile, Network};
 use ocelli::train::{NetSpec, RunConfig, RunFolder};
-use ocelli::{Engine, Error, Recipe};
+use ocelli::{Engine, Recipe};
 use ocelli_data::{Dataset, OpenOptions};
 
 use crate::args::{image_shape, size, threads, width};
@@ -131,9 +131,7 @@ fn finished(args: &Args, path: &Path) -> Result<Planned, Failure> {
         return Err(not_for(option, "a trained network stays as it is"));
     }
     if path.is_dir() {
-        let config = RunFolder::open(path)?.load_config()?;
-        let network = Network::from_toml(&config.network, "the run's network", None)
-            .map_err(|e| Error::Bad(format!("{}: {e}", path.display())))?;
+        let (config, network) = RunFolder::open(path)?.load_network()?;
         return Ok(Planned { network, recipe: config.recipe, data_bytes: 0 });
     }
     let model = ModelFile::load(path)?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::ops::{Op, Operation, Signature};
-use crate::params::ParamLayout;
+use crate::params::{ParamLayout, ParamSpec};
 use crate::{Error, Shape};
 
 /// A value in a graph: one of its inputs, or the output of one of its nodes.
@@ -83,7 +83,7 @@ impl Node {
     }
 
     /// Its trained parameters, which come before the others.
-    pub(crate) fn trained(&self) -> impl Iterator<Item = &crate::ParamSpec> {
+    pub(crate) fn trained(&self) -> impl Iterator<Item = &ParamSpec> {
         self.signature.params.iter().filter(|spec| spec.role.trainable())
     }
 }
@@ -263,6 +263,7 @@ impl Graph {
             inputs: inputs.iter().map(|v| (self.node(*v).name.clone(), self.node(*v).shape())).collect(),
         };
         let signature = op.infer(&input_shapes).map_err(failed)?;
+        signature.params.iter().try_for_each(ParamSpec::check).map_err(failed)?;
         let params = match shares {
             None => {
                 let layout = Arc::make_mut(&mut self.layout);

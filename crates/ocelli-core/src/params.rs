@@ -28,6 +28,20 @@ pub struct ParamSpec {
     pub fan: Fan,
 }
 
+impl ParamSpec {
+    /// Whether it can start as it says.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.init.check().map_err(|error| error.to_string())?;
+        match self.init == Init::Identity && self.shape.sizes().len() < 2 {
+            true => Err(format!(
+                "init identity hands inputs on, which its {} does not see; give that another init",
+                self.name
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
 /// One line of the table of names.
 #[derive(Clone, Debug)]
 pub struct ParamEntry {

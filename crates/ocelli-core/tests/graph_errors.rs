@@ -57,6 +57,23 @@ fn filters_of_a_table_of_connections_do_not_begin_as_the_identity() {
 }
 
 #[test]
+fn layers_do_not_start_as_nothing_can() {
+    let drawn = || Init::Normal { std: f64::NAN };
+    let vector = [Shape::from([4])];
+    let image = [Shape::from([2, 5, 5])];
+    for (result, part) in [
+        (add(Linear::new(3).init(drawn()), &vector), "normal: std is NaN"),
+        (add(Linear::new(3).bias_init(drawn()), &vector), "normal: std is NaN"),
+        (add(Conv2d::new(2, 3).init(drawn()), &image), "normal: std is NaN"),
+        (add(Linear::new(3).bias_init(Init::Identity), &vector), "its bias does not see"),
+        (add(Conv2d::new(2, 3).bias_init(Init::Identity), &image), "its bias does not see"),
+    ] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(part), "no '{part}' in: {error}");
+    }
+}
+
+#[test]
 fn a_cycle_is_refused_with_its_path() {
     let layers = [
         layer("start", &["x", "x"]),

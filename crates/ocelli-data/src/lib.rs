@@ -56,6 +56,7 @@ pub use cache::CacheLimit;
 pub use dataset::{Dataset, Look, MemoryDataset, Subset, check_trainable, class_counts, match_classes};
 pub use decode::{MOST_PIXELS, decode, decode_bytes};
 pub use error::{DataError, ErrorKind};
+pub use files::is_picture;
 pub use formats::{CsvPicture, FORMATS, Format, Parts, idx, is_archive, pictures_in_csv};
 pub use geometry::{CROP_SHARE, Fit, Place, View};
 pub use loader::{Batch, Loader, LoaderOptions};

@@ -20,6 +20,12 @@ fn images(set: &dyn Dataset) -> BTreeSet<String> {
 }
 
 #[test]
+fn a_folder_of_the_same_name_is_told_apart_by_a_slash() {
+    assert!(open_parts("digits").is_ok());
+    assert_eq!(open_parts("digits/").map(|parts| parts.train.len()).unwrap_err().kind(), ErrorKind::Usage);
+}
+
+#[test]
 fn digits_are_those_of_scikit_learn() {
     let all = open_parts("digits").unwrap().train;
     assert_eq!((all.len(), all.image_shape()), (1797, [1, 8, 8]));

@@ -79,7 +79,8 @@ impl Conv2d {
         let transposed = if self.is_shallow() { self.filter_len().saturating_mul(outputs) } else { 0 };
         let windows = forward.window(forward.rows()).saturating_mul(forward.samples());
         most = most.max(windows.saturating_add(transposed));
-        let pairs = |conv: &Conv2d| conv.is_for_pairs_weights().then(|| forward.pairs_weights_scratch());
+        let pairs =
+            |conv: &Conv2d| conv.is_for_direct_pairs_weights().then(|| forward.pairs_weights_scratch());
         most = most.max(self.of_any_samples(|conv| pairs(conv).unwrap_or(0)));
         let by = self.widening(LANES);
         if by > 1 {

@@ -1,7 +1,7 @@
 //! What kernels may round the numbers that they multiply to.
 
-/// What matrix products and convolutions of `f32` may round their operands to. Their sums, and all that other kernels
-/// compute, are `f32` in any case.
+/// What matrix products and convolutions of `f32` may round the numbers that they multiply to: their operands, or what Winograd's
+/// filtering makes of them. Their sums, and all that other kernels compute, are `f32` in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
     /// Nothing: products are as exact as those of `f32`.

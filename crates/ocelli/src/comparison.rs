@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::figure::{COLORS, Drawing, Mark, Plot, Sheet};
-use crate::io::Network;
 use crate::train::{EpochRecord, RunFolder};
 
 /// How a run went on its held-out images, epoch by epoch.
@@ -55,9 +54,7 @@ impl RunCurve {
     /// A path without a run, or a run of which no epoch is over.
     pub fn read(path: &Path) -> Result<RunCurve, Error> {
         let folder = RunFolder::open(path)?;
-        let config = folder.load_config()?;
-        let network = Network::from_toml(&config.network, "the run's network", None)
-            .map_err(|e| Error::Bad(format!("{}: {e}", path.display())))?;
+        let (config, network) = folder.load_network()?;
         let epochs: Vec<CurvePoint> = folder.load_metrics()?.iter().map(CurvePoint::of).collect();
         if epochs.is_empty() {
             return Err(Error::Usage(format!(
@@ -83,10 +80,9 @@ impl RunCurve {
 
     /// The first epoch with the highest accuracy.
     pub fn best(&self) -> &CurvePoint {
-        let better = |a, b: &&CurvePoint| CurvePoint::accuracy(b) > CurvePoint::accuracy(a);
-        self.epochs
-            .iter()
-            .fold(&self.epochs[0], |best, point| if better(best, &point) { point } else { best })
+        let better =
+            |best, point| if CurvePoint::accuracy(point) > CurvePoint::accuracy(best) { point } else { best };
+        self.epochs.iter().reduce(better).expect("a run has an epoch")
     }
 
     /// The seconds after which a share of the held-out images was classified rightly, for the first time.

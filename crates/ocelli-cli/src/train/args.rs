@@ -135,8 +135,8 @@ pub(crate) struct RecipeArgs {
     /// Share of a class's probability that cross-entropy spreads over all, from 0 to below 1
     #[arg(long, value_name = "X", value_parser = smoothing)]
     pub(crate) label_smoothing: Option<f64>,
-    /// What steps of training may round the numbers that they multiply to, where that is faster; all else, and evaluation, stays
-    /// f32 [default: f32]
+    /// Number type that training may round the factors of products to, where that is faster; all else, and evaluation, stays f32
+    /// [default: f32]
     #[arg(long, value_name = "TYPE", value_parser = precision())]
     pub(crate) precision: Option<Precision>,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! What commands print and write.
 
 use ocelli_kernels::{Element, Isa, Precision};
+use serde_json::Value;
 
 use crate::support::{Place, keys, text};
 
@@ -44,7 +45,7 @@ fn train_prints_its_result_as_the_json_that_is_promised() {
 fn events_come_one_a_line_and_the_last_is_the_result() {
     let place = Place::new();
     let done = place.ok("train digits --net perceptron --epochs 2 --json-lines -q");
-    let events: Vec<serde_json::Value> =
+    let events: Vec<Value> =
         done.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let of = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
     assert_eq!(events[0]["event"], "start");
@@ -195,8 +196,8 @@ fn seeds_change_the_weights_and_instruction_sets_only_their_rounding() {
     assert_ne!(first["weights_sha256"], other["weights_sha256"]);
     let mut portable = place.command(train);
     let done = crate::support::run(portable.env("OCELLI_ISA", "portable"));
-    let portable: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
-    let loss = |result: &serde_json::Value| result["train"]["loss"].as_f64().expect("a number");
+    let portable: Value = serde_json::from_str(&done.stdout).expect("JSON");
+    let loss = |result: &Value| result["train"]["loss"].as_f64().expect("a number");
     assert!((loss(&portable) - loss(&first)).abs() < 1e-3, "{portable} {first}");
 }
 
@@ -241,7 +242,10 @@ fn runs_are_held_against_each_other() {
     assert!(drawn.contains("<svg") && drawn.contains("perceptron") && drawn.contains("epochs"));
     let told = place.json("compare a b --json");
     assert_eq!((&told["schema"], told["runs"][1]["epochs"].as_array().unwrap().len()), (&1.into(), 3));
-    assert_eq!(told["runs"][0]["net"], "perceptron");
+    assert_eq!((&told["runs"][0]["net"], &told["reached"]), (&"perceptron".into(), &Value::Null));
+    let told = place.json("compare a b --json --reach 0.01");
+    assert_eq!(told["reached"][1], told["runs"][1]["epochs"][0]["seconds"]);
+    assert_eq!(place.json("compare a b --json --reach 100")["reached"][0], Value::Null);
     place.ok("train digits --net perceptron --epochs 1 --seed 5 --out c -q");
     assert!(
         place.ok("compare a c").stderr.contains("not all of these runs were validated on the same images")

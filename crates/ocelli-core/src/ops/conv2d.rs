@@ -275,9 +275,6 @@ impl Operation for Conv2d {
         let output = output.ok_or_else(|| format!("an output of {outputs}×{rows}×{columns} is impossible"))?;
         let params = self.params(&conv);
         let params = params.ok_or_else(|| format!("kernels of {} are too large", Sides(self.kernel)))?;
-        for spec in &params {
-            spec.init.check().map_err(|error| error.to_string())?;
-        }
         let dense = if self.connections.is_some() { padded(conv.weight_len()) } else { 0 };
         let kernel = conv.scratch::<f32>().max(conv.scratch::<f64>()).max(outputs);
         if kernel > MOST_SCRATCH {

@@ -92,14 +92,11 @@ impl Operation for Subsample {
         let (output, area) = (signature.output, self.kernel[0] * self.kernel[1]);
         let fan = Fan { inputs: area, outputs: 1 };
         let shape = Shape::from([output.channels()]);
-        let param = |name, role, init: &Init| {
-            init.check().map_err(|error| error.to_string())?;
-            Ok::<_, String>(ParamSpec { name, shape, role, init: init.clone(), fan })
-        };
+        let param = |name, role, init: &Init| ParamSpec { name, shape, role, init: init.clone(), fan };
         Ok(Signature {
             params: vec![
-                param("coefficient", Role::Coefficient, &self.init)?,
-                param("bias", Role::Bias, &self.bias_init)?,
+                param("coefficient", Role::Coefficient, &self.init),
+                param("bias", Role::Bias, &self.bias_init),
             ],
             saved: output.len(),
             param_reads: Reads::SAVED,

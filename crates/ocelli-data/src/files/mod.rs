@@ -9,5 +9,6 @@ mod walk;
 mod xz;
 
 pub(crate) use dataset::FileDataset;
-pub(crate) use names::{Names, Others, is_picture, path_of, split_first, split_last};
+pub use names::is_picture;
+pub(crate) use names::{Names, Others, path_of, split_first, split_last};
 pub(crate) use store::{Files, MOST_FILE_BYTES};

@@ -105,7 +105,7 @@ const ENDINGS: [&str; 12] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "bmp", "gif", "webp", "pnm", "pgm", "ppm", "pbm"];
 
 /// Whether a file's name is that of a picture.
-pub(crate) fn is_picture(name: &[u8]) -> bool {
+pub fn is_picture(name: &[u8]) -> bool {
     let (_, file) = split_last(name);
     let Some(dot) = file.iter().rposition(|&b| b == b'.') else { return false };
     ENDINGS.iter().any(|ending| file[dot + 1..].eq_ignore_ascii_case(ending.as_bytes()))

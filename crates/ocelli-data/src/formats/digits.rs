@@ -3,7 +3,6 @@
 //! E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
 //! Repository, doi:10.24432/C50P49, CC BY 4.0; see `assets/README.md`.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::{Format, Parts, idx};
@@ -12,7 +11,8 @@ use crate::DataError;
 pub(super) const FORMAT: Format = Format {
     name: "digits",
     holds: "\"digits\" (built in: 1,797 handwritten digits of 8×8)",
-    recognises: |spec| spec == Path::new("digits"),
+    // Not as paths, for which a slash at the end makes no difference: `digits/` is a folder.
+    recognises: |spec| spec.as_os_str() == "digits",
     open: |_, _| open(),
 };
 

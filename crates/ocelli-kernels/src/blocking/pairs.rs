@@ -1,5 +1,6 @@
 //! Which products and convolutions are worth computing in pairs of bf16 in vector registers: each takes half of the
-//! multiply-adds, and all operands have to be rounded and packed first.
+//! multiply-adds, and all operands have to be rounded and packed first. Winograd's filtering, which rounds what it multiplies, is
+//! worth it wherever it is worth it of numbers.
 
 use super::{Correlation, LANES};
 use crate::{Conv2d, Direction, Gemm};
@@ -20,6 +21,10 @@ pub(crate) fn is_worth_it(gemm: &Gemm) -> bool {
 impl Conv2d {
     /// Whether a pass, forward or to the input, is worth it. Pairs are those of neighbouring channels.
     pub(crate) fn is_for_pairs(&self, direction: Direction) -> bool {
+        self.is_for_winograd(direction) || self.is_for_direct_pairs(direction)
+    }
+
+    fn is_for_direct_pairs(&self, direction: Direction) -> bool {
         let [inputs, outputs] = match direction {
             Direction::Forward => [self.group_inputs(), self.group_outputs()],
             Direction::BackwardInput => [self.group_outputs(), self.group_inputs()],
@@ -30,21 +35,19 @@ impl Conv2d {
                 Direction::Forward => self.widening(LANES) > 1,
                 Direction::BackwardInput => self.is_narrow(),
             };
-        let filtered = self.is_for_winograd(direction) && self.is_filtered_as_fast();
-        !special && !filtered && inputs.is_multiple_of(2) && inputs >= LEAST_TERMS / 2 && outputs >= LANES
+        !special && inputs.is_multiple_of(2) && inputs >= LEAST_TERMS / 2 && outputs >= LANES
     }
 
-    /// Whether the gradient of the weights is worth it. Pairs are those of neighbouring pixels of a row.
+    /// Whether the gradient of the weights is worth it. Pairs are those of neighbouring pixels of a row, or of neighbouring tiles.
     pub(crate) fn is_for_pairs_weights(&self) -> bool {
-        let special = self.is_depthwise() || self.is_dense() || self.has_short_runs();
-        let filtered = self.is_for_winograd_weights() && self.is_filtered_as_fast();
-        !special && !filtered && self.group_outputs() >= LANES && self.output[1] >= 2
+        self.is_for_winograd_weights() || self.is_for_direct_pairs_weights()
     }
 
-    /// Whether Winograd's filtering, which rounds nothing to bf16, takes no more time than pairs do: 16 of 36 products against
-    /// 18 pairs, but not 49 of 100 against 50 (`docs/performance.md`).
-    fn is_filtered_as_fast(&self) -> bool {
-        self.kernel == [3, 3]
+    /// Whether it is, without Winograd's filtering.
+    pub(crate) fn is_for_direct_pairs_weights(&self) -> bool {
+        let special =
+            self.is_depthwise() || self.is_dense() || self.has_short_runs() || self.is_for_winograd_weights();
+        !special && self.group_outputs() >= LANES && self.output[1] >= 2
     }
 }
 

@@ -51,6 +51,9 @@ const TRANSFORM: f64 = 1.0;
 /// Share of the rate of products that sums over tiles reach: their operands are used once.
 const SUMS_RATE: f64 = 0.8;
 
+/// Terms of a word of operands, in one table of kernels or another. Plans hold for all of them.
+const TERMS: [usize; 2] = [1, 2];
+
 /// Elements of transformed inputs at a time.
 const INPUTS: usize = 3 << 15;
 /// Elements of transformed inputs, gradients and sums of the weights' gradient at a time, about each.
@@ -121,7 +124,8 @@ impl Correlation {
 
     /// Elements of scratch for a pass: a block of packed weights, and what tiles take.
     pub(super) fn winograd_scratch(&self) -> usize {
-        self.columns() * self.points() * self.inputs + self.winograd().scratch()
+        let tiles = TERMS.map(|terms| self.winograd(terms).scratch());
+        self.columns() * self.points() * self.inputs + tiles[0].max(tiles[1])
     }
 
     /// Elements of 16 columns of packed weights.
@@ -129,9 +133,9 @@ impl Correlation {
         self.points() * self.inputs * LANES
     }
 
-    /// What the passes forward and to the input treat at a time.
-    pub(crate) fn winograd(&self) -> Tiles {
-        let row = odd_lines(self.inputs);
+    /// What the passes forward and to the input treat at a time, in words of so many terms.
+    pub(crate) fn winograd(&self, terms: usize) -> Tiles {
+        let row = odd_lines(self.inputs.div_ceil(terms));
         let tiles = (INPUTS / (self.points() * row)).clamp(16, 64);
         Tiles { tiles, row, plane: tiles * row + LANES, points: self.points(), inputs: self.inputs }
     }
@@ -158,8 +162,8 @@ impl Correlation {
     pub(crate) fn winograd_sums(&self) -> Sums {
         let side = 64;
         let [inputs, outputs] = [self.inputs, self.outputs].map(|n| n.next_multiple_of(LANES).min(side));
-        let tiles = SUMS / (SIDE * SIDE * side) / 8 * 8;
-        Sums { tiles, inputs, outputs }
+        let words = SUMS / (SIDE * SIDE * side) / 8 * 8;
+        Sums { words, inputs, outputs }
     }
 }
 
@@ -167,7 +171,7 @@ impl Correlation {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tiles {
     pub(crate) tiles: usize,
-    /// Elements from one tile's channels to the next's.
+    /// Elements from one tile's words of channels to the next's.
     pub(crate) row: usize,
     /// Elements from one point to the next.
     pub(crate) plane: usize,
@@ -195,7 +199,8 @@ impl Tiles {
 /// What the gradient of the weights treats at a time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sums {
-    pub(crate) tiles: usize,
+    /// Words of neighbouring tiles.
+    pub(crate) words: usize,
     /// Input channels, whole vectors.
     pub(crate) inputs: usize,
     /// Output channels, whole vectors.
@@ -203,14 +208,14 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Elements from one tile's channels to the next's.
+    /// Elements from one word of tiles' channels to the next's.
     pub(crate) fn row(channels: usize) -> usize {
         odd_lines(channels)
     }
 
     /// Elements from one point to the next.
     pub(crate) fn plane(&self, channels: usize) -> usize {
-        self.tiles * Sums::row(channels) + LANES
+        self.words * Sums::row(channels) + LANES
     }
 
     /// Elements from one point's sums to the next's.

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Rows, Simd, filtered, large};
+use super::{Rows, Simd, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -53,7 +53,6 @@ impl Simd for Avx2 {
         &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
 
     large!(Avx2, Avx2, "avx2,fma");
-    filtered!(Avx2, "avx2,fma");
 
     #[inline(always)]
     unsafe fn zero() -> __m256 {

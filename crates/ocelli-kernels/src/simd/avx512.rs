@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Rows, Simd, filtered, large};
+use super::{Rows, Simd, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -48,7 +48,6 @@ impl Simd for Avx512 {
         &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
 
     large!(Avx512, Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
-    filtered!(Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
 
     #[inline(always)]
     unsafe fn zero() -> __m512 {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::correlation::{Job, Weights};
 use super::dots::Dots;
 use super::tile::{self, Tile};
-use super::{Avx512, Convolving, Products, Rows, Simd, large};
+use super::{Avx512, Products, Rows, Simd, large};
 use crate::blocking::{Correlation, pairs};
 use crate::{Conv2d, Direction, Gemm, Isa, Write};
 
@@ -61,7 +61,6 @@ impl Simd for Pairs {
     const DOTS: &'static [[unsafe fn(&Dots); 2]] = &[];
 
     large!(Avx512, Pairs, "avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma");
-    const FILTERED: Convolving = Avx512::FILTERED;
 
     #[inline(always)]
     unsafe fn along(from: *const f32, terms: usize) -> __m512 {
@@ -77,10 +76,22 @@ impl Simd for Pairs {
         unsafe {
             let first = Avx512::load_first(from, lanes);
             let second = if terms > 1 { Avx512::load_first(from.add(step), lanes) } else { Avx512::zero() };
+            Pairs::words_of([first, second])
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn words_of([first, second]: [__m512; 2]) -> __m512 {
+        unsafe {
             let both: __m512i = transmute(_mm512_cvtne2ps_pbh(second, first));
             let from = _mm512_loadu_si512(INTERLEAVED.as_ptr().cast());
             transmute(_mm512_permutexvar_epi16(from, both))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn store_along(to: *mut f32, terms: __m512) {
+        unsafe { _mm256_storeu_si256(to.cast(), transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(terms))) }
     }
 
     #[inline(always)]
@@ -185,7 +196,8 @@ impl Simd for Pairs {
     }
 }
 
-/// Products of numbers rounded to bf16, where they are worth it (`blocking/pairs.rs`); the others are those of [`Avx512`].
+/// Products of numbers rounded to bf16, where they are worth it (`blocking/pairs.rs`); the others are those of [`Avx512`]. Winograd's
+/// filtering rounds what it makes of the operands.
 pub(crate) struct Bf16;
 
 // SAFETY (all of them): the caller's promise.
@@ -216,7 +228,7 @@ impl Products for Bf16 {
     ) {
         unsafe {
             if conv.is_for_pairs(direction) {
-                (Pairs::DIRECT.pack)(weights, shape, column, columns, to);
+                Pairs::pack(conv, direction, weights, shape, column, columns, to);
             } else {
                 Avx512::pack(conv, direction, weights, shape, column, columns, to);
             }
@@ -227,7 +239,7 @@ impl Products for Bf16 {
     unsafe fn correlate(conv: &Conv2d, direction: Direction, job: &Job, scratch: *mut f32) {
         unsafe {
             if conv.is_for_pairs(direction) {
-                (Pairs::DIRECT.correlate)(job, scratch);
+                Pairs::correlate(conv, direction, job, scratch);
             } else {
                 Avx512::correlate(conv, direction, job, scratch);
             }
@@ -247,7 +259,7 @@ impl Products for Bf16 {
     ) {
         unsafe {
             if conv.is_for_pairs_weights() {
-                (Pairs::DIRECT.weights)(conv, samples, x, dy, dw, outputs, write, scratch);
+                <Pairs as Products>::weights(conv, samples, x, dy, dw, outputs, write, scratch);
             } else {
                 <Avx512 as Products>::weights(conv, samples, x, dy, dw, outputs, write, scratch);
             }

@@ -58,6 +58,9 @@ impl Weights {
     }
 }
 
+/// So few pixels meet weights before others come, and so these come from far.
+const FEW: usize = 64;
+
 /// Tiles that are finished at a time, which the level-1 cache holds.
 const FINISHED: usize = 4;
 
@@ -169,6 +172,7 @@ impl Job {
                 runs: [1, 1],
                 terms,
                 c: self.out.wrapping_add(out),
+                far: count <= FEW,
                 ..self.tile::<S>(&source)
             };
             for panel in panels::<S>(columns, S::VECTORS) {
@@ -228,6 +232,7 @@ impl Job {
         if source_row == pixels * tile.a_row && out_row == pixels * tile.c_row {
             (rows, pixels) = (1, rows * pixels);
         }
+        tile.far = rows * pixels <= FEW;
         for panel in panels::<S>(columns, S::VECTORS) {
             let mut part = self.with_panel::<S>(&tile, column, &panel, packed, panel.vectors * S::LANES);
             for _ in 0..rows {
@@ -282,6 +287,7 @@ impl Job {
             tail: 0,
             b_tail: 0,
             start: Start::Zero,
+            far: false,
         }
     }
 

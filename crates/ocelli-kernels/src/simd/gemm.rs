@@ -256,6 +256,7 @@ impl Block {
             tail: 0,
             b_tail: 0,
             start: self.start,
+            far: !self.pack_b,
         }
     }
 }

@@ -86,7 +86,7 @@ pub(crate) trait Simd: Copy + 'static {
     const PRODUCT: Product;
     /// Convolutions by their definition.
     const DIRECT: Convolving;
-    /// Those of numbers by Winograd's filtering, where it is worth it.
+    /// Those by Winograd's filtering, where it is worth it.
     const FILTERED: Convolving;
 
     unsafe fn zero() -> Self::Vector;
@@ -105,6 +105,17 @@ pub(crate) trait Simd: Copy + 'static {
     /// Words of terms that are `step` apart, of which there are `terms`, for the first `lanes` of numbers that follow each
     /// other; 0 for the rest.
     unsafe fn across(from: *const f32, step: usize, terms: usize, lanes: usize) -> Self::Vector;
+    /// Words of two vectors of numbers: of those of both, in this order, or of the first alone where a word holds one term.
+    #[inline(always)]
+    unsafe fn words_of(rows: [Self::Vector; 2]) -> Self::Vector {
+        rows[0]
+    }
+    /// Writes the words of a vector of terms that follow each other.
+    #[inline(always)]
+    unsafe fn store_along(to: *mut f32, terms: Self::Vector) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::store(to, terms) }
+    }
     unsafe fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn subtract(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     unsafe fn multiply(a: Self::Vector, b: Self::Vector) -> Self::Vector;
@@ -205,22 +216,15 @@ macro_rules! large {
             crate::simd::correlation::Job::run::<$unit>,
             crate::simd::weights::run::<$numbers, $unit>
         );
-    };
-}
-use large;
-
-/// Winograd's filtering by an instruction set, compiled with its features.
-macro_rules! filtered {
-    ($numbers:ty, $features:literal) => {
         const FILTERED: crate::simd::Convolving = crate::simd::convolving!(
             $features,
-            crate::simd::winograd::pack::<$numbers>,
-            crate::simd::winograd::run::<$numbers>,
-            crate::simd::winograd_weights::run::<$numbers>
+            crate::simd::winograd::pack::<$numbers, $unit>,
+            crate::simd::winograd::run::<$numbers, $unit>,
+            crate::simd::winograd_weights::run::<$unit>
         );
     };
 }
-use filtered;
+use large;
 
 /// Words of so many terms.
 #[inline(always)]

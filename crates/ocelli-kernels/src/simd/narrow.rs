@@ -115,6 +115,7 @@ impl Group<'_> {
                     tail: S::LANES,
                     b_tail: S::LANES,
                     start: Start::Zero,
+                    far: false,
                 };
                 for panel in panels::<S>(self.width, S::VECTORS) {
                     let (b, c) = (tile.b.add(panel.column), tile.c.add(panel.column));

@@ -4,7 +4,7 @@ use std::arch::aarch64::*;
 
 use super::dots::{self, Dots};
 use super::tile::{self, Tile};
-use super::{Rows, Simd, filtered, large};
+use super::{Rows, Simd, large};
 
 /// See the module.
 #[derive(Clone, Copy)]
@@ -47,7 +47,6 @@ impl Simd for Neon {
         &[[dot::<1, 1>, dot::<1, 8>], [dot::<2, 1>, dot::<2, 4>], [dot::<3, 1>, dot::<3, 4>]];
 
     large!(Neon, Neon, "neon");
-    filtered!(Neon, "neon");
 
     #[inline(always)]
     unsafe fn zero() -> float32x4_t {

@@ -31,7 +31,13 @@ pub(crate) struct Tile {
     /// `tail`, or all lanes where b is packed: reading whole vectors is faster on most CPUs.
     pub(crate) b_tail: usize,
     pub(crate) start: Start,
+    /// Whether b comes from memory or a far cache, and is used too seldom to stay near: it is fetched ahead then.
+    pub(crate) far: bool,
 }
+
+/// Terms between the one that is added and the one that is fetched, where it is: neither too few for what memory takes, nor
+/// more than a near cache holds. CPUs fetch on their own too, but not beyond a page, which is 20 to 60 terms.
+const AHEAD: usize = 48;
 
 /// What the sums of a tile start from.
 #[derive(Clone, Copy, Debug)]
@@ -56,10 +62,12 @@ pub(crate) unsafe fn run<S: Simd, const R: usize, const V: usize>(tile: &Tile) {
             for inner in 0..tile.runs[1] {
                 let a = tile.a.add(outer * tile.a_run[0] + inner * tile.a_run[1]);
                 let b = tile.b.add(outer * tile.b_run[0] + inner * tile.b_run[1]);
-                if S::CHEAP_MASKS || tile.b_tail < S::LANES {
-                    add_run::<S, R, V, false>(tile, a, b, &mut sums);
-                } else {
-                    add_run::<S, R, V, true>(tile, a, b, &mut sums);
+                let whole = !S::CHEAP_MASKS && tile.b_tail == S::LANES;
+                match (whole, tile.far) {
+                    (false, false) => add_run::<S, R, V, false, false>(tile, a, b, &mut sums),
+                    (false, true) => add_run::<S, R, V, false, true>(tile, a, b, &mut sums),
+                    (true, false) => add_run::<S, R, V, true, false>(tile, a, b, &mut sums),
+                    (true, true) => add_run::<S, R, V, true, true>(tile, a, b, &mut sums),
                 }
             }
         }
@@ -68,9 +76,9 @@ pub(crate) unsafe fn run<S: Simd, const R: usize, const V: usize>(tile: &Tile) {
 }
 
 /// # Safety
-/// As [`run`]; `a` and `b` are where a run starts. `WHOLE` says that b's last vector can be read whole.
+/// As [`run`]; `a` and `b` are where a run starts. `WHOLE` says that b's last vector can be read whole, `FAR` is [`Tile::far`].
 #[inline(always)]
-unsafe fn add_run<S: Simd, const R: usize, const V: usize, const WHOLE: bool>(
+unsafe fn add_run<S: Simd, const R: usize, const V: usize, const WHOLE: bool, const FAR: bool>(
     tile: &Tile,
     a: *const f32,
     mut b: *const f32,
@@ -84,6 +92,11 @@ unsafe fn add_run<S: Simd, const R: usize, const V: usize, const WHOLE: bool>(
             let mut columns = [S::zero(); V];
             for v in 0..V - 1 {
                 columns[v] = S::load(b.add(v * S::LANES));
+            }
+            if FAR {
+                for v in 0..V {
+                    S::fetch(b.wrapping_add(AHEAD * tile.b_step + v * S::LANES));
+                }
             }
             let last = b.add((V - 1) * S::LANES);
             columns[V - 1] = if WHOLE { S::load(last) } else { S::load_first(last, tile.b_tail) };

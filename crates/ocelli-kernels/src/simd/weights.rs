@@ -139,6 +139,7 @@ impl Part {
             let (source, dy) = (source.copy_words::<S>(&seen, to), dy.copy_words::<S>(&given, dy_words));
             let mut tile = self.tile(&source, &dy, [samples, rows, pairs], start);
             tile.b_step *= S::TERMS;
+            tile.far = false;
             self.add_block::<S>(&source, &tile, to);
         }
     }
@@ -244,6 +245,7 @@ impl Part {
             tail: 0,
             b_tail: 0,
             start,
+            far: true,
         }
     }
 }

@@ -16,29 +16,32 @@
 
 use std::ops::Range;
 
-use super::Simd;
 use super::correlation::{Job, Weights};
 use super::pack;
 use super::tile::{self, Panel, Start, Tile, panels};
 use super::winograd_transforms::{
-    Grid, OUT, OfFilter, OfInputs, OfProducts, Transform, both_sides, load, pixels, store, transform,
+    Grid, OUT, OfFilter, OfInputs, OfProducts, Transform, both_sides, load, pixels, store, transform_along,
+    words_of,
 };
+use super::{Simd, words};
 use crate::Write;
 use crate::blocking::winograd::{NEXT, Piece, SIDE, Tiles, pieces, points};
 use crate::blocking::{Correlation, LANES};
 
-/// Copies the transformed weights of some columns, which start a block, into panels: for each panel point after point.
+/// Copies the transformed weights of some columns, which start a block, into panels: for each panel point after point, in words of
+/// neighbouring channels. With `N` for numbers and `S` for words of them, here and in [`run`].
 ///
 /// # Safety
-/// As [`Weights::pack`], with room for points instead of taps.
+/// As [`Weights::pack`], with room for numbers, not words, at points instead of taps.
 #[inline(always)]
-pub(crate) unsafe fn pack<S: Simd>(
+pub(crate) unsafe fn pack<N: Simd, S: Simd>(
     weights: &Weights,
     shape: &Correlation,
     column: usize,
     columns: usize,
     to: *mut f32,
 ) {
+    const { assert!(N::LANES == S::LANES && N::TERMS == 1 && S::TERMS <= 2) };
     for panel in panels::<S>(columns, S::VECTORS) {
         let plane = shape.inputs * panel.vectors * S::LANES;
         let to = to.wrapping_add(panel.column * shape.points() * shape.inputs);
@@ -49,10 +52,10 @@ pub(crate) unsafe fn pack<S: Simd>(
                 // SAFETY: the caller's promise, for the taps of these pieces.
                 unsafe {
                     match [y.taps, x.taps] {
-                        [3, 3] => packing.run::<S, 3, 4, 3, 4>([y, x], column, &panel, to),
-                        [3, _] => packing.run::<S, 3, 4, 2, 3>([y, x], column, &panel, to),
-                        [_, 3] => packing.run::<S, 2, 3, 3, 4>([y, x], column, &panel, to),
-                        _ => packing.run::<S, 2, 3, 2, 3>([y, x], column, &panel, to),
+                        [3, 3] => packing.run::<N, S, 3, 4, 3, 4>([y, x], column, &panel, to),
+                        [3, _] => packing.run::<N, S, 3, 4, 2, 3>([y, x], column, &panel, to),
+                        [_, 3] => packing.run::<N, S, 2, 3, 3, 4>([y, x], column, &panel, to),
+                        _ => packing.run::<N, S, 2, 3, 2, 3>([y, x], column, &panel, to),
                     }
                 }
             }
@@ -76,7 +79,7 @@ impl Packing<'_> {
     /// # Safety
     /// As [`pack()`].
     #[inline(always)]
-    unsafe fn run<S: Simd, const Y: usize, const Y1: usize, const X: usize, const X1: usize>(
+    unsafe fn run<N: Simd, S: Simd, const Y: usize, const Y1: usize, const X: usize, const X1: usize>(
         &self,
         [y, x]: [Piece; 2],
         column: usize,
@@ -95,15 +98,27 @@ impl Packing<'_> {
                     .wrapping_add(column * strides[1]);
                 let to = to.wrapping_add(i * self.row + j * self.plane);
                 // SAFETY: the tap's terms of the panel's outputs; there is room for whole vectors.
-                unsafe { pack::pack::<S>(from, strides, self.depth, panel, to) };
+                unsafe { pack::pack::<N>(from, strides, self.depth, panel, to) };
             }
         }
-        for at in (0..self.plane).step_by(S::LANES) {
-            let (at, apart) = (to.wrapping_add(at), [self.row, self.plane]);
-            // SAFETY: so many vectors have just been written.
-            unsafe {
-                let taps = load::<S, Y, X>(at, apart);
-                store::<S, Y1, X1>(both_sides::<S, OfFilter, Y, Y1, X, X1>(taps), at, apart);
+        let (width, apart) = (panel.vectors * S::LANES, [self.row, self.plane]);
+        for word in 0..words::<S>(self.depth) {
+            // The channels of a word stand at or behind its place, so those of later words are not overwritten.
+            let channel = word * S::TERMS;
+            for at in (0..width).step_by(S::LANES) {
+                // SAFETY: so many vectors have just been written.
+                unsafe {
+                    let from = to.add(channel * width + at);
+                    let mut all = both_sides::<S, OfFilter, Y, Y1, X, X1>(load::<S, Y, X>(from, apart));
+                    if S::TERMS > 1 {
+                        let mut taps = [[S::zero(); X]; Y];
+                        if channel + 1 < self.depth {
+                            taps = load::<S, Y, X>(from.add(width), apart);
+                        }
+                        all = words_of::<S, Y1, X1>([all, both_sides::<S, OfFilter, Y, Y1, X, X1>(taps)]);
+                    }
+                    store::<S, Y1, X1>(all, to.add(word * width + at), apart);
+                }
             }
         }
     }
@@ -114,8 +129,8 @@ impl Packing<'_> {
 /// # Safety
 /// As [`Job::run`].
 #[inline(always)]
-pub(crate) unsafe fn run<S: Simd>(job: &Job, scratch: *mut f32) {
-    let (shape, at) = (&job.shape, job.shape.winograd());
+pub(crate) unsafe fn run<N: Simd, S: Simd>(job: &Job, scratch: *mut f32) {
+    let (shape, at) = (&job.shape, job.shape.winograd(S::TERMS));
     let block = shape.columns();
     // No closures around vectors: they would be compiled without the instruction set.
     // SAFETY: the caller's promise; the scratch holds a block of packed weights, and then what tiles take.
@@ -128,7 +143,7 @@ pub(crate) unsafe fn run<S: Simd>(job: &Job, scratch: *mut f32) {
         }
         for column in (0..shape.outputs).step_by(block) {
             let columns = column..shape.outputs.min(column + block);
-            pack::<S>(&job.weights, shape, column, columns.len(), scratch);
+            pack::<N, S>(&job.weights, shape, column, columns.len(), scratch);
             pass.run::<S>(columns, scratch);
         }
     }
@@ -208,7 +223,7 @@ impl Pass<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             let pixels = pixels::<Y, X>(shape, &self.job.source, place, [y.tap, x.tap], self.zeros);
-            transform::<S, OfInputs, Y, Y, X, X>(&pixels, shape.inputs, to, apart);
+            transform_along::<S, OfInputs, Y, X>(&pixels, shape.inputs, to, apart);
         }
     }
 
@@ -247,12 +262,13 @@ impl Pass<'_> {
                     b_step: width,
                     b_run: [NEXT * along * plane, NEXT * plane],
                     runs,
-                    terms: shape.inputs,
+                    terms: words::<S>(shape.inputs),
                     c: products.wrapping_add(point * at.products(width)),
                     c_row: width,
                     tail: S::LANES,
                     b_tail: S::LANES,
                     start: Start::Zero,
+                    far: true,
                 };
                 // SAFETY: the caller's promise; the scratch holds the products of a panel.
                 unsafe { tile::run_rows::<S>(&tile, count, panel.vectors) };

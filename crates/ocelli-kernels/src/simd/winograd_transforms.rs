@@ -197,12 +197,12 @@ pub(crate) unsafe fn store<S: Simd, const Y: usize, const X: usize>(
     }
 }
 
-/// M d Mᵀ for some channels of a tile's pixels; values at neighbouring points are so far apart.
+/// M d Mᵀ for a vector of channels of a tile's pixels, of which the first `lanes` are read.
 ///
 /// # Safety
-/// The CPU has the instruction set; the pixels are valid for the channels, `to` for whole vectors of them at each point.
+/// The CPU has the instruction set; the pixels are valid for these channels from `at` on.
 #[inline(always)]
-pub(crate) unsafe fn transform<
+unsafe fn values<
     S: Simd,
     M: Transform<Y, Y1> + Transform<X, X1>,
     const Y: usize,
@@ -211,6 +211,85 @@ pub(crate) unsafe fn transform<
     const X1: usize,
 >(
     pixels: &[[*const f32; X]; Y],
+    at: usize,
+    lanes: usize,
+) -> [[S::Vector; X1]; Y1] {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let mut d = [[S::zero(); X]; Y];
+        for i in 0..Y {
+            for j in 0..X {
+                d[i][j] = S::load_first(pixels[i][j].add(at), lanes);
+            }
+        }
+        both_sides::<S, M, Y, Y1, X, X1>(d)
+    }
+}
+
+/// M d Mᵀ for some channels of a tile's pixels, in words of neighbouring channels; values at neighbouring points are so far apart.
+///
+/// # Safety
+/// The CPU has the instruction set; the pixels are valid for the channels, `to` for the words of whole vectors of them at
+/// each point.
+#[inline(always)]
+pub(crate) unsafe fn transform_along<
+    S: Simd,
+    M: Transform<Y, Y> + Transform<X, X>,
+    const Y: usize,
+    const X: usize,
+>(
+    pixels: &[[*const f32; X]; Y],
+    channels: usize,
+    to: *mut f32,
+    apart: [usize; 2],
+) {
+    for at in (0..channels).step_by(S::LANES) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let all = values::<S, M, Y, Y, X, X>(pixels, at, S::LANES.min(channels - at));
+            let to = to.add(at / S::TERMS);
+            for i in 0..Y {
+                for j in 0..X {
+                    S::store_along(to.add(i * apart[0] + j * apart[1]), all[i][j]);
+                }
+            }
+        }
+    }
+}
+
+/// [`Simd::words_of`] of all vectors.
+///
+/// # Safety
+/// The CPU has the instruction set.
+#[inline(always)]
+pub(crate) unsafe fn words_of<S: Simd, const Y: usize, const X: usize>(
+    [first, second]: [[[S::Vector; X]; Y]; 2],
+) -> [[S::Vector; X]; Y] {
+    let mut all = first;
+    for i in 0..Y {
+        for j in 0..X {
+            // SAFETY: the caller's promise.
+            all[i][j] = unsafe { S::words_of([first[i][j], second[i][j]]) };
+        }
+    }
+    all
+}
+
+/// M d Mᵀ for some channels of neighbouring tiles' pixels, in words of these tiles, or of the first one alone where a word holds
+/// one term; values at neighbouring points are so far apart.
+///
+/// # Safety
+/// The CPU has the instruction set; the pixels are valid for the channels, `to` for whole vectors of them at each point.
+#[inline(always)]
+pub(crate) unsafe fn transform_across<
+    S: Simd,
+    M: Transform<Y, Y1> + Transform<X, X1>,
+    const Y: usize,
+    const Y1: usize,
+    const X: usize,
+    const X1: usize,
+>(
+    tiles: &[[[*const f32; X]; Y]; 2],
     channels: usize,
     to: *mut f32,
     apart: [usize; 2],
@@ -219,13 +298,11 @@ pub(crate) unsafe fn transform<
         let lanes = S::LANES.min(channels - at);
         // SAFETY: the caller's promise.
         unsafe {
-            let mut d = [[S::zero(); X]; Y];
-            for i in 0..Y {
-                for j in 0..X {
-                    d[i][j] = S::load_first(pixels[i][j].add(at), lanes);
-                }
+            let mut all = values::<S, M, Y, Y1, X, X1>(&tiles[0], at, lanes);
+            if S::TERMS > 1 {
+                all = words_of::<S, Y1, X1>([all, values::<S, M, Y, Y1, X, X1>(&tiles[1], at, lanes)]);
             }
-            store::<S, Y1, X1>(both_sides::<S, M, Y, Y1, X, X1>(d), to.add(at), apart);
+            store::<S, Y1, X1>(all, to.add(at), apart);
         }
     }
 }

@@ -1,22 +1,22 @@
 //! The gradient of the weights by Winograd's minimal filtering: the adjoint of `winograd.rs`.
 //!
 //! For a filter g, ∂C/∂g = Gᵀ\[Σ (A δ Aᵀ) ⊙ (Bᵀ d B)\]G over the tiles d of inputs and δ of 2×2 outputs' gradients: at each
-//! point a matrix product over tiles, of output channels × input channels. Pieces of the taps have gradients of their own,
+//! point a matrix product over tiles, of output channels × input channels, in words of neighbouring tiles. Pieces of the taps have gradients of their own,
 //! and one after the other is computed.
 
 use std::ops::Range;
 
-use super::Simd;
 use super::tile::{self, Start, Tile, panels, widest};
 use super::window::{Source, Strides};
 use super::winograd_transforms::{
-    Grid, OUT, OfGradients, OfInputs, OfSums, Transform, both_sides, load, pixels, transform,
+    Grid, OUT, OfGradients, OfInputs, OfSums, Transform, both_sides, load, pixels, transform_across,
 };
+use super::{Simd, words};
 use crate::blocking::winograd::{Piece, SIDE, Sums, pieces};
 use crate::blocking::{Correlation, LANES};
 use crate::{Conv2d, Write};
 
-/// Tiles between the one that is transformed and the one whose pixels are fetched: blocks of channels are too short for a CPU to
+/// Tiles between the first of the word that is transformed and the first whose pixels are fetched: blocks of channels are too short for a CPU to
 /// notice that it reads on and on.
 const AHEAD: usize = 3;
 
@@ -104,17 +104,18 @@ impl Block {
         OfGradients: Transform<OUT, Y1> + Transform<OUT, X1>,
         OfSums: Transform<Y1, Y> + Transform<X1, X>,
     {
-        let (tiles, at) = (self.grid.tiles(samples), &self.at);
+        let (tiles, at_a_time) = (self.grid.tiles(samples), self.at.words * S::TERMS);
         let mut start = Start::Zero;
-        for first in (0..tiles).step_by(at.tiles) {
-            let count = at.tiles.min(tiles - first);
+        for first in (0..tiles).step_by(at_a_time) {
+            let count = at_a_time.min(tiles - first);
             // SAFETY: the caller's promise; the scratch holds so many tiles.
             unsafe {
-                for tile in 0..count {
-                    if first + tile + AHEAD < tiles {
-                        self.fetch::<S>(taps, self.grid.place(first + tile + AHEAD));
+                for word in 0..words::<S>(count) {
+                    let ahead = first + word * S::TERMS + AHEAD;
+                    for tile in ahead..tiles.min(ahead + S::TERMS) {
+                        self.fetch::<S>(taps, self.grid.place(tile));
                     }
-                    self.transform::<S, Y1, X1>(taps, self.grid.place(first + tile), tile);
+                    self.transform::<S, Y1, X1>(taps, [first + word * S::TERMS, first + count], word);
                 }
                 self.multiply::<S>(Y1 * X1, count, start);
             }
@@ -157,13 +158,15 @@ impl Block {
         self.transformed_gradients().wrapping_add(SIDE * SIDE * self.at.plane(self.at.outputs))
     }
 
+    /// A word of the tiles from `tile` on, of which those from `end` on are zeros.
+    ///
     /// # Safety
     /// As [`run`].
     #[inline(always)]
     unsafe fn transform<S: Simd, const Y1: usize, const X1: usize>(
         &self,
         [y, x]: [Piece; 2],
-        place: [usize; 3],
+        [tile, end]: [usize; 2],
         to: usize,
     ) where
         OfInputs: Transform<Y1, Y1> + Transform<X1, X1>,
@@ -172,27 +175,36 @@ impl Block {
         let at = &self.at;
         let inputs = self.transformed_inputs().wrapping_add(to * Sums::row(at.inputs));
         let gradients = self.transformed_gradients().wrapping_add(to * Sums::row(at.outputs));
-        let [sample, row, column] = place;
+        let zeros = self.zeros.cast_const();
+        let (mut from_x, mut from_dy) = ([[[zeros; X1]; Y1]; 2], [[[zeros; OUT]; OUT]; 2]);
         // SAFETY: the caller's promise.
         unsafe {
-            let pixels = pixels::<Y1, X1>(&self.shape, &self.x, place, [y.tap, x.tap], self.zeros);
-            let plane = at.plane(at.inputs);
+            for term in 0..S::TERMS.min(end - tile) {
+                let place = self.grid.place(tile + term);
+                from_x[term] = pixels::<Y1, X1>(&self.shape, &self.x, place, [y.tap, x.tap], zeros);
+                from_dy[term] = self.gradients(place);
+            }
+            let [plane, of_gradients] = [at.plane(at.inputs), at.plane(at.outputs)];
             let apart = [X1 * plane, plane];
-            transform::<S, OfInputs, Y1, Y1, X1, X1>(&pixels, self.inputs, inputs, apart);
-            let Correlation { y, x, .. } = self.shape;
-            let Source { at: dy, strides } = self.dy;
-            let dy = dy.wrapping_add(sample * strides.sample + row * strides.row + column * strides.pixel);
-            let [below, right] = [row + 1 < y.count, column + 1 < x.count];
-            let or_zeros = |inside: bool, at: *const f32| if inside { at } else { self.zeros };
-            let next = dy.wrapping_add(strides.row);
-            let pixels = [
-                [dy, or_zeros(right, dy.wrapping_add(strides.pixel))],
-                [or_zeros(below, next), or_zeros(below && right, next.wrapping_add(strides.pixel))],
-            ];
-            let plane = at.plane(at.outputs);
-            let apart = [X1 * plane, plane];
-            transform::<S, OfGradients, OUT, Y1, OUT, X1>(&pixels, self.outputs, gradients, apart);
+            transform_across::<S, OfInputs, Y1, Y1, X1, X1>(&from_x, self.inputs, inputs, apart);
+            let apart = [X1 * of_gradients, of_gradients];
+            transform_across::<S, OfGradients, OUT, Y1, OUT, X1>(&from_dy, self.outputs, gradients, apart);
         }
+    }
+
+    /// Where the gradients of a tile's outputs stand.
+    #[inline(always)]
+    fn gradients(&self, [sample, row, column]: [usize; 3]) -> [[*const f32; OUT]; OUT] {
+        let Correlation { y, x, .. } = self.shape;
+        let Source { at: dy, strides } = self.dy;
+        let dy = dy.wrapping_add(sample * strides.sample + row * strides.row + column * strides.pixel);
+        let [below, right] = [row + 1 < y.count, column + 1 < x.count];
+        let or_zeros = |inside: bool, at: *const f32| if inside { at } else { self.zeros };
+        let next = dy.wrapping_add(strides.row);
+        [
+            [dy, or_zeros(right, dy.wrapping_add(strides.pixel))],
+            [or_zeros(below, next), or_zeros(below && right, next.wrapping_add(strides.pixel))],
+        ]
     }
 
     /// Adds the products of a unit's tiles at all points.
@@ -215,12 +227,13 @@ impl Block {
                     b_step: Sums::row(at.inputs),
                     b_run: [0, 0],
                     runs: [1, 1],
-                    terms: count,
+                    terms: words::<S>(count),
                     c: sums.wrapping_add(panel.column),
                     c_row: at.inputs,
                     tail: S::LANES,
                     b_tail: S::LANES,
                     start,
+                    far: false,
                 };
                 // SAFETY: the caller's promise; rows are output channels, columns whole vectors of input channels.
                 unsafe { tile::run_rows::<S>(&tile, self.outputs, panel.vectors) };

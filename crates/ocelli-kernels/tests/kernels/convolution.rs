@@ -1,8 +1,10 @@
 use std::ops::Range;
 
-use ocelli_kernels::{Conv2d, Direction, Element, Finish, Kernels, Unary, Write};
+use ocelli_kernels::{Conv2d, Direction, Element, Finish, Kernels, Precision, Unary, Write};
 
-use crate::support::{Draw, Guarded, Sum, assert_sums, destination, for_seeds, sums, tables, unit, wide};
+use crate::support::{
+    Draw, Guarded, Sum, assert_sums, destination, for_seeds, rounding_tables, sums, tables, unit, wide,
+};
 
 /// Calls `visit(output index, input index, weight index)` for every product: the definition as seven loops.
 pub(crate) fn products(conv: &Conv2d, samples: usize, mut visit: impl FnMut(usize, usize, usize)) {
@@ -347,13 +349,13 @@ fn rows_and_channels_by_themselves_are_those_of_the_whole() {
 }
 
 /// Rows from an even one on have the same bits and take the same packed weights; so have several groups; channels have the same
-/// values but for rounding.
+/// values but for rounding to f32.
 fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
     let [rows, columns, channels] = conv.output;
     let (x, w) = (draw.values::<T>(conv.input_len()), draw.values::<T>(conv.weight_len()));
     let bias = draw.values::<T>(channels);
     let [scale, shift] = [(); 2].map(|()| draw.values::<T>(channels));
-    for kernels in tables::<T>() {
+    for kernels in tables::<T>().chain(rounding_tables()) {
         let forward = |conv: &Conv2d, x: &[T], w: &[T], packed: &[T], outputs: &Range<usize>| {
             let mut y = Guarded::nan(conv.output_len());
             let mut scratch = Guarded::nan(conv.forward_scratch::<T>());
@@ -368,7 +370,7 @@ fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
             (kernels.conv_pack)(conv, Direction::Forward, &w, 0..pieces, &mut packed);
         }
         let whole = forward(conv, &x, &w, &packed, &(0..channels));
-        let context = || format!("seed {}, {conv:?} on {:?}", draw.seed, kernels.isa);
+        let context = || format!("seed {}, {conv:?} on {:?} {:?}", draw.seed, kernels.isa, kernels.precision);
         // From an even row on, as tiles of two rows stand.
         let cut = (draw.seed as usize * 2).min(rows);
         for part in [0..cut, cut..rows].into_iter().filter(|part| !part.is_empty()) {
@@ -395,6 +397,8 @@ fn sections<T: Element>(conv: &Conv2d, draw: &mut Draw) {
                 let whole = whole.chunks_exact(channels).flat_map(|y| &y[part.clone()]);
                 assert!(y.iter().eq(whole), "groups {groups:?}: {}", context());
             }
+        }
+        if conv.groups > 1 || kernels.precision == Precision::Bf16 {
             continue;
         }
         let cut = 1 + draw.seed as usize * 7 % channels;

@@ -3,11 +3,18 @@
 use std::ops::{Deref, DerefMut};
 
 use ocelli_kernels::random::{Key, Stream};
-use ocelli_kernels::{Element, Isa, Kernels, Write};
+use ocelli_kernels::{Element, Isa, Kernels, Precision, Write};
 
 /// The table of each instruction set that this machine has.
 pub(crate) fn tables<T: Element>() -> impl Iterator<Item = &'static Kernels<T>> {
     Isa::ALL.into_iter().filter(|isa| isa.available()).map(T::kernels)
+}
+
+/// The tables beside them whose products round.
+pub(crate) fn rounding_tables<T: Element>() -> impl Iterator<Item = &'static Kernels<T>> {
+    let available = Isa::ALL.into_iter().filter(|isa| isa.available());
+    let tables = available.map(|isa| T::kernels_of(isa, Precision::Bf16));
+    tables.filter(|kernels| kernels.precision == Precision::Bf16)
 }
 
 /// Calls `case` for both number types and many seeds.

@@ -187,7 +187,7 @@ fn bandwidth(
         own(worker.index()).iter_mut().take(pattern.arrays()).for_each(|array| array.resize(len, 1.0));
     });
     // Small ones several times over, so that starting the threads costs nothing beside it.
-    let times = (SMALLEST as usize / 16 / bytes.max(1)).max(1);
+    let times = (SMALLEST as usize / bytes.max(1)).max(1);
     let timing = timed(budget, || {
         team.run(&|worker| {
             let [a, b, y] = &mut *own(worker.index());

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use ocelli_data::{CsvPicture, pictures_in_csv};
+use ocelli_data::{CsvPicture, is_picture, pictures_in_csv};
 
 use super::{Categories, lines, read_text, wrong};
 use crate::Error;
@@ -51,8 +51,9 @@ impl List {
         }
     }
 
-    /// Reads the text of a list, which messages call `source`. Path and label are separated by a tab, or by a space
-    /// before a number or before a class that `categories` knows; a line without these is a path, spaces and all.
+    /// Reads the text of a list, which messages call `source`. Path and label are separated by a tab, or by a space that follows
+    /// the name of a picture or comes before a number or a class that `categories` knows; a line without these, or whose end is a
+    /// picture's name, is a path, spaces and all. Lines that begin with `#` are passed over.
     ///
     /// # Errors
     /// A list of nothing.
@@ -61,13 +62,16 @@ impl List {
             label.bytes().all(|b| b.is_ascii_digit()) || categories.is_some_and(|c| c.number(label).is_some())
         };
         let entry = |(line, text): (usize, &str)| {
-            let split = text
-                .rsplit_once('\t')
-                .or_else(|| text.rsplit_once(char::is_whitespace).filter(|(_, label)| is_label(label)));
+            let picture = |name: &str| is_picture(name.as_bytes());
+            let divides =
+                |&(file, label): &(&str, &str)| is_label(label) || picture(file.trim()) && !picture(text);
+            let split =
+                text.rsplit_once('\t').or_else(|| text.rsplit_once(char::is_whitespace).filter(divides));
             let (file, label) = split.map_or((text, None), |(file, label)| (file.trim(), Some(label.trim())));
             Entry { line, file: file.to_string(), label: label.map(str::to_string) }
         };
-        List::of(source.to_string(), lines(text).map(entry).collect())
+        let entries = lines(text).filter(|(_, line)| !line.starts_with('#')).map(entry);
+        List::of(source.to_string(), entries.collect())
     }
 
     /// What messages call this list.
@@ -173,7 +177,7 @@ mod tests {
     #[test]
     fn lines_are_paths_with_labels_or_without() {
         let categories = Categories::parse("c.txt", "/a/abbey 0\n/b/bar 1").unwrap();
-        let text = "val/1.jpg 1\r\n  val/2.jpg\n\nmy photo.jpg\nmy photo 3.jpg 0\nx.jpg b/bar\ny z.jpg\tb/bar\n1 2\n";
+        let text = "val/1.jpg 1\r\n  val/2.jpg\n\nmy photo.jpg\nmy photo 3.jpg 0\nx.jpg b/bar\ny z.jpg\tb/bar\n1 2\n# 3\nz.PNG cat\n";
         let list = List::parse("val.txt", text, Some(&categories)).unwrap();
         let found: Vec<_> =
             list.entries().iter().map(|e| (e.line, e.file.as_str(), e.label.as_deref())).collect();
@@ -185,6 +189,7 @@ mod tests {
             (6, "x.jpg", Some("b/bar")),
             (7, "y z.jpg", Some("b/bar")),
             (8, "1", Some("2")),
+            (10, "z.PNG", Some("cat")),
         ];
         assert_eq!(found, wanted);
     }

@@ -9,7 +9,7 @@ use super::config::RunConfig;
 use super::event::EpochRecord;
 use super::progress::Progress;
 use crate::Error;
-use crate::io::{Checkpoint, write_atomically};
+use crate::io::{Checkpoint, Network, write_atomically};
 
 /// `runs/<name>-<n>/`: the resolved configuration, `metrics.jsonl`, checkpoints, the model, the report.
 #[derive(Clone, Debug)]
@@ -151,6 +151,17 @@ impl RunFolder {
         let text = String::from_utf8(text)
             .map_err(|_| Error::Bad(format!("{} is damaged: it is not text; restore it", path.display())))?;
         RunConfig::from_toml(&text, &path.display().to_string())
+    }
+
+    /// The configuration that the run was made with, and its network.
+    ///
+    /// # Errors
+    /// A `config.toml` that cannot be read, or whose network cannot be used.
+    pub fn load_network(&self) -> Result<(RunConfig, Network), Error> {
+        let config = self.load_config()?;
+        let network = Network::from_toml(&config.network, "the run's network", None)
+            .map_err(|e| Error::Bad(format!("{}: {e}", self.path.display())))?;
+        Ok((config, network))
     }
 
     /// The lines of `metrics.jsonl`.
