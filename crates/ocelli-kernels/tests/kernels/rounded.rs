@@ -6,7 +6,7 @@
 use ocelli_kernels::{Conv2d, Direction, Element, Finish, Gemm, Isa, Kernels, Precision, Unary, Write};
 
 use crate::convolution::{packed, products};
-use crate::support::{Draw, Guarded, Sum, bound, destination, sums};
+use crate::support::{Draw, Guarded, Sum, bound, destination, rms, sums};
 use crate::winograd;
 
 const SEEDS: u64 = 500;
@@ -50,15 +50,10 @@ impl Counted {
             }
             assert_eq!(kernels.precision, Precision::Bf16, "rounds: {}", context());
             *count += 1;
-            let errors = |values: &mut dyn Iterator<Item = f64>| {
-                let squares = values.zip(&exact).map(|(value, exact)| (value - exact.value).powi(2));
-                (squares.sum::<f64>() / exact.len() as f64).sqrt()
-            };
-            let bound = FILTERED * errors(&mut rounded.iter().map(|sum| sum.value));
-            if filtered
-                && kernels.isa == Isa::Avx512
-                && errors(&mut got.iter().map(|got| f64::from(*got))) <= bound
-            {
+            let error = rms(got.iter().zip(&exact).map(|(got, exact)| f64::from(*got) - exact.value));
+            let of_rounded =
+                rms(rounded.iter().zip(&exact).map(|(rounded, exact)| rounded.value - exact.value));
+            if filtered && kernels.isa == Isa::Avx512 && error <= FILTERED * of_rounded {
                 continue;
             }
             let excess = worst(&rounded);

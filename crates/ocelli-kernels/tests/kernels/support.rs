@@ -17,6 +17,12 @@ pub(crate) fn rounding_tables<T: Element>() -> impl Iterator<Item = &'static Ker
     tables.filter(|kernels| kernels.precision == Precision::Bf16)
 }
 
+/// The root mean square.
+pub(crate) fn rms(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let count = values.len() as f64;
+    (values.map(|value| value.powi(2)).sum::<f64>() / count).sqrt()
+}
+
 /// Calls `case` for both number types and many seeds.
 macro_rules! for_seeds {
     ($seeds:expr, $case:ident) => {
