@@ -1,8 +1,8 @@
 //! The gradient of the weights by Winograd's minimal filtering: the adjoint of `winograd.rs`.
 //!
 //! For a filter g, ∂C/∂g = Gᵀ\[Σ (A δ Aᵀ) ⊙ (Bᵀ d B)\]G over the tiles d of inputs and δ of 2×2 outputs' gradients: at each
-//! point a matrix product over tiles, of output channels × input channels, in words of neighbouring tiles. Pieces of the taps have gradients of their own,
-//! and one after the other is computed.
+//! point a matrix product over tiles, of output channels × input channels, in words of neighbouring tiles. Pieces of the taps
+//! have gradients of their own, and one after the other is computed.
 
 use std::ops::Range;
 
@@ -16,8 +16,8 @@ use crate::blocking::winograd::{Piece, SIDE, Sums, pieces};
 use crate::blocking::{Correlation, LANES};
 use crate::{Conv2d, Write};
 
-/// Tiles between the first of the word that is transformed and the first whose pixels are fetched: blocks of channels are too short for a CPU to
-/// notice that it reads on and on.
+/// Tiles between the first of the word that is transformed and the first whose pixels are fetched: blocks of channels are too
+/// short for a CPU to notice that it reads on and on.
 const AHEAD: usize = 3;
 
 /// # Safety
